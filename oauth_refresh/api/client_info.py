@@ -1,0 +1,32 @@
+"""Where a request came from, as far as the project records it."""
+
+from ipaddress import ip_address
+
+from django.http import HttpRequest
+
+from oauth_refresh.conf import app_settings
+from oauth_refresh.models import NO_CLIENT_INFO, ClientInfo, Grant
+
+_USER_AGENT_LENGTH = Grant._meta.get_field("user_agent").max_length
+
+
+def read_client_info(request: HttpRequest) -> ClientInfo:
+    """Return address and user agent; nothing if ``RECORD_CLIENT_INFO`` is off."""
+    if not app_settings.record_client_info:
+        return NO_CLIENT_INFO
+    user_agent = request.headers.get("User-Agent", "")
+    printable = "".join(character if character.isprintable() else " " for character in user_agent)
+    return ClientInfo(address=_address(request), user_agent=printable[:_USER_AGENT_LENGTH])
+
+
+def _address(request: HttpRequest) -> str | None:
+    """Return the peer's address, or the one that the outermost of ``NUM_PROXIES`` trusted proxies saw."""
+    address = request.META.get("REMOTE_ADDR", "")
+    if app_settings.num_proxies:
+        forwarded = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",") if part.strip()]
+        # Each proxy appends the peer it saw. What stands further left was written by the client.
+        address = forwarded[-app_settings.num_proxies :][0] if forwarded else address
+    try:
+        return str(ip_address(address))
+    except ValueError:
+        return None

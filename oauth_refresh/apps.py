@@ -1,0 +1,26 @@
+from django.apps import AppConfig
+from django.core import checks as django_checks
+from django.db.models.signals import post_save, pre_save
+from django.utils.translation import gettext_lazy as _
+
+from oauth_refresh.signals import DEACTIVATION_UID, refresh_token_exchanged
+
+
+class OAuthRefreshConfig(AppConfig):
+    name = "oauth_refresh"
+    verbose_name = _("OAuth 2 sessions")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from oauth_refresh import checks, receivers  # noqa: PLC0415  models exist only now
+
+        refresh_token_exchanged.connect(receivers.deactivate_old_refresh_tokens, dispatch_uid=DEACTIVATION_UID)
+        pre_save.connect(
+            receivers.remember_password_before_rehash, dispatch_uid="oauth_refresh.remember_password_before_rehash"
+        )
+        post_save.connect(receivers.revoke_when_user_changes, dispatch_uid="oauth_refresh.revoke_when_user_changes")
+        post_save.connect(
+            receivers.revoke_when_application_changes, dispatch_uid="oauth_refresh.revoke_when_application_changes"
+        )
+        for check, tag, deploy in checks.ALL:
+            django_checks.register(check, tag, deploy=deploy)

@@ -1,0 +1,164 @@
+"""The project's ``OAUTH_REFRESH`` dict, read late and typed: one attribute per key."""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+from typing import Any, Generic, TypeVar, overload
+
+from django.conf import settings as django_settings
+
+T = TypeVar("T")
+
+
+class Setting(Generic[T]):
+    """One key of the dict: its default, and how a value is checked and converted.
+
+    ``convert`` returns the value as the rest of the code sees it, or raises ValueError with what to write instead.
+    """
+
+    def __init__(self, default: T, convert: Callable[[Any], T], help_text: str) -> None:
+        self.default = default
+        self.convert = convert
+        self.help_text = help_text
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.key = name.upper()
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> "Setting[T]": ...
+    @overload
+    def __get__(self, instance: object, owner: type) -> T: ...
+    def __get__(self, instance: object | None, owner: type) -> "Setting[T] | T":
+        if instance is None:
+            return self
+        configured = user_settings()
+        return self.convert(configured[self.key]) if self.key in configured else self.default
+
+
+def user_settings() -> Mapping[str, Any]:
+    """Return the project's own dict, as written."""
+    configured: Mapping[str, Any] = getattr(django_settings, "OAUTH_REFRESH", {})
+    return configured
+
+
+def boolean(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("write True or False")
+    return value
+
+
+def duration(value: Any) -> timedelta:
+    """Accept a timedelta or a whole number of seconds, not negative."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = timedelta(seconds=value)
+    if not isinstance(value, timedelta) or value < timedelta(0):
+        raise ValueError("write a timedelta or a number of seconds, not negative")
+    return value
+
+
+def lifetime(value: Any) -> timedelta:
+    converted = duration(value)
+    if converted < timedelta(seconds=1):
+        raise ValueError("write a timedelta or a number of seconds, at least one second")
+    return converted
+
+
+def optional_lifetime(value: Any) -> timedelta | None:
+    return None if value is None else lifetime(value)
+
+
+def count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError("write a whole number, not negative")
+    return value
+
+
+def names(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str) or not isinstance(value, list | tuple | set | frozenset):
+        raise ValueError("write a list of strings")
+    if not all(isinstance(name, str) and name and " " not in name for name in value):
+        raise ValueError("write a list of strings, each without spaces")
+    return tuple(value)
+
+
+def scope_texts(value: Any) -> Mapping[str, str]:
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) and name for name in value):
+        raise ValueError("write a dict of scope name to the text that a user reads")
+    return value
+
+
+def optional_text(value: Any) -> str | None:
+    if value is not None and not (isinstance(value, str) and value):
+        raise ValueError("write a string or None")
+    return value
+
+
+def token_prefix(value: Any) -> str:
+    if not isinstance(value, str) or not value.isascii() or not value.replace("_", "").isalnum():
+        raise ValueError("write ASCII letters, digits and underscores")
+    return value
+
+
+class AppSettings:
+    """Every key that ``OAUTH_REFRESH`` may hold. Read attributes of the one instance, ``conf.app_settings``."""
+
+    access_token_lifetime = Setting(timedelta(hours=1), lifetime, "How long an access token lives.")
+    refresh_token_lifetime = Setting(
+        timedelta(days=14),
+        lifetime,
+        "How long a refresh token may wait for its use (idle limit); each rotation restarts it.",
+    )
+    grant_lifetime = Setting[timedelta | None](
+        timedelta(days=90),
+        optional_lifetime,
+        "How long a session may last in all, however often it is refreshed; None: no cap.",
+    )
+    code_lifetime = Setting(
+        timedelta(seconds=60), lifetime, "How long an authorization code may wait for its redemption."
+    )
+    rotate_refresh_tokens = Setting(
+        True, boolean, "Whether a refresh spends the refresh token. Public applications always rotate."
+    )
+    revoke_on_reuse = Setting(True, boolean, "Whether a spent refresh token that comes back revokes the whole grant.")
+    retry_window = Setting(
+        timedelta(0),
+        duration,
+        "How long a lost response may be asked for again; 0: never (the only value supported yet).",
+    )
+    retry_limit = Setting(3, count, "How many retries one refresh may have inside the window.")
+    revoke_access_tokens_on_refresh = Setting(
+        True, boolean, "Whether a rotation kills the access token that came with the spent refresh token."
+    )
+    revoke_grant_with_access_token = Setting(
+        True, boolean, "Whether revoking an access token revokes its whole grant, or that token alone."
+    )
+    revoke_on_password_change = Setting(True, boolean, "Whether a changed password ends the user's grants.")
+    grant_types = Setting[tuple[str, ...]](
+        ("authorization_code", "client_credentials", "refresh_token"),
+        names,
+        "The grant types this server offers at all.",
+    )
+    refresh_token_grant_types = Setting[tuple[str, ...]](
+        ("authorization_code", "password", "jwt-bearer"), names, "The grant types that yield a refresh token."
+    )
+    scopes = Setting[Mapping[str, str]]({}, scope_texts, "Scope name to the text that a user reads.")
+    default_scopes = Setting[tuple[str, ...]]((), names, "What is granted when the client names no scope.")
+    issuer = Setting[str | None](None, optional_text, "The issuer URL of this server.")
+    require_https = Setting[bool | None](None, boolean, "Whether plain http is refused; default: not DEBUG.")
+    num_proxies = Setting(0, count, "How many trusted proxies append to X-Forwarded-For; 0: the header is not read.")
+    record_client_info = Setting(True, boolean, "Whether address and user agent are stored with grants and refreshes.")
+    access_token_prefix = Setting(
+        "oat_", token_prefix, "What every access token begins with (secret scanners key on it)."
+    )
+    refresh_token_prefix = Setting("ort_", token_prefix, "What every refresh token begins with.")
+
+    @property
+    def https_is_required(self) -> bool:
+        return not django_settings.DEBUG if self.require_https is None else self.require_https
+
+    @staticmethod
+    def declared() -> Iterator[Setting[Any]]:
+        """Yield every setting there is."""
+        return (member for member in vars(AppSettings).values() if isinstance(member, Setting))
+
+
+app_settings = AppSettings()

@@ -1,0 +1,84 @@
+"""What a client may be told when a request is refused (RFC 6749 §5.2), and the reason it is not told."""
+
+from http import HTTPStatus
+from typing import ClassVar
+
+
+class OAuthError(Exception):
+    """Refuse a protocol request.
+
+    The class fixes what the client sees: ``code``, ``status`` and ``description``. ``reason`` is a sentence of ours for
+    the log and the tests. It never holds anything the client sent.
+    """
+
+    code: ClassVar[str]
+    status: ClassVar[HTTPStatus] = HTTPStatus.BAD_REQUEST
+    public_description: ClassVar[str]
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    @property
+    def description(self) -> str:
+        return self.public_description
+
+
+class InvalidRequest(OAuthError):
+    """The request is malformed. Its reason is public: it names the parameter to mend and reveals nothing else."""
+
+    code = "invalid_request"
+
+    @property
+    def description(self) -> str:
+        return self.reason
+
+
+class RequestTooLarge(InvalidRequest):
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+class MethodNotAllowed(InvalidRequest):
+    status = HTTPStatus.METHOD_NOT_ALLOWED
+
+
+class InvalidClient(OAuthError):
+    """Client authentication failed. Always 401 with a challenge, whichever way the client tried (RFC 6749 §5.2)."""
+
+    code = "invalid_client"
+    status = HTTPStatus.UNAUTHORIZED
+    public_description = "Client authentication failed."
+
+
+class InvalidGrant(OAuthError):
+    """One answer for every unusable token, so that it does not tell a guess from a spent or revoked one."""
+
+    code = "invalid_grant"
+    public_description = "The credential presented is invalid, expired, revoked, or was issued to another client."
+
+
+class UnauthorizedClient(OAuthError):
+    code = "unauthorized_client"
+    public_description = "This client may not use this grant type."
+
+
+class UnsupportedGrantType(OAuthError):
+    code = "unsupported_grant_type"
+    public_description = "The server does not offer this grant type."
+
+
+class InvalidScope(OAuthError):
+    code = "invalid_scope"
+    public_description = "The scope is malformed, unknown, or wider than what may be granted."
+
+
+class RefreshVetoed(Exception):
+    """Raise from a ``refresh_token_exchanged`` receiver to refuse this refresh; the client sees ``invalid_grant``."""
+
+
+class DeactivationMissing(RuntimeError):
+    """The receiver that spends old refresh tokens did not answer, so nothing may be issued. A fault of ours: 503."""
+
+
+class ContentionError(RuntimeError):
+    """A refresh kept losing to others without ever finding out why. A fault of ours: 503."""

@@ -1,0 +1,28 @@
+"""State, and questions about it. Only ``services`` writes it."""
+
+from oauth_refresh.models.application import Application, AuthMethod, GrantType
+from oauth_refresh.models.grant import (
+    NO_CLIENT_INFO,
+    OPERATOR,
+    ClientInfo,
+    Grant,
+    GrantEvent,
+    RevocationReason,
+    password_fingerprints,
+)
+from oauth_refresh.models.tokens import AccessToken, RefreshToken
+
+__all__ = [
+    "NO_CLIENT_INFO",
+    "OPERATOR",
+    "AccessToken",
+    "Application",
+    "AuthMethod",
+    "ClientInfo",
+    "Grant",
+    "GrantEvent",
+    "GrantType",
+    "RefreshToken",
+    "RevocationReason",
+    "password_fingerprints",
+]

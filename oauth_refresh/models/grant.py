@@ -1,0 +1,255 @@
+"""The grant: one session of one application for one user, the family of all its tokens.
+
+Its row is the only one a refresh changes. The generation it holds says which refresh token is alive, so spending a
+token, closing a race and revoking a family are each one conditional update of one row.
+"""
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.exceptions import FieldDoesNotExist
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from oauth_refresh import crypto
+from oauth_refresh.conf import app_settings
+from oauth_refresh.models.application import Application, GrantType
+
+OPERATOR = "operator"
+"""The ``grant_type`` of a grant that somebody in charge handed out, without a request of RFC 6749."""
+
+
+class RevocationReason(models.TextChoices):
+    """The reasons of our own; an operator may write any other text."""
+
+    CLIENT_REQUEST = "client_request", _("the application revoked a token")
+    REUSE_DETECTED = "reuse_detected", _("a spent refresh token came back")
+    USER_DEACTIVATED = "user_deactivated", _("the user was deactivated")
+    PASSWORD_CHANGED = "password_changed", _("the user's password changed")
+    APPLICATION_DEACTIVATED = "application_deactivated", _("the application was deactivated")
+    CREDENTIALS_WITHDRAWN = "credentials_withdrawn", _("the application's secrets or keys were withdrawn")
+    OPERATOR_REQUEST = "operator_request", _("an operator revoked it")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientInfo:
+    """Where a request came from, as far as the project records it."""
+
+    address: str | None = None
+    user_agent: str = ""
+
+
+NO_CLIENT_INFO = ClientInfo()
+
+
+def live_grant(now: datetime, *, path: str = "") -> Q:
+    """Return the condition of a live grant in columns, for a query that reaches the grant by ``path``."""
+    condition = Q(
+        Q(**{f"{path}expires_at": None}) | Q(**{f"{path}expires_at__gt": now}),
+        **{
+            f"{path}generation__gt": 0,
+            f"{path}revoked_at": None,
+            f"{path}idle_expires_at__gt": now,
+            f"{path}application__is_active": True,
+        },
+    )
+    if _user_model_has_is_active():
+        condition &= Q(**{f"{path}user": None}) | Q(**{f"{path}user__is_active": True})
+    return condition
+
+
+def _user_model_has_is_active() -> bool:
+    try:
+        get_user_model()._meta.get_field("is_active")
+    except FieldDoesNotExist:
+        return False
+    return True
+
+
+class GrantQuerySet(models.QuerySet["Grant"]):
+    def live(self, now: datetime | None = None) -> Self:
+        """Keep the live ones, as far as columns tell; a row also compares its password fingerprint."""
+        return self.filter(live_grant(now or timezone.now()))
+
+    def unrevoked(self) -> Self:
+        return self.filter(revoked_at=None)
+
+    def for_user(self, user: models.Model) -> Self:
+        return self.filter(user=user)
+
+    def for_application(self, application: Application) -> Self:
+        return self.filter(application=application)
+
+
+class Grant(models.Model):
+    """A family of tokens. Live iff started, unrevoked, unexpired, and so are its application and user."""
+
+    public_id = models.UUIDField(_("public ID"), default=uuid.uuid4, editable=False)
+    application = models.ForeignKey(
+        Application, verbose_name=_("application"), on_delete=models.CASCADE, db_index=False, related_name="grants"
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("user"),
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="oauth_grants",
+    )
+    grant_type = models.CharField(_("started by"), max_length=64)
+    scope = models.TextField(_("scope"), blank=True)
+    mac_key = models.BinaryField(max_length=crypto.MAC_KEY_BYTES, default=crypto.generate_mac_key, editable=False)
+    generation = models.PositiveIntegerField(_("generation"), default=0)
+    access_floor = models.PositiveIntegerField(_("oldest live access token generation"), default=0)
+    created_at = models.DateTimeField(_("started"), default=timezone.now)
+    refreshed_at = models.DateTimeField(_("last refreshed"), null=True, blank=True)
+    idle_expires_at = models.DateTimeField(_("expires unless refreshed"))
+    expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
+    password_fingerprint = models.CharField(max_length=64, blank=True, editable=False)
+    retry_salt = models.BinaryField(max_length=crypto.SALT_BYTES, null=True, blank=True, editable=False)
+    retries = models.PositiveSmallIntegerField(_("retries"), default=0)
+    address = models.GenericIPAddressField(_("address"), null=True, blank=True)
+    user_agent = models.CharField(_("user agent"), max_length=255, blank=True)
+    revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True)
+    revoked_reason = models.CharField(_("reason"), max_length=255, blank=True)
+    revoked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("revoked by"),
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="+",
+    )
+    revocation_id = models.UUIDField(_("revocation"), null=True, blank=True)
+
+    objects = GrantQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("grant")
+        verbose_name_plural = _("grants")
+        # No index may hold a column that a refresh changes (generation, refreshed_at, idle_expires_at, access_floor,
+        # the retry slot): PostgreSQL then updates the row in place.
+        indexes = [
+            models.Index(fields=["application", "created_at"], name="oauth_grant_application"),
+            models.Index(fields=["user", "created_at"], name="oauth_grant_user"),
+            models.Index(fields=["created_at"], name="oauth_grant_created"),
+            models.Index(fields=["revoked_by"], name="oauth_grant_revoked_by"),
+            models.Index(fields=["revocation_id"], name="oauth_grant_revocation"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["public_id"], name="oauth_grant_public_id"),
+            models.CheckConstraint(
+                condition=Q(user__isnull=False) | Q(grant_type=GrantType.CLIENT_CREDENTIALS),
+                name="oauth_grant_has_user",
+            ),
+            models.CheckConstraint(
+                condition=Q(idle_expires_at__gt=F("created_at"))
+                & (Q(expires_at=None) | Q(expires_at__gt=F("created_at"))),
+                name="oauth_grant_expires_later",
+            ),
+            models.CheckConstraint(
+                condition=(Q(revoked_at=None) & Q(revoked_reason=""))
+                | (Q(revoked_at__isnull=False) & ~Q(revoked_reason="")),
+                name="oauth_grant_revoked_why",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.public_id)
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        return tuple(self.scope.split())
+
+    @property
+    def is_live(self) -> bool:
+        return self.why_dead(timezone.now()) is None
+
+    def why_dead(self, now: datetime) -> str | None:
+        """Return what keeps the grant from being used at ``now``, as a word for the log; None if it is live."""
+        if (ended := self.why_ended(now)) is not None:
+            return ended
+        if self.generation == 0:
+            return "not started"
+        if not self.application.is_active:
+            return "application inactive"
+        if not getattr(self.user, "is_active", True):
+            return "user inactive"
+        if self.user is not None and app_settings.revoke_on_password_change and not self.has_fingerprint_of(self.user):
+            return "password changed"
+        return None
+
+    def why_ended(self, now: datetime) -> str | None:
+        """Return "revoked" or "expired" if it was ended on purpose or by time; None if not."""
+        if self.revoked_at is not None:
+            return "revoked"
+        if self.idle_expires_at <= now or (self.expires_at is not None and self.expires_at <= now):
+            return "expired"
+        return None
+
+    def next_idle_expiry(self, now: datetime, *, refreshable: bool = True) -> datetime:
+        """Return until when the grant lives if tokens are issued at ``now`` and nothing follows.
+
+        That is how long its refresh token may wait, or, if it has none, its access token; never past the grant's end.
+        """
+        lifetime = (
+            self.application.effective_refresh_token_lifetime
+            if refreshable
+            else self.application.effective_access_token_lifetime
+        )
+        return now + lifetime if self.expires_at is None else min(now + lifetime, self.expires_at)
+
+    def access_token_expiry(self, now: datetime) -> datetime:
+        """Return when an access token issued at ``now`` ends: it never outlives the grant it needs."""
+        return min(now + self.application.effective_access_token_lifetime, self.idle_expires_at)
+
+    def has_fingerprint_of(self, user: Any) -> bool:
+        """Whether the user's password is the one this grant began with; always, where there are no passwords."""
+        fingerprints = tuple(password_fingerprints(user))
+        return not fingerprints or not self.password_fingerprint or self.password_fingerprint in fingerprints
+
+
+def password_fingerprints(user: Any) -> Iterator[str]:
+    """Yield the fingerprints that stand for the user's password: the current one, then one per fallback key.
+
+    A fingerprint is the digest of ``get_session_auth_hash()``, so it changes with the password exactly when Django ends
+    the user's sessions. A user model without that method has no passwords, hence no fingerprints.
+    """
+    if not hasattr(user, "get_session_auth_hash"):
+        return
+    yield crypto.digest(user.get_session_auth_hash())
+    for fallback in user.get_session_auth_fallback_hash():
+        yield crypto.digest(fallback)
+
+
+class GrantEvent(models.Model):
+    """Something out of the ordinary in a grant's life. Append-only; a normal refresh never writes one."""
+
+    class Kind(models.TextChoices):
+        RETRIED = "retried", _("a lost response was asked for again")
+        REUSED = "reused", _("a spent refresh token came back")
+        REFUSED = "refused", _("a retry was refused")
+
+    grant = models.ForeignKey(Grant, on_delete=models.CASCADE, db_index=False, related_name="events")
+    kind = models.CharField(_("kind"), max_length=16, choices=Kind)
+    generation = models.PositiveIntegerField(_("generation presented"))
+    at = models.DateTimeField(_("at"), default=timezone.now)
+    address = models.GenericIPAddressField(_("address"), null=True, blank=True)
+    user_agent = models.CharField(_("user agent"), max_length=255, blank=True)
+
+    class Meta:
+        verbose_name = _("grant event")
+        verbose_name_plural = _("grant events")
+        indexes = [models.Index(fields=["grant", "at"], name="oauth_grant_event_grant")]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} (generation {self.generation})"

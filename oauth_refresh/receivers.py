@@ -1,0 +1,70 @@
+"""Signals that deactivate old refresh tokens: the one of every refresh, and the events that end a user's grants.
+
+They connect without a sender and test the instance, so that proxies and child models count.
+"""
+
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.db.models import Model
+
+from oauth_refresh.models import Application
+from oauth_refresh.services.accounts import (
+    fingerprints_replaced_by_rehash,
+    renew_fingerprints,
+    revoke_for_changed_application,
+    revoke_for_changed_password,
+    revoke_for_inactive_user,
+)
+from oauth_refresh.services.rotation import Deactivation, Exchange, deactivate_old_refresh_token
+
+_PASSWORD_ALONE = frozenset({"password"})
+_REPLACED = "_oauth_refresh_replaced_fingerprints"
+
+
+def deactivate_old_refresh_tokens(sender: type[Model], exchange: Exchange, **kwargs: object) -> Deactivation:
+    """Spend the presented refresh token. A refresh whose receivers do not include this one is rolled back."""
+    return deactivate_old_refresh_token(exchange)
+
+
+def remember_password_before_rehash(
+    sender: type[Model], instance: Model, raw: bool, update_fields: frozenset[str] | None, **kwargs: object
+) -> None:
+    """Before a save of the password alone: read what is stored, to tell Django's re-hash at login from a change."""
+    if isinstance(instance, get_user_model()) and update_fields == _PASSWORD_ALONE and not raw:
+        vars(instance)[_REPLACED] = fingerprints_replaced_by_rehash(_user_id(instance), user=instance)
+
+
+def revoke_when_user_changes(
+    sender: type[Model],
+    instance: Model,
+    created: bool,
+    raw: bool,
+    update_fields: frozenset[str] | None,
+    **kwargs: object,
+) -> None:
+    """After a save that can have deactivated a user or changed a password."""
+    if raw or created or not isinstance(instance, get_user_model()):
+        return
+    if _writes("is_active", update_fields) and not getattr(instance, "is_active", True):
+        revoke_for_inactive_user(_user_id(instance))
+    if replaced := vars(instance).pop(_REPLACED, ()):
+        renew_fingerprints(_user_id(instance), user=instance, replaced=replaced)
+    elif _writes("password", update_fields):
+        revoke_for_changed_password(_user_id(instance), user=instance)
+
+
+def revoke_when_application_changes(
+    sender: type[Model], instance: Model, created: bool, raw: bool, **kwargs: object
+) -> None:
+    if isinstance(instance, Application) and not (raw or created):
+        revoke_for_changed_application(instance)
+
+
+def _writes(field: str, update_fields: frozenset[str] | None) -> bool:
+    return update_fields is None or field in update_fields
+
+
+def _user_id(instance: Model) -> Any:
+    """Return the primary key of the user that ``instance`` is, also where it is a child model with a key of its own."""
+    return getattr(instance, get_user_model()._meta.pk.attname)

@@ -1,0 +1,29 @@
+"""Scope strings (RFC 6749 §3.3): case-sensitive tokens in no particular order, separated by spaces."""
+
+import re
+from collections.abc import Container, Iterable
+
+from oauth_refresh.errors import InvalidScope
+
+_SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
+
+
+def parse_scope(text: str) -> tuple[str, ...]:
+    """Return the distinct scope tokens of ``text`` in their first order; repeated spaces are tolerated.
+
+    Raises InvalidScope if a token holds a character outside the grammar of RFC 6749 §3.3.
+    """
+    tokens = tuple(dict.fromkeys(token for token in text.split(" ") if token))
+    if not all(_SCOPE_TOKEN.fullmatch(token) for token in tokens):
+        raise InvalidScope("The scope holds a character that RFC 6749 does not allow.")
+    return tokens
+
+
+def join_scope(tokens: Iterable[str]) -> str:
+    """Return the tokens as the string that is stored and sent."""
+    return " ".join(tokens)
+
+
+def keep_allowed(tokens: Iterable[str], allowed: Container[str]) -> tuple[str, ...]:
+    """Return those tokens that are in ``allowed``, in their own order."""
+    return tuple(token for token in tokens if token in allowed)

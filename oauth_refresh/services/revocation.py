@@ -1,0 +1,118 @@
+"""Revocation (RFC 7009): one token's grant, or any set of grants, each by one conditional update."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from oauth_refresh.conf import app_settings
+from oauth_refresh.errors import InvalidGrant
+from oauth_refresh.models import AccessToken, Application, Grant, RevocationReason
+from oauth_refresh.models.grant import GrantQuerySet
+from oauth_refresh.services.lookup import find_access_token, find_refresh_token
+from oauth_refresh.services.transactions import retry_serialization_failure, write_alias
+from oauth_refresh.signals import grant_revoked, grants_revoked
+
+# A refresh that began before a grant's idle expiry may still move it ahead, but no request runs for an hour. So a set
+# may leave out what expired that long ago, and its count speaks of grants that mattered.
+_CERTAINLY_OVER = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revocation:
+    """What a set-based revocation did: how many grants it ended, and the ``revocation_id`` they carry."""
+
+    count: int
+    revocation_id: UUID
+
+
+def revoke_token(application: Application, raw_token: str) -> None:
+    """Revoke the grant of a token for the application that owns it; a text that is no token of ours changes nothing.
+
+    A spent or pruned refresh token revokes its grant as well: the client wants the session gone (RFC 7009 §2.1).
+    Raises InvalidGrant for another application's token.
+    """
+    if (presented := find_refresh_token(raw_token)) is not None:
+        _require_owner(presented.grant, application)
+        revoke_grant(presented.grant, reason=RevocationReason.CLIENT_REQUEST)
+    elif (access_token := find_access_token(raw_token)) is not None:
+        _require_owner(access_token.grant, application)
+        if app_settings.revoke_grant_with_access_token:
+            revoke_grant(access_token.grant, reason=RevocationReason.CLIENT_REQUEST)
+        else:
+            revoke_access_token(access_token)
+
+
+@retry_serialization_failure
+def revoke_grant(grant: Grant, *, reason: str, by: Any = None) -> bool:
+    """End one grant, and with it every token it has. Return whether it was this call that ended it."""
+    same_grant = Grant.objects.using(write_alias()).filter(pk=grant.pk)
+    if not _revoke(same_grant, reason=reason, by=by, revocation_id=uuid4(), now=timezone.now()):
+        return False
+    _after_commit(partial(grant_revoked.send_robust, sender=Grant, grant=grant, reason=reason, by=by))
+    return True
+
+
+@retry_serialization_failure
+def revoke_grants(selector: Q, *, reason: str, by: Any = None) -> Revocation:
+    """End every grant that ``selector`` matches, started or still waiting for its code, by one update.
+
+    Return how many they were. Raises ValueError without a reason.
+    """
+    revocation = Revocation(
+        count=_revoke(
+            grants_to_revoke(selector),
+            reason=reason,
+            by=by,
+            revocation_id=(revocation_id := uuid4()),
+            now=timezone.now(),
+        ),
+        revocation_id=revocation_id,
+    )
+    if revocation.count:
+        _after_commit(
+            partial(
+                grants_revoked.send_robust,
+                sender=Grant,
+                selector=selector,
+                count=revocation.count,
+                reason=reason,
+                by=by,
+                revocation_id=revocation_id,
+            )
+        )
+    return revocation
+
+
+def grants_to_revoke(selector: Q) -> GrantQuerySet:
+    """Return the grants that ``revoke_grants`` would end now; those of inactive users and applications count."""
+    over = timezone.now() - _CERTAINLY_OVER
+    unexpired = Q(idle_expires_at__gt=over) & (Q(expires_at=None) | Q(expires_at__gt=over))
+    return Grant.objects.using(write_alias()).unrevoked().filter(unexpired).filter(selector)
+
+
+@retry_serialization_failure
+def revoke_access_token(access_token: AccessToken) -> None:
+    """End this access token alone; its grant and refresh token live on."""
+    same_token = AccessToken.objects.using(write_alias()).filter(pk=access_token.pk, revoked_at=None)
+    same_token.update(revoked_at=timezone.now())
+
+
+def _revoke(grants: GrantQuerySet, *, reason: str, by: Any, revocation_id: UUID, now: datetime) -> int:
+    if not reason:
+        raise ValueError("A revocation needs a reason.")
+    return grants.unrevoked().update(revoked_at=now, revoked_reason=reason, revoked_by=by, revocation_id=revocation_id)
+
+
+def _require_owner(grant: Grant, application: Application) -> None:
+    if grant.application_id != application.pk:
+        raise InvalidGrant("The token was issued to another application.")
+
+
+def _after_commit(send: Any) -> None:
+    transaction.on_commit(send, using=write_alias())

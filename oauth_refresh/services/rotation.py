@@ -1,0 +1,192 @@
+"""Refresh (RFC 6749 §6): spend a refresh token and hand out its successors, or find out why not."""
+
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from oauth_refresh.errors import ContentionError, DeactivationMissing, InvalidGrant, InvalidScope, RefreshVetoed
+from oauth_refresh.models import NO_CLIENT_INFO, Application, ClientInfo, Grant, GrantType, RefreshToken
+from oauth_refresh.scopes import join_scope, keep_allowed, parse_scope
+from oauth_refresh.services.issuing import (
+    IssuedTokens,
+    announce_issued,
+    insert_access_token,
+    insert_refresh_token,
+    issued_tokens,
+)
+from oauth_refresh.services.lookup import PresentedRefreshToken, find_refresh_token
+from oauth_refresh.services.reuse import sound_reuse_alarm
+from oauth_refresh.services.transactions import retry_serialization_failure, write_alias
+from oauth_refresh.signals import refresh_token_exchanged
+
+# Who loses a race looks again and finds the winner's generation or a revocation. A third look would find nothing new.
+_ATTEMPTS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """One refresh token on its way to its successors: what the conditional update tests and sets."""
+
+    grant: Grant
+    refresh_token: RefreshToken
+    rotates: bool
+    now: datetime
+    client_info: ClientInfo
+
+    @property
+    def changes(self) -> Mapping[str, Any]:
+        """Return the columns of the grant that the exchange sets."""
+        if not self.rotates:
+            return {"refreshed_at": self.now}
+        grant = self.grant
+        successor = grant.generation + 1
+        return {
+            "generation": successor,
+            "refreshed_at": self.now,
+            "idle_expires_at": grant.next_idle_expiry(self.now),
+            "access_floor": successor if grant.application.kills_old_access_tokens else grant.access_floor,
+            "retry_salt": None,
+            "retries": 0,
+        }
+
+    def moved_grant(self) -> Grant:
+        """Return the grant as it is after the update. The one that was read stays as it was, for a second try."""
+        moved = copy(self.grant)
+        for column, value in self.changes.items():
+            setattr(moved, column, value)
+        return moved
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deactivation:
+    """The answer of the deactivating receiver: which generation it dealt with, and whether nobody came before."""
+
+    grant_id: int
+    generation: int
+    succeeded: bool
+
+    def concerns(self, exchange: Exchange) -> bool:
+        return (self.grant_id, self.generation) == (exchange.grant.pk, exchange.grant.generation)
+
+
+def refresh(
+    application: Application,
+    *,
+    raw_refresh_token: str,
+    scope: str | None = None,
+    client_info: ClientInfo = NO_CLIENT_INFO,
+) -> IssuedTokens:
+    """Trade a refresh token of ``application``, already authenticated, for a new pair.
+
+    ``scope`` may narrow the access token; the refresh token keeps the whole granted scope. A spent token revokes its
+    grant, committed before the error is raised. Raises InvalidGrant or InvalidScope; with nothing changed, also
+    DeactivationMissing if no receiver spent the old token, and RuntimeError inside a transaction of the caller.
+    """
+    for _attempt in range(_ATTEMPTS):
+        now = timezone.now()
+        presented = _require_own(application, find_refresh_token(raw_refresh_token))
+        refresh_token = _require_usable(presented, now=now, client_info=client_info)
+        granted = _narrowed_scope(presented.grant, requested=scope)
+        exchange = Exchange(
+            grant=presented.grant,
+            refresh_token=refresh_token,
+            rotates=application.rotates,
+            now=now,
+            client_info=client_info,
+        )
+        try:
+            issued = _carry_out(exchange, raw_refresh_token=raw_refresh_token, scope=granted)
+        except RefreshVetoed as veto:
+            raise InvalidGrant("A receiver vetoed the refresh.") from veto
+        if issued is not None:
+            return issued
+    raise ContentionError("A refresh lost its race, but no winner was to be seen.")
+
+
+def deactivate_old_refresh_token(exchange: Exchange) -> Deactivation:
+    """Spend the presented refresh token by the one conditional update that is also the lock (design: one row moves).
+
+    A stranger to this generation, or a revocation that came first, leaves it undone.
+    """
+    grant, generation = exchange.grant, exchange.grant.generation
+    same_generation = Grant.objects.using(write_alias()).unrevoked().filter(pk=grant.pk, generation=generation)
+    succeeded = same_generation.update(**exchange.changes) == 1
+    return Deactivation(grant_id=grant.pk, generation=generation, succeeded=succeeded)
+
+
+def _require_own(application: Application, presented: PresentedRefreshToken | None) -> PresentedRefreshToken:
+    if presented is None:
+        raise InvalidGrant("The text is no refresh token of this server.")
+    if presented.grant.application_id != application.pk:
+        raise InvalidGrant("The refresh token was issued to another application.")
+    presented.grant.application = application  # read a moment ago, so it need not be joined
+    return presented
+
+
+def _require_usable(presented: PresentedRefreshToken, *, now: datetime, client_info: ClientInfo) -> RefreshToken:
+    """Return the row of a live refresh token, or refuse; a spent one of a lasting grant sounds the alarm first."""
+    grant, row = presented.grant, presented.row
+    if (ended := grant.why_ended(now)) is not None:
+        raise InvalidGrant(f"The grant is {ended}.")
+    if presented.generation < grant.generation:
+        sound_reuse_alarm(presented, client_info=client_info)
+        raise InvalidGrant("The refresh token was spent before.")
+    if row is None or presented.generation > grant.generation:
+        raise InvalidGrant("The refresh token is genuine, but not known for its generation: a pruned or restored row.")
+    if row.expires_at <= now:
+        raise InvalidGrant("The refresh token is expired.")
+    if (dead := grant.why_dead(now)) is not None:
+        raise InvalidGrant(f"The grant is not live: {dead}.")
+    return row
+
+
+def _narrowed_scope(grant: Grant, *, requested: str | None) -> str:
+    """Return the scope of the new access token: what was granted and is still allowed, or a part of it."""
+    available = keep_allowed(grant.scopes, grant.application.allowed_scopes)
+    chosen = available if requested is None else parse_scope(requested)
+    if any(name not in available for name in chosen):
+        raise InvalidScope("A requested scope was not granted, or is no longer allowed.")
+    if grant.scope and not chosen:
+        raise InvalidScope("Nothing of the granted scope is still allowed.")
+    return join_scope(chosen)
+
+
+@retry_serialization_failure
+def _carry_out(exchange: Exchange, *, raw_refresh_token: str, scope: str) -> IssuedTokens | None:
+    """Update first, then insert; return None, with everything undone, if somebody else was faster."""
+    now = exchange.now
+    with transaction.atomic(using=write_alias(), durable=True):
+        if not _deactivation(exchange).succeeded:
+            transaction.set_rollback(True, using=write_alias())
+            return None
+        grant = exchange.moved_grant()
+        refresh_token = raw_refresh_token
+        if exchange.rotates:
+            refresh_token = insert_refresh_token(grant, now=now, client_info=exchange.client_info)
+        access_token = insert_access_token(grant, scope=scope, now=now)
+        announce_issued(grant, grant_type=GrantType.REFRESH_TOKEN)
+    return issued_tokens(grant, access_token=access_token, refresh_token=refresh_token, scope=scope, now=now)
+
+
+def _deactivation(exchange: Exchange) -> Deactivation:
+    """Let the receivers act, and return the one answer that says what became of the presented token."""
+    results: Sequence[tuple[object, object]] = refresh_token_exchanged.send(
+        sender=Grant,
+        grant=exchange.grant,
+        refresh_token=exchange.refresh_token,
+        rotates=exchange.rotates,
+        client_info=exchange.client_info,
+        exchange=exchange,
+    )
+    answers = [answer for _receiver, answer in results if isinstance(answer, Deactivation)]
+    if len(answers) != 1 or not answers[0].concerns(exchange):
+        raise DeactivationMissing(
+            "Nobody deactivated the old refresh token, so nothing was issued: connect "
+            "oauth_refresh.receivers.deactivate_old_refresh_tokens to refresh_token_exchanged, once."
+        )
+    return answers[0]

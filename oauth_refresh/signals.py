@@ -1,0 +1,28 @@
+"""Signals of the token life cycle. They carry rows and reasons, never a raw token.
+
+``refresh_token_exchanged`` is sent inside the transaction of every refresh, and its receivers may veto it; all others
+are sent after commit.
+"""
+
+from django.dispatch import Signal
+
+refresh_token_exchanged = Signal()
+"""``grant, refresh_token, rotates, client_info, exchange``. Raise ``errors.RefreshVetoed`` to refuse."""
+
+DEACTIVATION_UID = "oauth_refresh.deactivate_old_refresh_tokens"
+"""The ``dispatch_uid`` of the one receiver without which no refresh succeeds."""
+
+tokens_issued = Signal()
+"""``grant, grant_type``: the grant type of the request, so ``refresh_token`` for a refresh."""
+
+refresh_token_reused = Signal()
+"""``grant, generation, client_info``: a spent refresh token came back from its own, authenticated client."""
+
+grant_revoked = Signal()
+"""``grant, reason, by``: this one grant died."""
+
+grants_revoked = Signal()
+"""``selector, count, reason, by, revocation_id``: a set of grants died; query the rows by ``revocation_id``."""
+
+client_authentication_failed = Signal()
+"""``application`` (None if unknown), ``reason, client_info``."""

@@ -1,0 +1,61 @@
+"""Settings of the test suite: the package alone, in a project of its own; ``DATABASE_URL`` selects the database."""
+
+import environ
+
+env = environ.Env()
+
+SECRET_KEY = "tests only, and long enough to satisfy the deployment checks of Django: 0123456789"
+DEBUG = False
+ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+DATABASES = {"default": env.db("DATABASE_URL", default="sqlite://:memory:")}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "rest_framework",
+    "oauth_refresh",
+    "tests.members",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+ROOT_URLCONF = "tests.urls"
+STATIC_URL = "static/"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", "django.contrib.auth.hashers.PBKDF2PasswordHasher"]
+
+OAUTH_REFRESH = {
+    "REQUIRE_HTTPS": False,
+    "GRANT_TYPES": ["authorization_code", "client_credentials", "password", "refresh_token"],
+    "SCOPES": {
+        "notes:read": "Read your notes",
+        "notes:write": "Write your notes",
+        "PRODUCTION": "Use the production systems",
+        "SANDBOX": "Use the sandbox",
+    },
+    "DEFAULT_SCOPES": ["notes:read"],
+}
