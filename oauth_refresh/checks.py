@@ -121,7 +121,7 @@ def check_isolation(**kwargs: Any) -> list[CheckMessage]:
     return [
         Caution(
             f"The database {connection.alias!r} runs at isolation level {level!r}.",
-            hint="Remove isolation_level from OPTIONS: under Django's default, READ COMMITTED, who loses a race sees why.",
+            hint="Remove isolation_level from OPTIONS; Django's default, READ COMMITTED, shows a loser who won.",
             id="oauth_refresh.W001",
         )
     ]

@@ -5,9 +5,8 @@ from ipaddress import ip_address
 from django.http import HttpRequest
 
 from oauth_refresh.conf import app_settings
-from oauth_refresh.models import NO_CLIENT_INFO, ClientInfo, Grant
-
-_USER_AGENT_LENGTH = Grant._meta.get_field("user_agent").max_length
+from oauth_refresh.models import NO_CLIENT_INFO, ClientInfo
+from oauth_refresh.models.grant import USER_AGENT_LENGTH
 
 
 def read_client_info(request: HttpRequest) -> ClientInfo:
@@ -16,7 +15,7 @@ def read_client_info(request: HttpRequest) -> ClientInfo:
         return NO_CLIENT_INFO
     user_agent = request.headers.get("User-Agent", "")
     printable = "".join(character if character.isprintable() else " " for character in user_agent)
-    return ClientInfo(address=_address(request), user_agent=printable[:_USER_AGENT_LENGTH])
+    return ClientInfo(address=_address(request), user_agent=printable[:USER_AGENT_LENGTH])
 
 
 def _address(request: HttpRequest) -> str | None:

@@ -1,12 +1,12 @@
 """State, and questions about it. Only ``services`` writes it."""
 
 from oauth_refresh.models.application import Application, AuthMethod, GrantType
+from oauth_refresh.models.events import GrantEvent
 from oauth_refresh.models.grant import (
     NO_CLIENT_INFO,
     OPERATOR,
     ClientInfo,
     Grant,
-    GrantEvent,
     RevocationReason,
     password_fingerprints,
 )

@@ -151,7 +151,13 @@ class Application(models.Model):
         return self.name or self.client_id
 
     def clean(self) -> None:
-        """Raise ValidationError if the application's lifetimes contradict each other."""
+        """Raise ValidationError if the application's own values contradict each other."""
+        if self.is_public and self.allows_grant_type(GrantType.CLIENT_CREDENTIALS):
+            raise ValidationError(
+                {"grant_types": _("A public application has no credentials, so it cannot use client_credentials.")}
+            )
+        if self.retry_window:
+            raise ValidationError({"retry_window": _("This version has no retry window yet; leave it empty or 0.")})
         longest = self.effective_grant_lifetime
         if self.effective_access_token_lifetime > self.effective_refresh_token_lifetime:
             raise ValidationError({"access_token_lifetime": _("An access token may not outlive the refresh token.")})

@@ -22,6 +22,8 @@ from oauth_refresh import crypto
 from oauth_refresh.conf import app_settings
 from oauth_refresh.models.application import Application, GrantType
 
+REASON_LENGTH = USER_AGENT_LENGTH = 255
+
 OPERATOR = "operator"
 """The ``grant_type`` of a grant that somebody in charge handed out, without a request of RFC 6749."""
 
@@ -117,9 +119,9 @@ class Grant(models.Model):
     retry_salt = models.BinaryField(max_length=crypto.SALT_BYTES, null=True, blank=True, editable=False)
     retries = models.PositiveSmallIntegerField(_("retries"), default=0)
     address = models.GenericIPAddressField(_("address"), null=True, blank=True)
-    user_agent = models.CharField(_("user agent"), max_length=255, blank=True)
+    user_agent = models.CharField(_("user agent"), max_length=USER_AGENT_LENGTH, blank=True)
     revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True)
-    revoked_reason = models.CharField(_("reason"), max_length=255, blank=True)
+    revoked_reason = models.CharField(_("reason"), max_length=REASON_LENGTH, blank=True)
     revoked_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         verbose_name=_("revoked by"),
@@ -229,27 +231,3 @@ def password_fingerprints(user: Any) -> Iterator[str]:
     yield crypto.digest(user.get_session_auth_hash())
     for fallback in user.get_session_auth_fallback_hash():
         yield crypto.digest(fallback)
-
-
-class GrantEvent(models.Model):
-    """Something out of the ordinary in a grant's life. Append-only; a normal refresh never writes one."""
-
-    class Kind(models.TextChoices):
-        RETRIED = "retried", _("a lost response was asked for again")
-        REUSED = "reused", _("a spent refresh token came back")
-        REFUSED = "refused", _("a retry was refused")
-
-    grant = models.ForeignKey(Grant, on_delete=models.CASCADE, db_index=False, related_name="events")
-    kind = models.CharField(_("kind"), max_length=16, choices=Kind)
-    generation = models.PositiveIntegerField(_("generation presented"))
-    at = models.DateTimeField(_("at"), default=timezone.now)
-    address = models.GenericIPAddressField(_("address"), null=True, blank=True)
-    user_agent = models.CharField(_("user agent"), max_length=255, blank=True)
-
-    class Meta:
-        verbose_name = _("grant event")
-        verbose_name_plural = _("grant events")
-        indexes = [models.Index(fields=["grant", "at"], name="oauth_grant_event_grant")]
-
-    def __str__(self) -> str:
-        return f"{self.get_kind_display()} (generation {self.generation})"

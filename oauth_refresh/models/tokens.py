@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from oauth_refresh.models.application import Application
-from oauth_refresh.models.grant import Grant, live_grant
+from oauth_refresh.models.grant import USER_AGENT_LENGTH, Grant, live_grant
 
 
 class RefreshTokenQuerySet(models.QuerySet["RefreshToken"]):
@@ -34,7 +34,7 @@ class RefreshToken(models.Model):
     created_at = models.DateTimeField(_("issued"), default=timezone.now)
     expires_at = models.DateTimeField(_("expires"))
     address = models.GenericIPAddressField(_("address"), null=True, blank=True)
-    user_agent = models.CharField(_("user agent"), max_length=255, blank=True)
+    user_agent = models.CharField(_("user agent"), max_length=USER_AGENT_LENGTH, blank=True)
 
     objects = RefreshTokenQuerySet.as_manager()
 

@@ -33,7 +33,7 @@ def authenticate_client(credentials: ClientCredentials, *, client_info: ClientIn
 
     Raises InvalidClient, the same for an unknown client as for a wrong secret.
     """
-    application = _find_application(credentials.client_id)
+    application = find_application(credentials.client_id)
     refusal = _why_refused(application, credentials, now=timezone.now())
     if application is None or refusal is not None:
         reason = refusal or _UNKNOWN
@@ -44,7 +44,8 @@ def authenticate_client(credentials: ClientCredentials, *, client_info: ClientIn
     return application
 
 
-def _find_application(client_id: str) -> Application | None:
+def find_application(client_id: str) -> Application | None:
+    """Return the application with exactly this client ID."""
     # NUL is refused by PostgreSQL; a case-insensitive or padding collation (MariaDB) finds what is not the same.
     if "\x00" in client_id:
         return None

@@ -41,3 +41,11 @@ def find_access_token(raw: str) -> AccessToken | None:
         .filter(digest=crypto.digest(raw))
         .first()
     )
+
+
+def find_grant(raw: str) -> Grant | None:
+    """Return the grant of a refresh token, live, spent or pruned, or of an access token whose row exists."""
+    if (presented := find_refresh_token(raw)) is not None:
+        return presented.grant
+    access_token = find_access_token(raw)
+    return None if access_token is None else access_token.grant

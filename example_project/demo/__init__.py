@@ -1,0 +1,1 @@
+"""The demonstration: who exists in it, and the story it plays."""

@@ -1,0 +1,63 @@
+"""HTTP as it goes over the wire, printed as curl lines that a reader can paste."""
+
+import base64
+import json
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import quote_plus, urlencode
+from urllib.request import Request, urlopen
+
+FORM = "application/x-www-form-urlencoded"
+
+
+class UnexpectedAnswer(Exception):
+    """The server did not answer as the story says."""
+
+
+def basic(client_id: str, secret: str) -> str:
+    """Return an Authorization value; both halves are form-encoded first (RFC 6749 §2.3.1)."""
+    return "Basic " + base64.b64encode(f"{quote_plus(client_id)}:{quote_plus(secret)}".encode()).decode()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wire:
+    """A connection to the server at ``origin``; every exchange is told to ``write``."""
+
+    origin: str
+    write: Callable[[str], object]
+
+    def post(
+        self,
+        path: str,
+        parameters: dict[str, str],
+        *,
+        authorization: str | None = None,
+        content_type: str = FORM,
+        expect: HTTPStatus = HTTPStatus.OK,
+    ) -> dict[str, Any]:
+        """POST a form and return the JSON answer, {} if empty. Raises UnexpectedAnswer for another status."""
+        url, body = self.origin + path, urlencode(parameters)
+        headers = {"Content-Type": content_type} | ({"Authorization": authorization} if authorization else {})
+        self.write(_curl(url, headers, body))
+        request = Request(url, data=body.encode(), headers=headers)  # noqa: S310  our own server
+        try:
+            with urlopen(request, timeout=30) as response:  # noqa: S310
+                status, text = response.status, response.read().decode()
+        except HTTPError as refusal:
+            status, text = refusal.code, refusal.read().decode()
+        answer = json.loads(text) if text else {}
+        self.write(f"HTTP {status} {HTTPStatus(status).phrase}")
+        self.write(json.dumps(answer, indent=2) if answer else "(empty)")
+        self.write("")
+        if status != expect:
+            raise UnexpectedAnswer(f"{url} answered {status}, not {expect}.")
+        return dict(answer)
+
+
+def _curl(url: str, headers: dict[str, str], body: str) -> str:
+    given = [f"-H {shlex.quote(f'{name}: {value}')}" for name, value in headers.items() if value != FORM]
+    return " ".join(["$ curl", *given, "-d", shlex.quote(body), url])

@@ -1,0 +1,15 @@
+"""One mount of the app, and an alias for each vendor whose documented requests must work as printed."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+from example_project.views import home
+
+urlpatterns = [
+    path("", home, name="home"),
+    path("admin/", admin.site.urls),
+    path("oauth/", include("oauth_refresh.urls")),
+    path("oauth-api/oauth/", include("oauth_refresh.urls", namespace="tyk")),
+    path("oauth2/v1/", include("oauth_refresh.urls", namespace="oracle")),
+    path("", include("oauth_refresh.urls", namespace="wso2")),
+]

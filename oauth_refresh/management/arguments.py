@@ -1,0 +1,64 @@
+"""From what an operator types to rows; a wrong word is one sentence that says what to change."""
+
+from argparse import ArgumentTypeError
+from datetime import datetime, time
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ObjectDoesNotExist, ValidationError
+from django.core.management import CommandError
+from django.utils import timezone
+from django.utils.dateparse import parse_date, parse_datetime
+
+from oauth_refresh.models import Application
+from oauth_refresh.services.clients import find_application
+
+
+def require_application(client_id: str) -> Application:
+    """Return the application. Raises CommandError if there is none with this client ID."""
+    application = find_application(client_id)
+    if application is None:
+        raise CommandError(f"There is no application with the client ID {client_id!r}.")
+    return application
+
+
+def require_user(username: str) -> Any:
+    """Return the user whom the project's user model knows by this name. Raises CommandError if there is none."""
+    try:
+        return get_user_model()._default_manager.get_by_natural_key(username)
+    except (ObjectDoesNotExist, ValueError) as error:
+        raise CommandError(f"There is no user {username!r}.") from error
+
+
+def moment(text: str) -> datetime:
+    """Convert an ISO 8601 date or time, in the project's time zone if it names none."""
+    try:
+        day = parse_date(text)
+        parsed = datetime.combine(day, time.min) if day is not None else parse_datetime(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r}: {error}") from error
+    if parsed is None:
+        raise ArgumentTypeError(f"{text!r} is no ISO 8601 date or time, such as 2026-01-31 or 2026-01-31T08:00+01:00")
+    return timezone.make_aware(parsed) if timezone.is_naive(parsed) else parsed
+
+
+def positive(text: str) -> int:
+    """Convert a whole number of at least one."""
+    try:
+        number = int(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r} is no whole number") from error
+    if number < 1:
+        raise ArgumentTypeError(f"{text!r} is less than 1")
+    return number
+
+
+def sentence(error: ValidationError) -> str:
+    """Return what is wrong, by field, in one line."""
+    if not hasattr(error, "error_dict"):
+        return " ".join(error.messages)
+    return " ".join(
+        f"{name}: {message}" if name != "__all__" else message
+        for name, messages in error.message_dict.items()
+        for message in messages
+    )

@@ -1,0 +1,52 @@
+"""Hand out tokens without a request of the client: for tests, benchmarks, and an operator who knows why."""
+
+import json
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from oauth_refresh.errors import OAuthError
+from oauth_refresh.management.arguments import positive, require_application, require_user
+from oauth_refresh.models import OPERATOR, Application, GrantType
+from oauth_refresh.services import IssuedTokens, issue_tokens
+
+
+class Command(BaseCommand):
+    help = (
+        "Start grants and print their tokens, one JSON line per grant. Without --user the application acts for itself."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--application", required=True, metavar="CLIENT_ID")
+        parser.add_argument("--user", metavar="USERNAME")
+        parser.add_argument("--scope", help='"a b"; default: DEFAULT_SCOPES')
+        parser.add_argument("--count", type=positive, default=1, metavar="N", help="how many grants; default: 1")
+        parser.add_argument("--json", action="store_true", help="accepted for symmetry: the output is always JSON")
+
+    def handle(self, **options: Any) -> None:
+        application = require_application(options["application"])
+        user = require_user(options["user"]) if options["user"] is not None else None
+        if user is None and (application.is_public or not application.allows_grant_type(GrantType.CLIENT_CREDENTIALS)):
+            raise CommandError("Give --user: this application may not act for itself (client_credentials).")
+        grant_type = OPERATOR if user is not None else GrantType.CLIENT_CREDENTIALS
+        for _number in range(options["count"]):
+            try:
+                issued = issue_tokens(application, user=user, grant_type=grant_type, scope=options["scope"])
+            except OAuthError as error:
+                raise CommandError(error.reason) from error
+            self.stdout.write(json.dumps(_line(application, issued)))
+
+
+def _line(application: Application, issued: IssuedTokens) -> dict[str, Any]:
+    line = {
+        "client_id": application.client_id,
+        "grant": str(issued.grant.public_id),
+        "access_token": issued.access_token,
+        "refresh_token": issued.refresh_token,
+        "token_type": "Bearer",
+        "expires_in": issued.expires_in,
+        "refresh_token_expires_in": issued.refresh_token_expires_in,
+        "scope": issued.scope,
+    }
+    return {name: value for name, value in line.items() if value is not None}

@@ -1,0 +1,287 @@
+"""The requests printed by WSO2, Tyk and Oracle, sent by curl to a running server (conformance SEED-01 to SEED-13).
+
+Only hosts and placeholders are replaced. Oracle's lines lack their continuations, so each is written on one line.
+"""
+
+import json
+from http import HTTPStatus
+
+import pytest
+
+from tests.flows.server import curl, manage
+
+WSO2_ID, WSO2_SECRET = "IZsIi6HDbB5e8VKdZAnUi_fZ3f8a", "Gm0bJ6oWV8fC5OQLLlC6jslACW8a"
+WSO2_BASIC = "Basic SVpzSWk2SERiQjVlOFZLZFpBblVpX2ZaM2Y4YTpHbTBiSjZvV1Y4ZkM1T1FMTGxDNmpzbEFDVzhh"
+TYK_ID, TYK_SECRET = "ed59158fa2344e94b3e6278e8ab85142", "MGQ3NzE2MGQtYTUyZC00ZTVlLWJjMTItMjE2MTM1MmE3N2M1"
+TYK_BASIC = (
+    "Basic ZWQ1OTE1OGZhMjM0NGU5NGIzZTYyNzhlOGFiODUxNDI6TUdRM056RTJNR1F0WVRVeVpDMDBaVFZsTFdKak1USXRNakUyTVRNMU1tRTNOMk0x"
+)
+ORACLE_ID, ORACLE_SECRET = "oracle-web", "oracle-secret-oracle-secret"
+PUBLIC_ID = "oracle-public"
+SCOPE = "PRODUCTION notes:read"
+FORM = "application/x-www-form-urlencoded"
+
+INVALID_CLIENT = {"error": "invalid_client", "error_description": "Client authentication failed."}
+INVALID_GRANT = {
+    "error": "invalid_grant",
+    "error_description": "The credential presented is invalid, expired, revoked, or was issued to another client.",
+}
+PAIR_MEMBERS = {"access_token", "token_type", "expires_in", "refresh_token", "refresh_token_expires_in", "scope"}
+
+
+class Site:
+    """The running example project with the vendors' applications and one user."""
+
+    def __init__(self, origin, database_url, folder):
+        self.origin, self.database_url, self.folder = origin, database_url, folder
+
+    def curl(self, line, **replacements):
+        """Send a printed line: its host becomes this server, each placeholder its replacement."""
+        hosts = ("https://gateway.api.cloud.wso2.com", "https://tyk.cloud.tyk.io", "https://<domainURL>")
+        for host in hosts:
+            line = line.replace(host, self.origin)
+        for placeholder, value in replacements.items():
+            line = line.replace(f"<{placeholder.replace('_', '-')}>", value)
+        return curl(line, folder=self.folder)
+
+    def pair(self, client_id):
+        """Start a session of the application for the user and return its pair."""
+        issued = self.command("oauth_issue_tokens", "--application", client_id, "--user", "eve", "--scope", SCOPE)
+        return json.loads(issued)
+
+    def command(self, *arguments):
+        result = manage(*arguments, database_url=self.database_url)
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
+
+@pytest.fixture(scope="module")
+def applications(origin, database_url):
+    """Register the vendors' applications and a user, by commands."""
+    create = ("oauth_create_application", "--grant-type", "refresh_token", "--grant-type", "password")
+    for arguments in (
+        (*create, "WSO2", "--client-id", WSO2_ID, "--client-secret", WSO2_SECRET),
+        (*create, "Tyk", "--client-id", TYK_ID, "--client-secret", TYK_SECRET),
+        (*create, "Oracle", "--client-id", ORACLE_ID, "--client-secret", ORACLE_SECRET),
+        (*create, "Oracle, public", "--client-id", PUBLIC_ID, "--public"),
+        ("createsuperuser", "--noinput", "--username", "eve", "--email", "eve@example.com"),
+    ):
+        result = manage(*arguments, database_url=database_url, DJANGO_SUPERUSER_PASSWORD="a long enough password")
+        assert result.returncode == 0, result.stderr
+
+
+@pytest.fixture
+def site(origin, applications, database_url, tmp_path):
+    return Site(origin, database_url, tmp_path)
+
+
+WSO2_REFRESH = (
+    'curl -k -d "grant_type=refresh_token&refresh_token=<retoken>" '
+    f'-H "Authorization: {WSO2_BASIC}" -H "Content-Type: {FORM}" https://gateway.api.cloud.wso2.com/token'
+)
+WSO2_REVOKE = (
+    'curl -k -d "token=<access-token-to-be-revoked>" '
+    f'-H "Authorization: {WSO2_BASIC}" https://gateway.api.cloud.wso2.com/revoke'
+)
+
+
+def assert_new_pair(answer, *, old, scope):
+    assert answer.status == HTTPStatus.OK, answer.text
+    assert answer.headers["content-type"] == "application/json"
+    assert "no-store" in answer.headers["cache-control"]
+    body = answer.json
+    assert body.keys() == PAIR_MEMBERS
+    assert (body["token_type"], body["expires_in"], body["scope"]) == ("Bearer", 3600, scope)
+    assert body["access_token"] != old["access_token"]
+    assert body["refresh_token"] != old["refresh_token"]
+
+
+def assert_client_refused(answer):
+    assert (answer.status, answer.json) == (HTTPStatus.UNAUTHORIZED, INVALID_CLIENT)
+    assert answer.headers["www-authenticate"].startswith("Basic ")
+
+
+def test_seed_01_wso2_refresh_gives_a_new_pair_and_the_previous_token_becomes_inactive(site):
+    old = site.pair(WSO2_ID)
+
+    answer = site.curl(WSO2_REFRESH, retoken=old["refresh_token"])
+
+    assert_new_pair(answer, old=old, scope=SCOPE)
+    assert site.curl(WSO2_REFRESH, retoken=old["refresh_token"]).json == INVALID_GRANT
+
+
+def test_seed_01_placeholder_pasted_unchanged_is_an_invalid_grant(site):
+    answer = site.curl(WSO2_REFRESH)
+
+    assert (answer.status, answer.json) == (HTTPStatus.BAD_REQUEST, INVALID_GRANT)
+
+
+def test_seed_02_wso2_revoke_with_placeholder_credentials_revokes_nothing(site):
+    pair = site.pair(WSO2_ID)
+    placeholder = WSO2_REVOKE.replace(WSO2_BASIC, "Basic Base64Encoded(Consumer-key:consumer-secret)")
+
+    answer = site.curl(placeholder, access_token_to_be_revoked=pair["access_token"])
+
+    assert_client_refused(answer)
+    assert site.curl(WSO2_REFRESH, retoken=pair["refresh_token"]).status == HTTPStatus.OK
+
+
+def test_seed_03_wso2_header_with_a_misplaced_quote_is_refused_and_consumes_nothing(site):
+    pair = site.pair(WSO2_ID)
+    misquoted = (
+        'curl -k -d "grant_type=refresh_token&refresh_token=<retoken>&scope=PRODUCTION" '
+        f'-H "Authorization: {WSO2_BASIC}, Content-Type: {FORM}" https://gateway.api.cloud.wso2.com/token'
+    )
+
+    answer = site.curl(misquoted, retoken=pair["refresh_token"])
+
+    assert_client_refused(answer)
+    assert site.curl(WSO2_REFRESH, retoken=pair["refresh_token"]).status == HTTPStatus.OK
+
+
+def test_seed_04_wso2_scope_narrows_the_access_token_and_the_refresh_token_keeps_it_whole(site):
+    old = site.pair(WSO2_ID)
+    narrowing = WSO2_REFRESH.replace("<retoken>", "<retoken>&scope=PRODUCTION")
+
+    narrowed = site.curl(narrowing, retoken=old["refresh_token"])
+
+    assert_new_pair(narrowed, old=old, scope="PRODUCTION")
+    whole_again = site.curl(WSO2_REFRESH, retoken=narrowed.json["refresh_token"])
+    assert_new_pair(whole_again, old=narrowed.json, scope=SCOPE)
+
+
+@pytest.mark.parametrize("scope", ["SANDBOX", "production"])
+def test_seed_04_wso2_scope_that_was_not_granted_is_refused_and_consumes_nothing(site, scope):
+    pair = site.pair(WSO2_ID)
+
+    answer = site.curl(WSO2_REFRESH.replace("<retoken>", f"<retoken>&scope={scope}"), retoken=pair["refresh_token"])
+
+    assert (answer.status, answer.json["error"]) == (HTTPStatus.BAD_REQUEST, "invalid_scope")
+    assert site.curl(WSO2_REFRESH, retoken=pair["refresh_token"]).status == HTTPStatus.OK
+
+
+def test_seed_05_wso2_revoke_with_a_placeholder_that_holds_spaces_is_refused(site):
+    placeholder = WSO2_REVOKE.replace(WSO2_BASIC, "Basic Base64Encoded(Consumer key:consumer secret)")
+
+    assert_client_refused(site.curl(placeholder))
+
+
+def test_seed_06_wso2_refresh_without_scope_has_the_original_scope(site):
+    old = site.pair(WSO2_ID)
+
+    assert_new_pair(site.curl(WSO2_REFRESH, retoken=old["refresh_token"]), old=old, scope=SCOPE)
+
+
+def test_seed_06_wso2_header_without_a_space_after_basic_is_refused(site):
+    squeezed = WSO2_REFRESH.replace("Basic ", "Basic")
+
+    assert_client_refused(site.curl(squeezed))
+
+
+def test_seed_07_wso2_revoke_ends_the_session_at_once(site):
+    pair = site.pair(WSO2_ID)
+
+    answer = site.curl(WSO2_REVOKE, access_token_to_be_revoked=pair["access_token"])
+
+    assert (answer.status, answer.text) == (HTTPStatus.OK, "")
+    assert site.curl(WSO2_REFRESH, retoken=pair["refresh_token"]).json == INVALID_GRANT
+
+
+def test_seed_07_wso2_revoke_of_an_unknown_token_succeeds(site):
+    assert site.curl(WSO2_REVOKE).status == HTTPStatus.OK
+
+
+TYK_REFRESH = (
+    "curl -X POST https://tyk.cloud.tyk.io/oauth-api/oauth/token/ "
+    f"-H 'Authorization: {TYK_BASIC}' -H 'Content-Type: {FORM}' "
+    f"-d 'grant_type=refresh_token&client_id={TYK_ID}&client_secret={TYK_SECRET}&refresh_token=<retoken>'"
+)
+
+
+@pytest.mark.parametrize("path", ["/oauth-api/oauth/token/", "/oauth-api/oauth/token"])
+def test_seed_08_tyk_sends_its_credentials_twice_with_and_without_slash(site, path):
+    old = site.pair(TYK_ID)
+    line = TYK_REFRESH.replace("/oauth-api/oauth/token/", path)
+
+    answer = site.curl(line, retoken=old["refresh_token"])
+
+    assert_new_pair(answer, old=old, scope=SCOPE)
+
+
+def test_seed_08_tyk_credentials_that_differ_are_an_invalid_request(site):
+    pair = site.pair(TYK_ID)
+
+    answer = site.curl(TYK_REFRESH.replace(TYK_SECRET, "another"), retoken=pair["refresh_token"])
+
+    assert (answer.status, answer.json["error"]) == (HTTPStatus.BAD_REQUEST, "invalid_request")
+    assert site.curl(TYK_REFRESH, retoken=pair["refresh_token"]).status == HTTPStatus.OK
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [
+        pytest.param(TYK_REFRESH.replace(f"&client_id={TYK_ID}&client_secret={TYK_SECRET}", ""), id="header"),
+        pytest.param(TYK_REFRESH.replace(f"-H 'Authorization: {TYK_BASIC}' ", ""), id="body"),
+        pytest.param(TYK_REFRESH.replace(f"&client_secret={TYK_SECRET}", ""), id="header-and-client-id"),
+    ],
+)
+def test_seed_09_tyk_credentials_in_one_place_suffice(site, variant):
+    old = site.pair(TYK_ID)
+
+    assert_new_pair(site.curl(variant, retoken=old["refresh_token"]), old=old, scope=SCOPE)
+
+
+def test_seed_10_tyk_refresh_token_is_single_use_and_its_reuse_ends_the_family(site):
+    old = site.pair(TYK_ID)
+    new = site.curl(TYK_REFRESH, retoken=old["refresh_token"]).json
+
+    answer = site.curl(TYK_REFRESH, retoken=old["refresh_token"])
+
+    assert (answer.status, answer.json) == (HTTPStatus.BAD_REQUEST, INVALID_GRANT)
+    assert site.curl(TYK_REFRESH, retoken=new["refresh_token"]).json == INVALID_GRANT
+
+
+ORACLE_REFRESH = (
+    "curl -i -H 'Authorization: Basic b3JhY2xlLXdlYjpvcmFjbGUtc2VjcmV0LW9yYWNsZS1zZWNyZXQ=' "
+    f"-H 'Content-Type: {FORM};charset=UTF-8' --request POST https://<domainURL>/oauth2/v1/token "
+    "-d 'grant_type=refresh_token&refresh_token=<refresh-token>&scope=<optional scope value>'"
+)
+
+
+@pytest.mark.parametrize(("sent", "granted"), [("notes:read", "notes:read"), ("", SCOPE)])
+def test_seed_11_oracle_names_a_charset_and_an_optional_scope(site, sent, granted):
+    old = site.pair(ORACLE_ID)
+    line = ORACLE_REFRESH.replace("<optional scope value>", sent).replace("curl -i", "curl")
+
+    assert_new_pair(site.curl(line, refresh_token=old["refresh_token"]), old=old, scope=granted)
+
+
+def test_seed_11_oracle_placeholder_scope_pasted_unchanged_is_refused(site):
+    pair = site.pair(ORACLE_ID)
+    line = ORACLE_REFRESH.replace("curl -i", "curl")
+
+    answer = site.curl(line, refresh_token=pair["refresh_token"])
+
+    assert (answer.status, answer.json["error"]) == (HTTPStatus.BAD_REQUEST, "invalid_scope")
+
+
+ORACLE_PUBLIC_REFRESH = (
+    f"curl -H 'Content-Type: {FORM};charset=UTF-8' --request POST https://<domainURL>/oauth2/v1/token "
+    "-d 'grant_type=refresh_token&refresh_token=<refresh-token-value>&client_id=<client-id-value>'"
+)
+
+
+def test_seed_13_oracle_public_application_only_names_itself(site):
+    old = site.pair(PUBLIC_ID)
+
+    answer = site.curl(ORACLE_PUBLIC_REFRESH, refresh_token_value=old["refresh_token"], client_id_value=PUBLIC_ID)
+
+    assert_new_pair(answer, old=old, scope=SCOPE)
+
+
+def test_seed_13_oracle_confidential_application_must_authenticate(site):
+    pair = site.pair(ORACLE_ID)
+
+    answer = site.curl(ORACLE_PUBLIC_REFRESH, refresh_token_value=pair["refresh_token"], client_id_value=ORACLE_ID)
+
+    assert_client_refused(answer)
