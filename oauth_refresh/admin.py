@@ -45,7 +45,7 @@ class ApplicationAdmin(ModelAdmin):
 
 @admin.register(Grant)
 class GrantAdmin(ReadOnlyAdmin):
-    list_display = ("public_id", "user", "application", "grant_type", "created_at", "refreshed_at", "revoked_at")
+    list_display = ("created_at", "user", "application", "grant_type", "refreshed_at", "revoked_at", "revoked_reason")
     list_filter = ("grant_type", "revoked_reason")
     list_select_related = ("user", "application")
     date_hierarchy = "created_at"

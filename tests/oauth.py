@@ -1,7 +1,7 @@
 """A client of the server: it holds credentials and a pair, and speaks HTTP, as any OAuth library would."""
 
 import base64
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote_plus, urlencode
 
@@ -26,7 +26,7 @@ def raw_basic(user_pass: bytes) -> str:
 def post_form(
     endpoint: str, parameters: dict[str, str] | str, *, authorization: str | None = None, **extra: Any
 ) -> Any:
-    """POST a form to ``token`` or ``revoke``; ``parameters`` may be a ready body. Faults are answers, not exceptions."""
+    """POST a form to ``token`` or ``revoke``; ``parameters`` may be a ready body."""
     body = parameters if isinstance(parameters, str) else urlencode(parameters)
     headers = dict(extra.pop("headers", {}))
     if authorization is not None:
@@ -47,7 +47,6 @@ class OAuthClient:
     access_token: str = ""
     refresh_token: str = ""
     grant: Grant | None = None
-    seen: list[Any] = field(default_factory=list)
 
     @property
     def credentials(self) -> dict[str, str]:

@@ -18,7 +18,7 @@ def play(*, origin: str, write: Callable[[str], object]) -> None:
 def wso2_refreshes(wire: Wire) -> None:
     """WSO2: trade a refresh token for a new pair; the old one dies. Then narrow the scope."""
     refresh_token = _sign_in(wire, "/token", WSO2)
-    refresh_token = _refresh(wire, "/token", refresh_token, authorization=_basic(WSO2))
+    refresh_token = _refresh(wire, refresh_token)
     wire.post(
         "/token",
         {"grant_type": "refresh_token", "refresh_token": refresh_token, "scope": "PRODUCTION"},
@@ -29,7 +29,7 @@ def wso2_refreshes(wire: Wire) -> None:
 def a_thief_is_noticed(wire: Wire) -> None:
     """A spent refresh token comes back: somebody has a copy, so the whole session ends, thief and owner alike."""
     stolen = _sign_in(wire, "/token", WSO2)
-    current = _refresh(wire, "/token", stolen, authorization=_basic(WSO2))
+    current = _refresh(wire, stolen)
     for refresh_token in (stolen, current):
         wire.post(
             "/token",
@@ -85,9 +85,9 @@ def _sign_in(wire: Wire, path: str, application: DemoApplication) -> str:
     return str(pair["refresh_token"])
 
 
-def _refresh(wire: Wire, path: str, refresh_token: str, *, authorization: str) -> str:
+def _refresh(wire: Wire, refresh_token: str) -> str:
     pair = wire.post(
-        path, {"grant_type": "refresh_token", "refresh_token": refresh_token}, authorization=authorization
+        "/token", {"grant_type": "refresh_token", "refresh_token": refresh_token}, authorization=_basic(WSO2)
     )
     return str(pair["refresh_token"])
 

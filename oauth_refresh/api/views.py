@@ -20,8 +20,7 @@ from oauth_refresh.api.forms import read_parameters
 from oauth_refresh.api.responses import error_response, fault_response, token_response
 from oauth_refresh.conf import app_settings
 from oauth_refresh.errors import InvalidRequest, MethodNotAllowed, OAuthError
-from oauth_refresh.grant_types import Parameters, TokenRequest
-from oauth_refresh.models import Application
+from oauth_refresh.grant_types import ClientRequest
 from oauth_refresh.services import revoke_token
 from oauth_refresh.services.clients import authenticate_client
 
@@ -71,11 +70,17 @@ class ProtocolView(APIView):
         if app_settings.https_is_required and not request.is_secure():
             raise InvalidRequest("Use https: what was sent in the clear must be regarded as leaked.")
 
-    def read(self, request: Request) -> tuple[Parameters, Application]:
-        """Return the parameters and the authenticated client, which is settled before anything else is looked at."""
-        parameters = read_parameters(request._request)
-        credentials = read_client_credentials(request._request, parameters)
-        return parameters, authenticate_client(credentials, client_info=read_client_info(request._request))
+    def read(self, http_request: HttpRequest) -> ClientRequest:
+        """Return the request with its client authenticated, which is settled before anything else is looked at."""
+        parameters = read_parameters(http_request)
+        credentials = read_client_credentials(http_request, parameters)
+        client_info = read_client_info(http_request)
+        return ClientRequest(
+            parameters=parameters,
+            application=authenticate_client(credentials, client_info=client_info),
+            client_info=client_info,
+            http_request=http_request,
+        )
 
     def handle_exception(self, exc: Exception) -> Response:
         if isinstance(exc, OAuthError):
@@ -89,25 +94,15 @@ class TokenView(ProtocolView):
     """``POST token``: trade a grant for an access token, and mostly a refresh token."""
 
     def post(self, request: Request) -> Response:
-        parameters, application = self.read(request)
-        return token_response(
-            grant_types.exchange(
-                TokenRequest(
-                    parameters=parameters,
-                    application=application,
-                    client_info=read_client_info(request._request),
-                    http_request=request._request,
-                )
-            )
-        )
+        return token_response(grant_types.exchange(self.read(request._request)))
 
 
 class RevokeView(ProtocolView):
     """``POST revoke``: end the session of a token. The hint is not needed: a token's prefix says what it is."""
 
     def post(self, request: Request) -> HttpResponse:
-        parameters, application = self.read(request)
-        revoke_token(application, parameters.require("token"))
+        client_request = self.read(request._request)
+        revoke_token(client_request.application, client_request.parameters.require("token"))
         # Empty, but declared as JSON: a common client library throws on an empty text/html.
         return HttpResponse(content_type=JSONRenderer.media_type)
 

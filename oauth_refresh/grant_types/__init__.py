@@ -5,20 +5,20 @@ from collections.abc import Callable, Mapping
 from oauth_refresh.conf import app_settings
 from oauth_refresh.errors import UnauthorizedClient, UnsupportedGrantType
 from oauth_refresh.grant_types import client_credentials, password, refresh_token
-from oauth_refresh.grant_types.requests import Parameters, TokenRequest
+from oauth_refresh.grant_types.requests import ClientRequest, Parameters
 from oauth_refresh.models import GrantType
 from oauth_refresh.services import IssuedTokens
 
-__all__ = ["HANDLERS", "Parameters", "TokenRequest", "exchange"]
+__all__ = ["HANDLERS", "ClientRequest", "Parameters", "exchange"]
 
-HANDLERS: Mapping[str, Callable[[TokenRequest], IssuedTokens]] = {
+HANDLERS: Mapping[str, Callable[[ClientRequest], IssuedTokens]] = {
     GrantType.CLIENT_CREDENTIALS: client_credentials.exchange,
     GrantType.PASSWORD: password.exchange,
     GrantType.REFRESH_TOKEN: refresh_token.exchange,
 }
 
 
-def exchange(request: TokenRequest) -> IssuedTokens:
+def exchange(request: ClientRequest) -> IssuedTokens:
     """Return the tokens that the request earns; which grant types exist is the server's choice, then the client's.
 
     Raises an OAuthError; the request's client is already authenticated.

@@ -3,12 +3,12 @@
 from django.contrib.auth import authenticate
 
 from oauth_refresh.errors import InvalidGrant
-from oauth_refresh.grant_types.requests import TokenRequest
+from oauth_refresh.grant_types.requests import ClientRequest
 from oauth_refresh.models import GrantType
 from oauth_refresh.services import IssuedTokens, issue_tokens
 
 
-def exchange(request: TokenRequest) -> IssuedTokens:
+def exchange(request: ClientRequest) -> IssuedTokens:
     username = request.parameters.require("username")
     password = request.parameters.require("password")
     if "\x00" in username:  # PostgreSQL refuses NUL in text, and no user has it

@@ -27,8 +27,8 @@ class Parameters:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class TokenRequest:
-    """A token request whose client is authenticated. ``http_request`` is for authentication backends that want it."""
+class ClientRequest:
+    """A request whose client is authenticated. ``http_request`` is for authentication backends that want it."""
 
     parameters: Parameters
     application: Application

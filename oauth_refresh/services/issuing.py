@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 from django.db import transaction
 from django.utils import timezone
@@ -37,6 +37,18 @@ class IssuedTokens:
     refresh_token: str | None
     refresh_token_expires_in: int | None
     scope: str
+
+    @classmethod
+    def of(cls, grant: Grant, *, access_token: str, refresh_token: str | None, scope: str, now: datetime) -> Self:
+        """Return what the client is told of the pair that the grant was given at ``now``."""
+        return cls(
+            grant=grant,
+            access_token=access_token,
+            expires_in=_whole_seconds(grant.access_token_expiry(now) - now),
+            refresh_token=refresh_token,
+            refresh_token_expires_in=None if refresh_token is None else _whole_seconds(grant.idle_expires_at - now),
+            scope=scope,
+        )
 
 
 def issue_tokens(
@@ -76,7 +88,7 @@ def issue_tokens(
         refresh_token = insert_refresh_token(grant, now=now, client_info=client_info) if refreshable else None
         access_token = insert_access_token(grant, scope=grant.scope, now=now)
         announce_issued(grant, grant_type=grant_type)
-    return issued_tokens(grant, access_token=access_token, refresh_token=refresh_token, scope=grant.scope, now=now)
+    return IssuedTokens.of(grant, access_token=access_token, refresh_token=refresh_token, scope=grant.scope, now=now)
 
 
 def yields_refresh_token(application: Application, grant_type: str) -> bool:
@@ -140,20 +152,6 @@ def announce_issued(grant: Grant, *, grant_type: str) -> None:
     """Send ``tokens_issued`` once the present transaction has committed."""
     transaction.on_commit(
         partial(tokens_issued.send_robust, sender=Grant, grant=grant, grant_type=grant_type), using=write_alias()
-    )
-
-
-def issued_tokens(
-    grant: Grant, *, access_token: str, refresh_token: str | None, scope: str, now: datetime
-) -> IssuedTokens:
-    """Return what the client is told of a pair issued at ``now``."""
-    return IssuedTokens(
-        grant=grant,
-        access_token=access_token,
-        expires_in=_whole_seconds(grant.access_token_expiry(now) - now),
-        refresh_token=refresh_token,
-        refresh_token_expires_in=None if refresh_token is None else _whole_seconds(grant.idle_expires_at - now),
-        scope=scope,
     )
 
 

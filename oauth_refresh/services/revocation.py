@@ -1,7 +1,8 @@
 """Revocation (RFC 7009): one token's grant, or any set of grants, each by one conditional update."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
@@ -52,7 +53,7 @@ def revoke_token(application: Application, raw_token: str) -> None:
 def revoke_grant(grant: Grant, *, reason: str, by: Any = None) -> bool:
     """End one grant, and with it every token it has. Return whether it was this call that ended it."""
     same_grant = Grant.objects.using(write_alias()).filter(pk=grant.pk)
-    if not _revoke(same_grant, reason=reason, by=by, revocation_id=uuid4(), now=timezone.now()):
+    if not _revoke(same_grant, reason=reason, by=by).count:
         return False
     _after_commit(partial(grant_revoked.send_robust, sender=Grant, grant=grant, reason=reason, by=by))
     return True
@@ -64,16 +65,7 @@ def revoke_grants(selector: Q, *, reason: str, by: Any = None) -> Revocation:
 
     Return how many they were. Raises ValueError without a reason.
     """
-    revocation = Revocation(
-        count=_revoke(
-            grants_to_revoke(selector),
-            reason=reason,
-            by=by,
-            revocation_id=(revocation_id := uuid4()),
-            now=timezone.now(),
-        ),
-        revocation_id=revocation_id,
-    )
+    revocation = _revoke(grants_to_revoke(selector), reason=reason, by=by)
     if revocation.count:
         _after_commit(
             partial(
@@ -83,7 +75,7 @@ def revoke_grants(selector: Q, *, reason: str, by: Any = None) -> Revocation:
                 count=revocation.count,
                 reason=reason,
                 by=by,
-                revocation_id=revocation_id,
+                revocation_id=revocation.revocation_id,
             )
         )
     return revocation
@@ -103,10 +95,15 @@ def revoke_access_token(access_token: AccessToken) -> None:
     same_token.update(revoked_at=timezone.now())
 
 
-def _revoke(grants: GrantQuerySet, *, reason: str, by: Any, revocation_id: UUID, now: datetime) -> int:
+def _revoke(grants: GrantQuerySet, *, reason: str, by: Any) -> Revocation:
+    """Do the one update: what was revoked before keeps its time and reason."""
     if not reason:
         raise ValueError("A revocation needs a reason.")
-    return grants.unrevoked().update(revoked_at=now, revoked_reason=reason, revoked_by=by, revocation_id=revocation_id)
+    revocation_id = uuid4()
+    count = grants.unrevoked().update(
+        revoked_at=timezone.now(), revoked_reason=reason, revoked_by=by, revocation_id=revocation_id
+    )
+    return Revocation(count=count, revocation_id=revocation_id)
 
 
 def _require_owner(grant: Grant, application: Application) -> None:
@@ -114,5 +111,5 @@ def _require_owner(grant: Grant, application: Application) -> None:
         raise InvalidGrant("The token was issued to another application.")
 
 
-def _after_commit(send: Any) -> None:
+def _after_commit(send: Callable[[], object]) -> None:
     transaction.on_commit(send, using=write_alias())

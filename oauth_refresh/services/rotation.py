@@ -17,7 +17,6 @@ from oauth_refresh.services.issuing import (
     announce_issued,
     insert_access_token,
     insert_refresh_token,
-    issued_tokens,
 )
 from oauth_refresh.services.lookup import PresentedRefreshToken, find_refresh_token
 from oauth_refresh.services.reuse import sound_reuse_alarm
@@ -170,7 +169,7 @@ def _carry_out(exchange: Exchange, *, raw_refresh_token: str, scope: str) -> Iss
             refresh_token = insert_refresh_token(grant, now=now, client_info=exchange.client_info)
         access_token = insert_access_token(grant, scope=scope, now=now)
         announce_issued(grant, grant_type=GrantType.REFRESH_TOKEN)
-    return issued_tokens(grant, access_token=access_token, refresh_token=refresh_token, scope=scope, now=now)
+    return IssuedTokens.of(grant, access_token=access_token, refresh_token=refresh_token, scope=scope, now=now)
 
 
 def _deactivation(exchange: Exchange) -> Deactivation:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
-from django.db import OperationalError, router
+from django.db import OperationalError, router, transaction
 
 from oauth_refresh.models import Grant
 
@@ -26,7 +26,8 @@ def write_alias() -> str:
 def retry_serialization_failure(operation: Callable[P, T]) -> Callable[P, T]:
     """Run a whole transaction once more if the database chose it as the victim of a deadlock or a conflict.
 
-    The second failure, and every other one, goes on to the caller.
+    The second failure, and every other one, goes on to the caller. So does a failure inside the caller's transaction:
+    all of that one would have to be run again.
     """
 
     @wraps(operation)
@@ -34,7 +35,7 @@ def retry_serialization_failure(operation: Callable[P, T]) -> Callable[P, T]:
         try:
             return operation(*args, **kwargs)
         except OperationalError as error:
-            if not _is_serialization_failure(error):
+            if transaction.get_connection(write_alias()).in_atomic_block or not _is_serialization_failure(error):
                 raise
             logger.info("The database broke a deadlock or conflict at our cost; trying once more.")
         return operation(*args, **kwargs)

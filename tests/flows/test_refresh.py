@@ -2,10 +2,7 @@
 
 from http import HTTPStatus
 
-import pytest
-
 from oauth_refresh.models import Grant
-from tests.oauth import OAuthClient
 
 INVALID_GRANT = {
     "error": "invalid_grant",

@@ -1,0 +1,84 @@
+"""The example project as a newcomer and as an operator meet it, each in a process of its own."""
+
+import json
+import secrets
+from http import HTTPStatus
+
+import pytest
+
+from tests.flows.server import curl, free_port, manage
+
+PRODUCTION = {"DEBUG": "False", "ALLOWED_HOSTS": "notes.example"}
+
+
+def test_demo_plays_its_story_twice_in_a_row(database_url):
+    for _run in range(2):
+        result = manage("demo", "--no-serve", "--port", str(free_port()), database_url=database_url)
+
+        assert result.returncode == 0, result.stderr
+        assert result.stdout.count("HTTP 200 OK") == 13
+        assert result.stdout.count('"error": "invalid_grant"') == 3
+
+
+def test_demo_lines_can_be_pasted(origin, database_url, tmp_path):
+    port = free_port()
+    played = manage("demo", "--no-serve", "--port", str(port), database_url=database_url).stdout
+    line = [line.removeprefix("$ ") for line in played.splitlines() if "grant_type=password" in line][-1]
+
+    answer = curl(line.replace(f"http://127.0.0.1:{port}", origin), folder=tmp_path)
+
+    assert answer.status == HTTPStatus.OK
+    assert json.loads(answer.text)["token_type"] == "Bearer"
+
+
+def test_home_page_shows_what_to_try(origin, tmp_path):
+    answer = curl(f"curl {origin}/", folder=tmp_path)
+
+    assert answer.status == HTTPStatus.OK
+    assert "Refresh tokens that tell on thieves" in answer.text
+
+
+def test_demo_refuses_to_run_without_debug(database_url):
+    result = manage("demo", database_url=database_url, SECRET_KEY=secrets.token_urlsafe(64), **PRODUCTION)
+
+    assert result.returncode == 1
+    assert result.stderr == "CommandError: The demo's passwords are public, so it runs only with DEBUG on.\n"
+
+
+def test_demo_says_when_its_port_is_taken(origin, database_url):
+    result = manage("demo", "--port", origin.rpartition(":")[2], database_url=database_url)
+
+    assert result.returncode == 1
+    assert "choose another with --port" in result.stderr
+
+
+def test_deployment_check_finds_only_the_password_grant(database_url):
+    key = secrets.token_urlsafe(64)
+
+    result = manage("check", "--deploy", database_url=database_url, SECRET_KEY=key, **PRODUCTION)
+
+    assert result.returncode == 0
+    assert result.stderr.count("?: (") == 1
+    assert "oauth_refresh.W004" in result.stderr
+
+
+def test_production_needs_a_secret_key(database_url):
+    result = manage("check", database_url=database_url, **PRODUCTION)
+
+    assert "Set the SECRET_KEY environment variable" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["oauth_issue_tokens", "--application", "nobody"], "There is no application with the client ID 'nobody'."),
+        (["oauth_revoke_grants"], "Say which grants: --application, --user, --created-before or --token-stdin."),
+        (["oauth_create_application", "App", "--client-secret", "x"], "client_secret: A secret is stored"),
+    ],
+)
+def test_operator_errors_are_one_sentence_on_stderr_and_exit_1(origin, database_url, arguments, sentence):
+    result = manage(*arguments, database_url=database_url)
+
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"CommandError: {sentence}")
+    assert "Traceback" not in result.stderr

@@ -1,0 +1,57 @@
+"""Others who listen to a refresh, or act in the middle of one, for the length of a ``with`` block."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import connection
+from django.dispatch import Signal
+
+from oauth_refresh.models import AccessToken, Grant, GrantEvent, RefreshToken
+
+
+@contextmanager
+def connected(signal: Signal, receiver: Callable[..., Any], *, first: bool = False) -> Iterator[None]:
+    """Connect a receiver as a project would; ``first`` puts it before all that are connected already."""
+    signal.connect(receiver)
+    if first:
+        signal.receivers.insert(0, signal.receivers.pop())
+    try:
+        yield
+    finally:
+        signal.disconnect(receiver)
+
+
+@contextmanager
+def heard(signal: Signal) -> Iterator[list[dict[str, Any]]]:
+    """Yield a list that grows by what each sending of ``signal`` carries."""
+    carried: list[dict[str, Any]] = []
+
+    def listen(signal: Signal, sender: type, **kwargs: Any) -> None:
+        carried.append(kwargs)
+
+    with connected(signal, listen):
+        yield carried
+
+
+@contextmanager
+def rival_acts_after_the_token_was_read(act: Callable[[], object]) -> Iterator[None]:
+    """Let a rival ``act``, once, between the look-up of the presented refresh token and the update that spends it."""
+    rivals = [act]
+
+    def interleave(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+        result = execute(sql, params, many, context)
+        if sql.startswith("SELECT") and RefreshToken._meta.db_table in sql and rivals:
+            rivals.pop()()
+        return result
+
+    with connection.execute_wrapper(interleave):
+        yield
+
+
+def everything() -> dict[str, list[dict[str, Any]]]:
+    """Return all rows that a refresh, a reuse or a revocation could change, to compare before and after."""
+    return {
+        model.__name__: list(model._default_manager.order_by("pk").values())
+        for model in (Grant, RefreshToken, AccessToken, GrantEvent)
+    }
