@@ -1,0 +1,426 @@
+"""Client authentication: RFC 6749 §2.3, with the method names of RFC 7591."""
+
+import re
+from datetime import timedelta
+from http import HTTPStatus
+
+import pytest
+from django.utils import timezone
+from joserfc import jwt
+from joserfc.jwk import ECKey
+
+from oauth_refresh import crypto
+from oauth_refresh.models import AccessToken, Application, AuthMethod
+from oauth_refresh.services.clients import create_application
+from tests.conformance.refusals import (
+    INVALID_CLIENT,
+    NOT_READABLE,
+    NOT_SECURE,
+    TWO_CREDENTIALS,
+    TWO_METHODS,
+)
+from tests.conftest import SECRET
+from tests.factories import ApplicationFactory
+from tests.oauth import OAuthClient, basic, post_form, raw_basic
+
+WRONG_SECRET = "not-the-secret-of-this-application"
+OLD_SECRET = "the-secret-that-is-being-replaced"
+JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+UNREADABLE_BASIC = {
+    "not base64": "Basic !!!!",
+    "no colon": raw_basic(b"client00000001"),
+    "not UTF-8": raw_basic(b"\xff\xfe:\xff"),
+    "encoded, but not UTF-8": raw_basic(b"client:%ED%A0%80"),
+    "no client ID": raw_basic(b":" + SECRET.encode()),
+    "empty value": "Basic ",
+    "no value": "Basic",
+}
+
+
+def refresh(client, *, authorization=None, **parameters):
+    """Send the refresh of ``client``, with these credentials in place of its own."""
+    parameters = {"grant_type": "refresh_token", "refresh_token": client.refresh_token, **parameters}
+    return post_form("token", parameters, authorization=authorization)
+
+
+def sent_in(place, client_id, secret):
+    """Return the arguments of ``refresh`` that send the secret in the header or the body."""
+    if place == "header":
+        return {"authorization": basic(client_id, secret)}
+    return {"client_id": client_id, "client_secret": secret}
+
+
+def assertion(application, key):
+    """Return what proves that ``application`` holds ``key`` (RFC 7523 §3)."""
+    now = int(timezone.now().timestamp())
+    issuer = application.client_id
+    claims = {"iss": issuer, "sub": issuer, "aud": "https://testserver", "iat": now, "exp": now + 60, "jti": "once"}
+    return {"client_assertion_type": JWT_BEARER, "client_assertion": jwt.encode({"alg": "ES256"}, claims, key)}
+
+
+@pytest.fixture
+def key():
+    return ECKey.generate_key("P-256")
+
+
+@pytest.fixture
+def key_client(user, key):
+    """A client that authenticates by assertions signed with ``key``, and holds a live pair."""
+    jwks = {"keys": [key.as_dict(private=False)]}
+    application = ApplicationFactory(auth_method=AuthMethod.PRIVATE_KEY_JWT, secret_digest="", jwks=jwks)
+    return OAuthClient(application).start(user=user)
+
+
+def test_ca_001_basic_credentials_authenticate_a_confidential_client(client_app):
+    response = refresh(client_app, authorization=basic(client_app.application.client_id, SECRET))
+
+    assert response.status_code == HTTPStatus.OK
+
+
+def test_ca_002_basic_credentials_are_split_at_the_first_colon_and_form_decoded(user):
+    application = ApplicationFactory(client_id="my client:1", raw_secret="p% +&£€")
+    client = OAuthClient(application).start(user=user)
+
+    response = refresh(client, authorization=raw_basic(b"my+client%3A1:p%25+%2B%26%C2%A3%E2%82%AC"))
+
+    assert response.status_code == HTTPStatus.OK
+
+
+@pytest.mark.parametrize("secret", ["plus+plus+plus+plus+plus", "percent%2Fpercent%2Fpercent"])
+def test_ca_003_basic_secret_that_was_not_form_encoded_is_refused(user, refused, secret):
+    client = OAuthClient(ApplicationFactory(raw_secret=secret)).start(user=user)
+    not_encoded = raw_basic(f"{client.application.client_id}:{secret}".encode())
+
+    assert refused(lambda: refresh(client, authorization=not_encoded)) == INVALID_CLIENT
+
+
+@pytest.mark.django_db
+def test_ca_004_generated_credentials_need_no_encoding():
+    application, secret = create_application(name="Notes")
+
+    assert re.fullmatch(r"[A-Za-z0-9._~-]+", application.client_id)
+    assert re.fullmatch(r"[A-Za-z0-9._~-]+", secret)
+
+
+def test_ca_005_everything_after_the_first_colon_is_the_secret(user):
+    application = ApplicationFactory(raw_secret="a:secret:with:colons:in:it")
+    client = OAuthClient(application).start(user=user)
+
+    response = refresh(client, authorization=raw_basic(f"{application.client_id}:a:secret:with:colons:in:it".encode()))
+
+    assert response.status_code == HTTPStatus.OK
+
+
+@pytest.mark.parametrize("authorization", UNREADABLE_BASIC.values(), ids=UNREADABLE_BASIC)
+def test_ca_006_unreadable_basic_credentials_are_refused(client_app, refused, authorization):
+    assert refused(lambda: refresh(client_app, authorization=authorization)) == INVALID_CLIENT
+
+
+def test_ca_006_right_credentials_with_a_character_outside_base64_are_refused(client_app, refused):
+    stray = client_app.authorization[:20] + "!" + client_app.authorization[20:]
+
+    assert refused(lambda: refresh(client_app, authorization=stray)) == INVALID_CLIENT
+
+
+def test_ca_007_authorization_scheme_is_matched_without_regard_to_case(client_app):
+    response = refresh(client_app, authorization=client_app.authorization.replace("Basic", "bAsIc"))
+
+    assert response.status_code == HTTPStatus.OK
+
+
+def test_ca_008_wrong_secret_in_the_header_is_refused_with_a_basic_challenge(client_app, refused):
+    wrong = basic(client_app.application.client_id, WRONG_SECRET)
+
+    assert refused(lambda: refresh(client_app, authorization=wrong)) == INVALID_CLIENT
+
+
+def test_ca_009_wrong_secret_in_the_body_is_refused_with_a_basic_challenge(client_app, refused):
+    wrong = {"client_id": client_app.application.client_id, "client_secret": WRONG_SECRET}
+
+    assert refused(lambda: refresh(client_app, **wrong)) == INVALID_CLIENT
+
+
+@pytest.mark.parametrize(
+    "credentials",
+    [
+        {"authorization": basic("nobody", SECRET)},
+        {"client_id": "nobody", "client_secret": SECRET},
+        {"client_id": "nobody", "client_assertion_type": JWT_BEARER, "client_assertion": "e30.e30.c2lnbmF0dXJl"},
+    ],
+    ids=["header", "body", "assertion"],
+)
+def test_ca_010_unknown_client_is_answered_like_a_wrong_secret(client_app, refused, credentials):
+    assert refused(lambda: refresh(client_app, **credentials)) == INVALID_CLIENT
+
+
+def test_ca_010_unknown_client_costs_as_many_statements_as_a_wrong_secret(client_app, django_assert_num_queries):
+    own_id = client_app.application.client_id
+
+    with django_assert_num_queries(1):
+        refresh(client_app, authorization=basic(own_id, WRONG_SECRET))
+    with django_assert_num_queries(1):
+        refresh(client_app, authorization=basic("nobody", WRONG_SECRET))
+
+
+def test_ca_011_credentials_in_the_body_authenticate(client_app):
+    response = refresh(client_app, client_id=client_app.application.client_id, client_secret=SECRET)
+
+    assert response.status_code == HTTPStatus.OK
+
+
+def test_ca_012_credentials_in_the_query_string_do_not_count(client_app, refused):
+    form = {"grant_type": "refresh_token", "refresh_token": client_app.refresh_token}
+    credentials = {"client_id": client_app.application.client_id, "client_secret": SECRET}
+
+    assert refused(lambda: post_form("token", form, query_params=credentials)) == INVALID_CLIENT
+
+
+def test_ca_013_identical_credentials_in_header_and_body_are_one_credential(client_app):
+    response = refresh(
+        client_app,
+        authorization=client_app.authorization,
+        client_id=client_app.application.client_id,
+        client_secret=SECRET,
+    )
+
+    assert response.status_code == HTTPStatus.OK
+
+
+@pytest.mark.parametrize("right_one", ["header", "body"])
+def test_ca_014_different_secrets_in_header_and_body_are_malformed(client_app, refused, right_one):
+    own_id = client_app.application.client_id
+    in_header, in_body = (SECRET, WRONG_SECRET) if right_one == "header" else (WRONG_SECRET, SECRET)
+
+    answer = refused(
+        lambda: refresh(client_app, authorization=basic(own_id, in_header), client_id=own_id, client_secret=in_body)
+    )
+
+    assert answer == TWO_CREDENTIALS
+
+
+def test_ca_015_client_id_in_the_body_may_accompany_the_header(client_app):
+    response = refresh(client_app, authorization=client_app.authorization, client_id=client_app.application.client_id)
+
+    assert response.status_code == HTTPStatus.OK
+
+
+def test_ca_016_another_client_id_in_the_body_than_in_the_header_is_malformed(client_app, public_application, refused):
+    other_id = public_application.client_id
+
+    answer = refused(lambda: refresh(client_app, authorization=client_app.authorization, client_id=other_id))
+
+    assert answer == TWO_CREDENTIALS
+
+
+def test_ca_017_assertion_besides_basic_credentials_is_malformed(client_app, refused, key):
+    extra = assertion(client_app.application, key)
+
+    assert refused(lambda: refresh(client_app, authorization=client_app.authorization, **extra)) == TWO_METHODS
+
+
+def test_ca_017_assertion_besides_a_secret_in_the_body_is_malformed(client_app, refused, key):
+    both = {
+        "client_id": client_app.application.client_id,
+        "client_secret": SECRET,
+        **assertion(client_app.application, key),
+    }
+
+    assert refused(lambda: refresh(client_app, **both)) == TWO_METHODS
+
+
+def test_ca_018_confidential_client_that_only_names_itself_is_refused(client_app, refused):
+    own_id = client_app.application.client_id
+
+    assert refused(lambda: refresh(client_app, client_id=own_id)) == INVALID_CLIENT
+
+
+def test_ca_019_confidential_client_that_sends_nothing_is_refused(client_app, refused):
+    assert refused(lambda: refresh(client_app)) == INVALID_CLIENT
+
+
+@pytest.mark.parametrize("place", ["header", "body"])
+def test_ca_020_client_registered_with_a_key_may_not_send_a_secret(key_client, refused, place):
+    Application.objects.update(secret_digest=crypto.digest(SECRET))
+    credentials = sent_in(place, key_client.application.client_id, SECRET)
+
+    assert refused(lambda: refresh(key_client, **credentials)) == INVALID_CLIENT
+
+
+def test_ca_020_client_registered_with_a_secret_may_not_send_an_assertion(client_app, refused, settings, key):
+    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "ISSUER": "https://testserver"}
+    Application.objects.update(jwks={"keys": [key.as_dict(private=False)]})
+    signed = assertion(client_app.application, key)
+
+    answer = refused(lambda: refresh(client_app, client_id=client_app.application.client_id, **signed))
+
+    assert answer == INVALID_CLIENT
+
+
+@pytest.mark.parametrize(("registered", "place"), [("client_secret_basic", "body"), ("client_secret_post", "header")])
+def test_ca_020_client_narrowed_to_one_method_may_not_use_the_other(client_app, refused, registered, place):
+    Application.objects.update(auth_method=registered, strict_auth_method=True)
+    credentials = sent_in(place, client_app.application.client_id, SECRET)
+
+    assert refused(lambda: refresh(client_app, **credentials)) == INVALID_CLIENT
+
+
+def test_ca_021_public_client_that_sends_a_secret_is_refused(public_client, refused):
+    own_id = public_client.application.client_id
+
+    assert refused(lambda: refresh(public_client, client_id=own_id, client_secret=SECRET)) == INVALID_CLIENT
+
+
+def test_ca_022_empty_secret_of_a_public_client_counts_as_left_out(public_client):
+    response = refresh(public_client, client_id=public_client.application.client_id, client_secret="")
+
+    assert response.status_code == HTTPStatus.OK
+
+
+def test_ca_023_public_client_may_not_use_basic_with_an_empty_secret(public_client, refused):
+    empty = basic(public_client.application.client_id, "")
+
+    assert refused(lambda: refresh(public_client, authorization=empty)) == INVALID_CLIENT
+
+
+@pytest.mark.parametrize("authorization", ["Bearer x", 'Digest username="x"', "Negotiate"])
+def test_ca_025_another_scheme_is_answered_with_a_basic_challenge(client_app, refused, authorization):
+    assert refused(lambda: refresh(client_app, authorization=authorization)) == INVALID_CLIENT
+
+
+@pytest.mark.parametrize("second", ["Basic eDp5", "Bearer x", "Content-Type: application/x-www-form-urlencoded"])
+@pytest.mark.parametrize("separator", [",", ", "])
+def test_ca_026_two_authorization_values_are_refused(client_app, refused, second, separator):
+    two = f"{client_app.authorization}{separator}{second}"
+
+    assert refused(lambda: refresh(client_app, authorization=two)) == INVALID_CLIENT
+
+
+def test_ca_027_disabled_client_with_its_right_secret_is_refused(client_app, refused):
+    Application.objects.update(is_active=False)
+
+    assert refused(lambda: refresh(client_app, authorization=client_app.authorization)) == INVALID_CLIENT
+
+
+def test_ca_027_deleted_client_with_its_right_secret_is_refused(client_app, refused):
+    Application.objects.all().delete()
+
+    assert refused(lambda: refresh(client_app, authorization=client_app.authorization)) == INVALID_CLIENT
+
+
+def test_ca_028_credentials_over_plain_http_are_refused_and_never_redirected(client_app, refused, settings):
+    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "REQUIRE_HTTPS": True}
+
+    answer = refused(lambda: refresh(client_app, authorization=client_app.authorization))
+
+    assert answer == NOT_SECURE
+
+
+def test_ca_028_plain_http_is_refused_unless_a_project_says_otherwise(client_app, refused, settings):
+    settings.OAUTH_REFRESH = {key: value for key, value in settings.OAUTH_REFRESH.items() if key != "REQUIRE_HTTPS"}
+
+    answer = refused(lambda: refresh(client_app, authorization=client_app.authorization))
+
+    assert answer == NOT_SECURE
+
+
+STRANGE_CLIENT_IDS = {
+    "NUL": "client\x00",
+    "too long": "c" * 300,
+    "wildcard": "client%",
+    "one-character wildcard": "_" * 14,
+}
+
+
+@pytest.mark.parametrize("client_id", STRANGE_CLIENT_IDS.values(), ids=STRANGE_CLIENT_IDS)
+@pytest.mark.parametrize("place", ["header", "body"])
+def test_ca_029_strange_client_id_is_an_unknown_client(client_app, refused, client_id, place):
+    assert refused(lambda: refresh(client_app, **sent_in(place, client_id, SECRET))) == INVALID_CLIENT
+
+
+def test_ca_029_lone_surrogate_in_the_client_id_is_not_utf_8(client_app, refused):
+    body = f"grant_type=refresh_token&refresh_token={client_app.refresh_token}&client_id=%ED%A0%80"
+
+    assert refused(lambda: post_form("token", body)) == NOT_READABLE
+
+
+def test_ca_029_client_id_in_another_case_is_an_unknown_client(client_app, refused):
+    other_case = basic(client_app.application.client_id.upper(), SECRET)
+
+    assert refused(lambda: refresh(client_app, authorization=other_case)) == INVALID_CLIENT
+
+
+@pytest.fixture
+def client_changing_its_secret(client_app):
+    Application.objects.update(
+        old_secret_digest=crypto.digest(OLD_SECRET), old_secret_expires_at=timezone.now() + timedelta(hours=1)
+    )
+    return client_app
+
+
+@pytest.mark.parametrize("secret", [SECRET, OLD_SECRET], ids=["new", "old"])
+def test_ca_030_both_secrets_work_while_one_is_replaced(client_changing_its_secret, secret):
+    own_id = client_changing_its_secret.application.client_id
+
+    response = refresh(client_changing_its_secret, authorization=basic(own_id, secret))
+
+    assert response.status_code == HTTPStatus.OK
+
+
+def test_ca_030_retired_secret_is_refused(client_changing_its_secret, refused, time_machine):
+    old = basic(client_changing_its_secret.application.client_id, OLD_SECRET)
+    time_machine.move_to(timezone.now() + timedelta(hours=1, seconds=1), tick=False)
+
+    assert refused(lambda: refresh(client_changing_its_secret, authorization=old)) == INVALID_CLIENT
+
+
+def revoke(client, *, authorization=None, **parameters):
+    return post_form("revoke", {"token": client.access_token, **parameters}, authorization=authorization)
+
+
+def test_ca_031_basic_credentials_authenticate_at_revocation(client_app):
+    response = revoke(client_app, authorization=client_app.authorization)
+
+    assert response.status_code == HTTPStatus.OK
+    assert not AccessToken.objects.live().exists()
+
+
+@pytest.mark.parametrize("authorization", UNREADABLE_BASIC.values(), ids=UNREADABLE_BASIC)
+def test_ca_031_unreadable_basic_credentials_are_refused_at_revocation(client_app, refused, authorization):
+    assert refused(lambda: revoke(client_app, authorization=authorization)) == INVALID_CLIENT
+
+
+def test_ca_031_wrong_secret_is_refused_at_revocation(client_app, refused):
+    wrong = basic(client_app.application.client_id, WRONG_SECRET)
+
+    assert refused(lambda: revoke(client_app, authorization=wrong)) == INVALID_CLIENT
+
+
+def test_ca_031_identical_credentials_in_header_and_body_are_one_credential_at_revocation(client_app):
+    own_id = client_app.application.client_id
+
+    response = revoke(client_app, authorization=client_app.authorization, client_id=own_id, client_secret=SECRET)
+
+    assert response.status_code == HTTPStatus.OK
+    assert not AccessToken.objects.live().exists()
+
+
+def test_ca_031_confidential_client_that_only_names_itself_is_refused_at_revocation(client_app, refused):
+    own_id = client_app.application.client_id
+
+    assert refused(lambda: revoke(client_app, client_id=own_id)) == INVALID_CLIENT
+
+
+@pytest.mark.django_db
+def test_ca_032_secret_is_stored_as_a_digest_only():
+    _application, secret = create_application(name="Notes")
+
+    stored = Application.objects.values().get()
+
+    assert stored["secret_digest"] == crypto.digest(secret)
+    assert secret not in repr(stored)
+
+
+def test_ca_033_client_id_alone_earns_no_client_credentials(application, refused):
+    form = {"grant_type": "client_credentials", "client_id": application.client_id}
+
+    assert refused(lambda: post_form("token", form)) == INVALID_CLIENT

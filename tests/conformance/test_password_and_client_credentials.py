@@ -1,0 +1,183 @@
+"""The password and the client credentials grant: RFC 6749 §4.3 and §4.4, RFC 9700 §2.4."""
+
+import logging
+from http import HTTPStatus
+
+import pytest
+from django.contrib.auth import get_user_model
+
+from oauth_refresh import crypto
+from oauth_refresh.checks import check_deployment
+from oauth_refresh.models import AccessToken, Application, Grant, RefreshToken
+from tests.conformance.refusals import (
+    INVALID_CLIENT,
+    INVALID_GRANT,
+    INVALID_SCOPE,
+    UNAUTHORIZED_CLIENT,
+    UNSUPPORTED_GRANT_TYPE,
+    missing,
+)
+from tests.conftest import SECRET
+from tests.factories import PASSWORD, ApplicationFactory, UserFactory
+from tests.oauth import OAuthClient, post_form
+
+
+@pytest.fixture
+def client(application):
+    """A confidential client that holds nothing yet."""
+    return OAuthClient(application, SECRET)
+
+
+def log_in(client, *, username, password=PASSWORD, **parameters):
+    return client.token(grant_type="password", username=username, password=password, **parameters)
+
+
+def test_pw_001_password_grant_is_off_by_default(client, user, refused, settings):
+    settings.OAUTH_REFRESH = {key: value for key, value in settings.OAUTH_REFRESH.items() if key != "GRANT_TYPES"}
+
+    assert refused(lambda: log_in(client, username=user.username)) == UNSUPPORTED_GRANT_TYPE
+
+
+def test_pw_002_right_password_earns_a_pair(client, user):
+    response = log_in(client, username=user.username, scope="notes:read notes:write")
+
+    assert response.status_code == HTTPStatus.OK
+    body = response.json()
+    assert body == {
+        "access_token": body["access_token"],
+        "token_type": "Bearer",
+        "expires_in": 3600,
+        "refresh_token": body["refresh_token"],
+        "refresh_token_expires_in": 1209600,
+        "scope": "notes:read notes:write",
+    }
+    assert AccessToken.objects.live().get(digest=crypto.digest(body["access_token"])).grant.user == user
+    assert RefreshToken.objects.live().get(digest=crypto.digest(body["refresh_token"])).grant.user == user
+
+
+def test_pw_002_password_grant_must_be_enabled_for_the_client(client, user, refused):
+    Application.objects.update(grant_types="authorization_code refresh_token")
+
+    assert refused(lambda: log_in(client, username=user.username)) == UNAUTHORIZED_CLIENT
+
+
+def test_pw_002_password_grant_is_warned_of():
+    assert "oauth_refresh.W004" in [message.id for message in check_deployment()]
+
+
+def test_pw_003_wrong_password_is_refused(client, user, refused):
+    answer = refused(lambda: log_in(client, username=user.username, password="incorrect horse battery staple"))
+
+    assert answer == INVALID_GRANT
+
+
+def test_pw_003_unknown_user_is_refused(client, refused):
+    assert refused(lambda: log_in(client, username="nobody")) == INVALID_GRANT
+
+
+def test_pw_003_inactive_user_is_refused(client, refused):
+    inactive = UserFactory(is_active=False)
+
+    assert refused(lambda: log_in(client, username=inactive.username)) == INVALID_GRANT
+
+
+@pytest.mark.parametrize("empty", [{"username": ""}, {"password": ""}], ids=["username", "password"])
+def test_pw_004_user_name_and_password_are_required(client, user, refused, empty):
+    parameter = next(iter(empty))
+
+    answer = refused(lambda: log_in(client, **{"username": user.username, **empty}))
+
+    assert answer == missing(parameter)
+
+
+@pytest.mark.parametrize("parameter", ["username", "password"])
+def test_pw_004_parameter_left_out_is_named(client, user, refused, parameter):
+    credentials = {"username": user.username, "password": PASSWORD}
+    del credentials[parameter]
+
+    assert refused(lambda: client.token(grant_type="password", **credentials)) == missing(parameter)
+
+
+@pytest.mark.parametrize("password", [PASSWORD, "incorrect horse battery staple"], ids=["right", "wrong"])
+def test_pw_006_client_is_authenticated_before_the_user(application, user, refused, password):
+    form = {
+        "grant_type": "password",
+        "client_id": application.client_id,
+        "username": user.username,
+        "password": password,
+    }
+
+    assert refused(lambda: post_form("token", form)) == INVALID_CLIENT
+
+
+def test_pw_008_password_is_decoded_as_it_was_encoded_and_never_logged(client, caplog):
+    caplog.set_level(logging.DEBUG)
+    user = UserFactory(raw_password="pässword + p%26 & more €")
+
+    response = log_in(client, username=user.username, password="pässword + p%26 & more €")
+
+    assert response.status_code == HTTPStatus.OK
+    assert "pässword" not in caplog.text
+    assert response.wsgi_request.sensitive_post_parameters == "__ALL__"
+
+
+def test_pw_009_scope_beyond_the_application_is_refused(client, user, refused):
+    Application.objects.update(scope="notes:read")
+
+    assert refused(lambda: log_in(client, username=user.username, scope="notes:write")) == INVALID_SCOPE
+
+
+def test_cc_001_confidential_client_gets_an_access_token(client):
+    response = client.token(grant_type="client_credentials", scope="PRODUCTION")
+
+    assert response.status_code == HTTPStatus.OK
+    body = response.json()
+    assert body == {
+        "access_token": body["access_token"],
+        "token_type": "Bearer",
+        "expires_in": 3600,
+        "scope": "PRODUCTION",
+    }
+    assert AccessToken.objects.live().get().digest == crypto.digest(body["access_token"])
+
+
+def test_cc_002_public_client_is_refused(public_application, refused):
+    public = OAuthClient(public_application)
+
+    assert refused(lambda: public.token(grant_type="client_credentials")) == INVALID_CLIENT
+
+
+def test_cc_003_no_refresh_token_is_issued(client):
+    client.token(grant_type="client_credentials")
+
+    assert AccessToken.objects.count() == 1
+    assert not RefreshToken.objects.exists()
+
+
+def test_cc_003_project_may_add_refresh_tokens(client, settings):
+    added = {"REFRESH_TOKEN_GRANT_TYPES": ["client_credentials"]}
+    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, **added}
+
+    raw = client.token(grant_type="client_credentials").json()["refresh_token"]
+
+    assert client.refresh(raw).status_code == HTTPStatus.OK
+
+
+def test_cc_004_scope_left_out_is_the_default_one(client):
+    assert client.token(grant_type="client_credentials").json()["scope"] == "notes:read"
+
+
+@pytest.mark.parametrize("scope", ["notes:write", "unknown", "notes:read notes:write"])
+def test_cc_004_scope_beyond_the_application_is_refused(client, refused, scope):
+    Application.objects.update(scope="notes:read")
+
+    assert refused(lambda: client.token(grant_type="client_credentials", scope=scope)) == INVALID_SCOPE
+
+
+def test_cc_005_access_token_of_a_client_belongs_to_no_user(user):
+    namesake = OAuthClient(ApplicationFactory(client_id=str(user.pk), raw_secret=SECRET), SECRET)
+
+    namesake.token(grant_type="client_credentials")
+
+    assert get_user_model().objects.filter(pk=namesake.application.client_id).exists()
+    assert Grant.objects.get().user is None

@@ -1,0 +1,194 @@
+"""The grant: its own answers and those of its queryset, and what the database itself forbids."""
+
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from oauth_refresh.models import Grant, GrantEvent
+from tests.factories import ApplicationFactory, GrantEventFactory, GrantFactory, UserFactory
+
+PAST = datetime(2020, 1, 1, tzinfo=UTC)
+FUTURE = datetime(2100, 1, 1, tzinfo=UTC)
+
+LIVE = {
+    "just started": {},
+    "refreshed": {"refreshed": True},
+    "without a cap": {"expires_at": None},
+    "without a user": {"without_user": True},
+    "without a fingerprint": {"password_fingerprint": ""},
+}
+DEAD = {
+    "not started": ({"generation": 0, "access_floor": 0}, "not started"),
+    "revoked": ({"revoked": True}, "revoked"),
+    "idle for too long": ({"expired": True}, "expired"),
+    "over its cap": (
+        {"created_at": PAST, "expires_at": PAST + timedelta(days=1), "idle_expires_at": FUTURE},
+        "expired",
+    ),
+    "revoked and expired": ({"revoked": True, "expired": True}, "revoked"),
+    "of an inactive application": ({"application__is_active": False}, "application inactive"),
+    "of an inactive user": ({"user__is_active": False}, "user inactive"),
+}
+
+pytestmark = pytest.mark.django_db
+
+
+def test_live_grant_is_the_only_kind_that_is_not_dead():
+    assert [name for name, state in LIVE.items() if not GrantFactory(**state).is_live] == []
+
+
+@pytest.mark.parametrize("state", LIVE.values(), ids=LIVE)
+def test_row_and_queryset_agree_that_a_grant_is_live(state):
+    grant = GrantFactory(**state)
+
+    assert grant.is_live
+    assert list(Grant.objects.live()) == [grant]
+
+
+@pytest.mark.parametrize(("state", "why"), DEAD.values(), ids=DEAD)
+def test_row_and_queryset_agree_that_a_grant_is_dead(state, why):
+    grant = GrantFactory(**state)
+
+    assert not grant.is_live
+    assert grant.why_dead(timezone.now()) == why
+    assert list(Grant.objects.live()) == []
+
+
+@pytest.mark.parametrize("expiry", ["idle_expires_at", "expires_at"])
+@pytest.mark.parametrize(("seconds_left", "lives"), [(1, True), (0, False), (-1, False)])
+def test_row_and_queryset_agree_to_the_second_when_a_grant_expires(expiry, seconds_left, lives):
+    grant = GrantFactory()
+    now = getattr(grant, expiry) - timedelta(seconds=seconds_left)
+    other = {"idle_expires_at", "expires_at"} - {expiry}
+    Grant.objects.update(**dict.fromkeys(other, FUTURE))
+    grant.refresh_from_db()
+
+    assert (grant.why_dead(now) is None) is lives
+    assert Grant.objects.live(now).exists() is lives
+
+
+def test_only_the_row_knows_that_the_password_changed():
+    grant = GrantFactory(password_fingerprint="0" * 64)
+
+    assert grant.why_dead(timezone.now()) == "password changed"
+    assert list(Grant.objects.live()) == [grant]
+
+
+@pytest.mark.parametrize(
+    ("state", "ended"),
+    [
+        ({}, None),
+        ({"generation": 0}, None),
+        ({"application__is_active": False}, None),
+        ({"user__is_active": False}, None),
+        ({"password_fingerprint": "0" * 64}, None),
+        ({"revoked": True}, "revoked"),
+        ({"expired": True}, "expired"),
+    ],
+)
+def test_grant_was_ended_only_on_purpose_or_by_time(state, ended):
+    assert GrantFactory(**state).why_ended(timezone.now()) == ended
+
+
+def test_querysets_select_by_user_application_and_revocation():
+    grant, _other = GrantFactory(), GrantFactory(revoked=True)
+
+    assert list(Grant.objects.for_user(grant.user)) == [grant]
+    assert list(Grant.objects.for_application(grant.application)) == [grant]
+    assert list(Grant.objects.unrevoked()) == [grant]
+    assert list(Grant.objects.for_user(grant.user).for_application(grant.application).live()) == [grant]
+
+
+def test_scopes_are_the_words_of_the_scope():
+    assert GrantFactory.build(scope="notes:read notes:write").scopes == ("notes:read", "notes:write")
+    assert GrantFactory.build(scope="").scopes == ()
+
+
+@pytest.mark.parametrize(
+    ("cap", "refreshable", "expiry"),
+    [
+        (None, True, timedelta(days=14)),
+        (None, False, timedelta(hours=1)),
+        (timedelta(days=90), True, timedelta(days=14)),
+        (timedelta(days=3), True, timedelta(days=3)),
+        (timedelta(minutes=5), False, timedelta(minutes=5)),
+    ],
+)
+def test_next_idle_expiry_never_passes_the_cap(cap, refreshable, expiry):
+    grant = GrantFactory.build(expires_at=None if cap is None else PAST + cap)
+
+    assert grant.next_idle_expiry(PAST, refreshable=refreshable) == PAST + expiry
+
+
+@pytest.mark.parametrize(("idle", "expiry"), [(14 * 24, 1), (0.5, 0.5)])
+def test_access_token_expiry_never_passes_that_of_the_grant(idle, expiry):
+    grant = GrantFactory.build(created_at=PAST, idle_expires_at=PAST + timedelta(hours=idle))
+
+    assert grant.access_token_expiry(PAST) == PAST + timedelta(hours=expiry)
+
+
+@pytest.mark.parametrize(
+    ("state", "constraint"),
+    [
+        ({"user": None}, "oauth_grant_has_user"),
+        ({"user": None, "grant_type": "operator"}, "oauth_grant_has_user"),
+        ({"created_at": PAST, "idle_expires_at": PAST}, "oauth_grant_expires_later"),
+        ({"created_at": PAST, "idle_expires_at": FUTURE, "expires_at": PAST}, "oauth_grant_expires_later"),
+        ({"revoked_at": FUTURE}, "oauth_grant_revoked_why"),
+        ({"revoked_reason": "forgotten"}, "oauth_grant_revoked_why"),
+    ],
+)
+def test_database_refuses_a_grant_that_breaks(state, constraint):
+    with pytest.raises(IntegrityError, match=constraint), transaction.atomic():
+        GrantFactory(**state)
+
+
+def test_database_refuses_a_second_grant_of_the_same_public_id():
+    public_id = uuid.uuid4()
+    GrantFactory(public_id=public_id)
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        GrantFactory(public_id=public_id)
+
+
+def test_deleting_user_or_application_deletes_the_grant():
+    of_user, of_application = GrantFactory(), GrantFactory()
+
+    of_user.user.delete()
+    of_application.application.delete()
+
+    assert not Grant.objects.exists()
+
+
+def test_deleting_who_revoked_a_grant_leaves_it_revoked():
+    operator = UserFactory()
+    grant = GrantFactory(revoked=True, revoked_by=operator)
+
+    operator.delete()
+
+    grant.refresh_from_db()
+    assert grant.revoked_by is None
+    assert grant.revoked_at is not None
+
+
+def test_grant_shows_its_public_id_and_no_key():
+    grant = GrantFactory(retry_salt=b"salt" * 8)
+
+    assert str(grant) == str(grant.public_id)
+    assert repr(grant) == f"<Grant: {grant.public_id}>"
+
+
+def test_event_shows_its_kind_and_generation():
+    event = GrantEventFactory()
+
+    assert repr(event) == "<GrantEvent: a spent refresh token came back (generation 1)>"
+    assert list(GrantEvent.objects.filter(grant__application=event.grant.application)) == [event]
+
+
+def test_application_without_a_cap_of_its_own_uses_the_project_setting(settings):
+    settings.OAUTH_REFRESH = {"GRANT_LIFETIME": None}
+
+    assert ApplicationFactory.build().grant_expiry(PAST) is None

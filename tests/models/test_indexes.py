@@ -1,0 +1,63 @@
+"""Indexes and constraints of all models: named by hand, and none that a refresh would have to keep up to date."""
+
+import re
+
+import pytest
+from django.apps import apps
+from django.db import connection
+from django.utils import timezone
+
+from oauth_refresh.models import NO_CLIENT_INFO, Grant
+from oauth_refresh.services.rotation import Exchange
+from tests.factories import RefreshTokenFactory
+
+MODELS = list(apps.get_app_config("oauth_refresh").get_models())
+NAMED_BY_DJANGO = re.compile(r"_[0-9a-f]{6,8}_(idx|uniq|fk.*)$")
+
+
+def columns_changed_by_a_refresh():
+    refresh_token = RefreshTokenFactory()
+    exchanges = [
+        Exchange(
+            grant=refresh_token.grant,
+            refresh_token=refresh_token,
+            rotates=rotates,
+            now=timezone.now(),
+            client_info=NO_CLIENT_INFO,
+        )
+        for rotates in (True, False)
+    ]
+    return {column for exchange in exchanges for column in exchange.changes}
+
+
+@pytest.mark.django_db
+def test_no_index_holds_a_column_that_a_refresh_changes():
+    with connection.cursor() as cursor:
+        found = connection.introspection.get_constraints(cursor, Grant._meta.db_table).values()
+    indexed = {column for index in found if index["index"] or index["unique"] for column in index["columns"]}
+
+    assert {"application_id", "user_id", "created_at", "public_id"} <= indexed
+    assert indexed.isdisjoint(columns_changed_by_a_refresh())
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_index_and_constraint_has_a_name_of_ours(model):
+    names = [entry.name for entry in (*model._meta.indexes, *model._meta.constraints)]
+
+    assert [name for name in names if not name.startswith("oauth_") or NAMED_BY_DJANGO.search(name)] == []
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_no_field_makes_an_index_without_a_name(model):
+    implied = [field.name for field in model._meta.local_fields if field.db_index or field.unique]
+
+    assert implied == [model._meta.pk.name]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_foreign_key_leads_an_index_or_constraint(model):
+    leading = {
+        entry.fields[0] for entry in (*model._meta.indexes, *model._meta.constraints) if getattr(entry, "fields", ())
+    }
+
+    assert {field.name for field in model._meta.local_fields if field.remote_field} <= leading

@@ -1,0 +1,150 @@
+"""Refresh and access tokens: rows and querysets agree, whichever way a token can be dead in columns."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import IntegrityError, transaction
+
+from oauth_refresh.models import AccessToken, Grant, RefreshToken
+from tests.factories import AccessTokenFactory, RefreshTokenFactory
+from tests.models.test_grant import DEAD as DEAD_GRANTS
+from tests.models.test_grant import LIVE as LIVE_GRANTS
+
+PAST = datetime(2020, 1, 1, tzinfo=UTC)
+KINDS = {"refresh token": RefreshTokenFactory, "access token": AccessTokenFactory}
+
+
+def of_grant(state):
+    return {f"grant__{name}": value for name, value in state.items()}
+
+
+OF_LIVE_GRANTS = {f"of a grant {name}": of_grant(state) for name, state in LIVE_GRANTS.items()}
+OF_DEAD_GRANTS = {f"of a grant {name}": of_grant(state) for name, (state, _why) in DEAD_GRANTS.items()}
+
+LIVE = [
+    *[(kind, name, state) for kind in KINDS for name, state in OF_LIVE_GRANTS.items()],
+    ("access token", "kept when the grant was refreshed", {"grant__refreshed": True, "grant__access_floor": 1}),
+    (
+        "access token",
+        "older, but not below the floor",
+        {"grant__generation": 3, "grant__access_floor": 2, "generation": 2},
+    ),
+]
+DEAD = [
+    *[(kind, name, state) for kind in KINDS for name, state in OF_DEAD_GRANTS.items()],
+    ("refresh token", "spent", {"spent": True}),
+    ("refresh token", "ahead of its grant", {"generation": 2}),
+    ("refresh token", "expired", {"expired": True}),
+    ("access token", "below the floor", {"grant__refreshed": True, "generation": 1}),
+    ("access token", "expired", {"expired": True}),
+    ("access token", "revoked itself", {"revoked": True}),
+]
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize(("kind", "name", "state"), LIVE)
+def test_row_and_queryset_agree_that_it_is_live(kind, name, state):
+    token = KINDS[kind](**state)
+
+    assert token.is_live
+    assert list(type(token).objects.live()) == [token]
+
+
+@pytest.mark.parametrize(("kind", "name", "state"), DEAD)
+def test_row_and_queryset_agree_that_it_is_dead(kind, name, state):
+    token = KINDS[kind](**state)
+
+    assert not token.is_live
+    assert list(type(token).objects.live()) == []
+
+
+@pytest.mark.parametrize("token_factory", KINDS.values(), ids=KINDS)
+@pytest.mark.parametrize(("seconds_left", "lives"), [(1, True), (0, False), (-1, False)])
+def test_row_and_queryset_agree_to_the_second_when_it_expires(token_factory, seconds_left, lives):
+    forever = {"grant__idle_expires_at": datetime(2100, 1, 1, tzinfo=UTC), "grant__expires_at": None}
+    token = token_factory(**forever, expires_at=datetime(2099, 1, 1, tzinfo=UTC))
+    now = token.expires_at - timedelta(seconds=seconds_left)
+
+    assert token.is_live_at(now) is lives
+    assert type(token).objects.live(now).exists() is lives
+
+
+@pytest.mark.parametrize("token_factory", KINDS.values(), ids=KINDS)
+def test_only_the_row_knows_that_the_password_changed(token_factory):
+    token = token_factory(grant__password_fingerprint="0" * 64)
+
+    assert not token.is_live
+    assert list(type(token).objects.live()) == [token]
+
+
+@pytest.mark.parametrize("token_factory", KINDS.values(), ids=KINDS)
+def test_querysets_select_by_user_and_application(token_factory):
+    token, _other = token_factory(), token_factory()
+
+    assert list(type(token).objects.for_user(token.grant.user)) == [token]
+    assert list(type(token).objects.for_application(token.grant.application)) == [token]
+
+
+@pytest.mark.parametrize(("state", "spent"), [({}, False), ({"spent": True}, True), ({"generation": 2}, False)])
+def test_refresh_token_is_spent_once_a_rotation_has_replaced_it(state, spent):
+    assert RefreshTokenFactory(**state).is_spent is spent
+
+
+def test_access_token_leads_to_its_application_and_scopes():
+    token = AccessTokenFactory(scope="notes:read notes:write")
+
+    assert token.application == token.grant.application
+    assert token.scopes == ("notes:read", "notes:write")
+
+
+def test_database_refuses_a_forked_family():
+    token = RefreshTokenFactory()
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        RefreshTokenFactory(grant=token.grant)
+
+
+def test_grant_may_have_several_access_tokens_of_one_generation():
+    token = AccessTokenFactory()
+
+    AccessTokenFactory(grant=token.grant)
+
+    assert AccessToken.objects.live().count() == 2
+
+
+@pytest.mark.parametrize("token_factory", KINDS.values(), ids=KINDS)
+def test_database_refuses_a_second_token_of_the_same_digest(token_factory):
+    token = token_factory()
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        token_factory(digest=token.digest)
+
+
+@pytest.mark.parametrize(
+    ("token_factory", "constraint"),
+    [
+        (RefreshTokenFactory, "oauth_refresh_token_expires_later"),
+        (AccessTokenFactory, "oauth_access_token_expires_later"),
+    ],
+)
+def test_database_refuses_a_token_that_expires_before_it_began(token_factory, constraint):
+    with pytest.raises(IntegrityError, match=constraint), transaction.atomic():
+        token_factory(created_at=PAST, expires_at=PAST)
+
+
+def test_deleting_a_grant_deletes_its_tokens():
+    AccessTokenFactory(grant=RefreshTokenFactory().grant)
+
+    Grant.objects.get().delete()
+
+    assert not AccessToken.objects.exists()
+    assert not RefreshToken.objects.exists()
+
+
+def test_tokens_show_their_grant_and_no_digest():
+    refresh_token = RefreshTokenFactory()
+    access_token = AccessTokenFactory(grant=refresh_token.grant)
+
+    assert repr(refresh_token) == f"<RefreshToken: refresh token 1 of grant {refresh_token.grant_id}>"
+    assert repr(access_token) == f"<AccessToken: access token of generation 1 of grant {refresh_token.grant_id}>"

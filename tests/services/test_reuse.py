@@ -1,0 +1,182 @@
+"""A spent refresh token comes back: the family dies for good, although the answer is an error."""
+
+import logging
+from http import HTTPStatus
+
+import pytest
+from django.core.handlers.base import BaseHandler
+from django.db import connection
+from django.http import HttpResponse
+from django.urls import resolve, reverse
+
+from oauth_refresh.errors import InvalidGrant
+from oauth_refresh.models import AccessToken, ClientInfo, Grant, GrantEvent, RefreshToken
+from oauth_refresh.services import refresh
+from oauth_refresh.signals import grant_revoked, refresh_token_reused, tokens_issued
+from tests.factories import ApplicationFactory
+from tests.interference import everything, heard
+from tests.oauth import OAuthClient
+
+INVALID_GRANT = {
+    "error": "invalid_grant",
+    "error_description": "The credential presented is invalid, expired, revoked, or was issued to another client.",
+}
+SPENT = "The refresh token was spent before."
+THIEF = ClientInfo(address="192.0.2.66", user_agent="thief/1.0")
+
+
+@pytest.fixture
+def spent(client_app):
+    """A spent refresh token, whose owner holds its successors."""
+    token = client_app.refresh_token
+    client_app.rotate()
+    return token
+
+
+def present(application, token):
+    with pytest.raises(InvalidGrant) as refusal:
+        refresh(application, raw_refresh_token=token, client_info=THIEF)
+    return refusal.value.reason
+
+
+@pytest.fixture(params=[False, True], ids=["without ATOMIC_REQUESTS", "with ATOMIC_REQUESTS"])
+def atomic_requests(request, monkeypatch):
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", request.param)
+    return request.param
+
+
+def test_reuse_kills_every_token_of_the_family(client_app, spent):
+    assert present(client_app.application, spent) == SPENT
+
+    assert (RefreshToken.objects.count(), RefreshToken.objects.live().count()) == (2, 0)
+    assert (AccessToken.objects.count(), AccessToken.objects.live().count()) == (2, 0)
+    assert client_app.refresh().json() == INVALID_GRANT
+
+
+def test_reuse_leaves_other_grants_of_the_same_user_and_application_alone(client_app, spent, user):
+    other = OAuthClient(client_app.application, client_app.secret).start(user=user)
+
+    present(client_app.application, spent)
+
+    assert list(Grant.objects.live()) == [other.grant]
+
+
+def test_reuse_is_written_down_with_who_asked(client_app, spent):
+    present(client_app.application, spent)
+
+    assert list(GrantEvent.objects.values("grant", "kind", "generation", "address", "user_agent")) == [
+        {
+            "grant": client_app.grant.pk,
+            "kind": "reused",
+            "generation": 1,
+            "address": "192.0.2.66",
+            "user_agent": "thief/1.0",
+        }
+    ]
+
+
+def test_reuse_is_logged_as_a_warning(caplog, client_app, spent):
+    present(client_app.application, spent)
+
+    assert (
+        "oauth_refresh.services.reuse",
+        logging.WARNING,
+        f"Refresh token 1 of grant {client_app.grant.public_id} came back after it was spent.",
+    ) in caplog.record_tuples
+
+
+def test_reuse_is_told_after_commit(client_app, spent, django_capture_on_commit_callbacks):
+    grant = Grant.objects.get()
+
+    with (
+        heard(refresh_token_reused) as reused,
+        heard(grant_revoked) as revoked,
+        heard(tokens_issued) as issued,
+        django_capture_on_commit_callbacks(execute=True),
+    ):
+        present(client_app.application, spent)
+        told_before_commit = [*reused, *revoked]
+
+    assert told_before_commit == []
+    assert reused == [{"grant": grant, "generation": 1, "client_info": THIEF}]
+    assert revoked == [{"grant": grant, "reason": "reuse_detected", "by": None}]
+    assert issued == []
+
+
+def test_second_reuse_raises_no_second_alarm(client_app, spent):
+    present(client_app.application, spent)
+    before = everything()
+
+    assert present(client_app.application, spent) == "The grant is revoked."
+
+    assert everything() == before
+
+
+def test_stranger_with_a_stolen_spent_token_raises_no_alarm(spent):
+    before = everything()
+
+    assert present(ApplicationFactory(), spent) == "The refresh token was issued to another application."
+
+    assert everything() == before
+
+
+def test_project_may_choose_to_hear_of_reuse_and_keep_the_session(
+    settings, client_app, spent, django_capture_on_commit_callbacks
+):
+    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "REVOKE_ON_REUSE": False}
+
+    with heard(refresh_token_reused) as reused, django_capture_on_commit_callbacks(execute=True):
+        assert present(client_app.application, spent) == SPENT
+
+    assert len(reused) == 1
+    assert GrantEvent.objects.count() == 1
+    assert client_app.refresh().status_code == HTTPStatus.OK
+
+
+def test_reuse_after_rotation_was_switched_off_revokes_too(client_app, spent):
+    client_app.application.rotate_refresh_tokens = False
+
+    assert present(client_app.application, spent) == SPENT
+
+    assert Grant.objects.get().revoked_reason == "reuse_detected"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_reuse_revokes_although_the_answer_is_an_error(atomic_requests, client_app):
+    spent = client_app.refresh_token
+    client_app.rotate()
+
+    replay = client_app.refresh(spent)
+
+    assert (replay.status_code, replay.json()) == (HTTPStatus.BAD_REQUEST, INVALID_GRANT)
+    assert Grant.objects.get().revoked_reason == "reuse_detected"
+    assert GrantEvent.objects.get().kind == "reused"
+
+
+@pytest.mark.parametrize("endpoint", ["token", "revoke"])
+def test_protocol_view_is_not_wrapped_in_a_transaction(atomic_requests, endpoint):
+    def ordinary_view(request):
+        return HttpResponse()
+
+    handler, view = BaseHandler(), resolve(reverse(f"oauth_refresh:{endpoint}")).func
+
+    assert (handler.make_view_atomic(ordinary_view) is not ordinary_view) is atomic_requests
+    assert handler.make_view_atomic(view) is view
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="only PostgreSQL can be asked to break a deadlock")
+def test_reuse_revokes_although_the_database_breaks_a_deadlock_at_our_cost(client_app):
+    spent = client_app.refresh_token
+    client_app.rotate()
+    deadlocks = ["DO $$ BEGIN RAISE 'deadlock detected' USING ERRCODE = '40P01'; END $$"]
+
+    def break_a_deadlock(execute, sql, params, many, context):
+        if deadlocks and sql.startswith("UPDATE"):
+            return execute(deadlocks.pop(), None, many, context)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(break_a_deadlock):
+        assert present(client_app.application, spent) == SPENT
+
+    assert Grant.objects.get().revoked_reason == "reuse_detected"

@@ -1,0 +1,701 @@
+"""Refresh: what it refuses, how long its tokens live, what it tells, and that it is all or nothing."""
+
+import logging
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+
+import factory
+import pytest
+from django.db import OperationalError, connection, transaction
+
+from oauth_refresh import crypto
+from oauth_refresh.errors import ContentionError, DeactivationMissing, InvalidGrant, InvalidScope, RefreshVetoed
+from oauth_refresh.models import AccessToken, Application, ClientInfo, Grant, RefreshToken
+from oauth_refresh.services import refresh, revoke_grant
+from oauth_refresh.services.rotation import Deactivation
+from oauth_refresh.signals import (
+    grant_revoked,
+    refresh_token_exchanged,
+    refresh_token_reused,
+    tokens_issued,
+)
+from tests.factories import ApplicationFactory
+from tests.interference import connected, everything, heard, rival_acts_after_the_token_was_read
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+NO_TOKEN = "The text is no refresh token of this server."
+NOT_KNOWN = "The refresh token is genuine, but not known for its generation: a pruned or restored row."
+SPENT = "The refresh token was spent before."
+SERVER_FAULT = {
+    "error": "temporarily_unavailable",
+    "error_description": "The server could not answer now. Try again.",
+}
+
+
+def refresh_of(session, **parameters):
+    return refresh(session.application, raw_refresh_token=session.refresh_token, **parameters)
+
+
+@pytest.fixture
+def frozen(time_machine):
+    """A clock that stands at ``NOW`` until it is moved."""
+    time_machine.move_to(NOW, tick=False)
+    return time_machine
+
+
+# How a row, or what is presented, is bent, so that a refresh is refused.
+
+
+def no_token_at_all(session):
+    session.refresh_token = "nonsense"
+
+
+def an_access_token(session):
+    session.refresh_token = session.access_token
+
+
+def changed_in_one_character(session):
+    last = session.refresh_token[-1]
+    session.refresh_token = session.refresh_token[:-1] + ("B" if last == "A" else "A")
+
+
+def forged_for_the_grant(session):
+    session.refresh_token = crypto.mint_refresh_token(
+        public_id=session.grant.public_id, generation=1, mac_key=bytes(32), prefix="ort_"
+    )
+
+
+def of_another_application(session):
+    session.application = ApplicationFactory()
+
+
+def spent_and_of_another_application(session):
+    spent(session)
+    session.application = ApplicationFactory()
+
+
+def expired_itself(session):
+    RefreshToken.objects.update(created_at=NOW - timedelta(days=2), expires_at=NOW - timedelta(days=1))
+
+
+def of_a_revoked_grant(session):
+    revoke_grant(session.grant, reason="lost device")
+
+
+def of_an_idle_grant(session):
+    Grant.objects.update(created_at=NOW - timedelta(days=20), idle_expires_at=NOW - timedelta(days=1))
+
+
+def of_a_grant_over_its_cap(session):
+    Grant.objects.update(created_at=NOW - timedelta(days=20), expires_at=NOW - timedelta(days=1))
+
+
+def of_an_inactive_application(session):
+    Application.objects.update(is_active=False)
+    session.application.refresh_from_db()
+
+
+def of_an_inactive_user(session):
+    type(session.grant.user).objects.update(is_active=False)
+
+
+def of_another_password(session):
+    type(session.grant.user).objects.update(password="!another")
+
+
+def spent(session):
+    refresh_of(session)
+
+
+def spent_and_pruned(session):
+    spent(session)
+    RefreshToken.objects.filter(generation=1).delete()
+
+
+def spent_long_ago_and_pruned(session):
+    first = session.refresh_token
+    for _turn in range(3):
+        session.refresh_token = refresh_of(session).refresh_token
+    session.refresh_token = first
+    RefreshToken.objects.exclude(generation=4).delete()
+
+
+def spent_by_an_inactive_user(session):
+    spent(session)
+    of_an_inactive_user(session)
+
+
+def spent_in_a_grant_that_was_revoked(session):
+    spent(session)
+    revoke_grant(session.grant, reason="lost device")
+
+
+def spent_in_a_grant_that_expired(session):
+    spent(session)
+    of_an_idle_grant(session)
+
+
+def spent_and_pruned_in_a_grant_that_was_revoked(session):
+    spent_and_pruned(session)
+    revoke_grant(session.grant, reason="lost device")
+
+
+def pruned_but_current(session):
+    RefreshToken.objects.all().delete()
+
+
+def lost_by_restoring_a_backup(session):
+    session.refresh_token = refresh_of(session).refresh_token
+    RefreshToken.objects.filter(generation=2).delete()
+    Grant.objects.update(generation=1, access_floor=1)
+
+
+def kept_by_a_partly_restored_backup(session):
+    session.refresh_token = refresh_of(session).refresh_token
+    Grant.objects.update(generation=1, access_floor=1)
+
+
+NOTHING_CHANGES = [
+    (no_token_at_all, NO_TOKEN),
+    (an_access_token, NO_TOKEN),
+    (changed_in_one_character, NO_TOKEN),
+    (forged_for_the_grant, NO_TOKEN),
+    (of_another_application, "The refresh token was issued to another application."),
+    (spent_and_of_another_application, "The refresh token was issued to another application."),
+    (expired_itself, "The refresh token is expired."),
+    (of_a_revoked_grant, "The grant is revoked."),
+    (of_an_idle_grant, "The grant is expired."),
+    (of_a_grant_over_its_cap, "The grant is expired."),
+    (of_an_inactive_application, "The grant is not live: application inactive."),
+    (of_an_inactive_user, "The grant is not live: user inactive."),
+    (of_another_password, "The grant is not live: password changed."),
+    (spent_in_a_grant_that_was_revoked, "The grant is revoked."),
+    (spent_in_a_grant_that_expired, "The grant is expired."),
+    (spent_and_pruned_in_a_grant_that_was_revoked, "The grant is revoked."),
+    (pruned_but_current, NOT_KNOWN),
+    (lost_by_restoring_a_backup, NOT_KNOWN),
+    (kept_by_a_partly_restored_backup, NOT_KNOWN),
+]
+FAMILY_IS_REVOKED = [spent, spent_and_pruned, spent_long_ago_and_pruned, spent_by_an_inactive_user]
+
+
+@pytest.mark.parametrize(("bend", "reason"), NOTHING_CHANGES)
+def test_refused_refresh_changes_nothing(frozen, client_app, bend, reason):
+    bend(client_app)
+    before = everything()
+
+    with pytest.raises(InvalidGrant) as refusal:
+        refresh_of(client_app)
+
+    assert refusal.value.reason == reason
+    assert everything() == before
+
+
+@pytest.mark.parametrize("bend", FAMILY_IS_REVOKED)
+def test_spent_refresh_token_revokes_the_family(client_app, bend):
+    bend(client_app)
+
+    with pytest.raises(InvalidGrant) as refusal:
+        refresh_of(client_app)
+
+    assert refusal.value.reason == SPENT
+    assert Grant.objects.get().revoked_reason == "reuse_detected"
+    assert not AccessToken.objects.live().exists()
+    assert not RefreshToken.objects.live().exists()
+
+
+@pytest.mark.parametrize(
+    ("scope", "allowed", "reason"),
+    [
+        ("notes:read PRODUCTION", "", "A requested scope was not granted, or is no longer allowed."),
+        ("notes:write", "notes:read", "A requested scope was not granted, or is no longer allowed."),
+        (None, "SANDBOX", "Nothing of the granted scope is still allowed."),
+        (" ", "", "Nothing of the granted scope is still allowed."),
+        ('notes:"read"', "", "The scope holds a character that RFC 6749 does not allow."),
+    ],
+)
+def test_refused_scope_changes_nothing(client_app, scope, allowed, reason):
+    client_app.application.scope = allowed
+    before = everything()
+
+    with pytest.raises(InvalidScope) as refusal:
+        refresh_of(client_app, scope=scope)
+
+    assert refusal.value.reason == reason
+    assert everything() == before
+
+
+@pytest.mark.parametrize("bend", [no_token_at_all, of_a_revoked_grant, spent])
+def test_reason_of_a_refusal_is_logged_and_not_told(caplog, client_app, bend):
+    bend(client_app)
+
+    with caplog.at_level(logging.INFO, "oauth_refresh.api"):
+        response = client_app.refresh()
+
+    reason = {no_token_at_all: NO_TOKEN, of_a_revoked_grant: "The grant is revoked.", spent: SPENT}[bend]
+    assert f"Refused with invalid_grant: {reason}" in caplog.messages
+    assert reason not in response.content.decode()
+
+
+# What a refresh hands out, and for how long.
+
+
+def test_refresh_moves_the_grant_and_inserts_one_pair(frozen, client_app):
+    frozen.shift(60)
+
+    issued = refresh_of(client_app, client_info=ClientInfo(address="192.0.2.7", user_agent="curl/8"))
+
+    now = NOW + timedelta(seconds=60)
+    grant = Grant.objects.get()
+    assert (grant.generation, grant.access_floor, grant.refreshed_at) == (2, 2, now)
+    assert (grant.idle_expires_at, grant.expires_at) == (now + timedelta(days=14), NOW + timedelta(days=90))
+    assert list(
+        RefreshToken.objects.filter(generation=2).values("digest", "created_at", "expires_at", "address", "user_agent")
+    ) == [
+        {
+            "digest": crypto.digest(issued.refresh_token),
+            "created_at": now,
+            "expires_at": now + timedelta(days=14),
+            "address": "192.0.2.7",
+            "user_agent": "curl/8",
+        }
+    ]
+    assert list(AccessToken.objects.filter(generation=2).values("digest", "scope", "created_at", "expires_at")) == [
+        {
+            "digest": crypto.digest(issued.access_token),
+            "scope": "notes:read notes:write",
+            "created_at": now,
+            "expires_at": now + timedelta(hours=1),
+        }
+    ]
+    assert (issued.expires_in, issued.refresh_token_expires_in) == (3600, 1209600)
+
+
+def test_each_refresh_restarts_the_idle_limit(frozen, client_app):
+    for _turn in range(6):
+        frozen.shift(timedelta(days=13))
+        client_app.refresh_token = refresh_of(client_app).refresh_token
+
+    assert Grant.objects.get().generation == 7
+
+
+def test_refresh_is_refused_once_the_idle_limit_is_reached(frozen, client_app):
+    frozen.shift(timedelta(days=14))
+
+    with pytest.raises(InvalidGrant, match=r"The grant is expired\."):
+        refresh_of(client_app)
+
+
+def test_absolute_cap_cuts_the_lifetimes_short(frozen, client_app):
+    Grant.objects.update(expires_at=NOW + timedelta(minutes=40))
+    frozen.shift(timedelta(minutes=10))
+
+    issued = refresh_of(client_app)
+
+    assert (issued.expires_in, issued.refresh_token_expires_in) == (1800, 1800)
+    assert RefreshToken.objects.get(generation=2).expires_at == NOW + timedelta(minutes=40)
+    assert AccessToken.objects.get(generation=2).expires_at == NOW + timedelta(minutes=40)
+
+
+def test_refresh_never_moves_the_absolute_cap(frozen, client_app):
+    frozen.shift(timedelta(days=1))
+
+    refresh_of(client_app)
+
+    assert Grant.objects.get().expires_at == NOW + timedelta(days=90)
+
+
+@pytest.mark.parametrize(("seconds", "lives"), [(3599, True), (3600, False)])
+def test_access_token_lives_for_its_hour(frozen, client_app, seconds, lives):
+    refresh_of(client_app)
+
+    frozen.shift(seconds)
+
+    assert AccessToken.objects.get(generation=2).is_live is lives
+
+
+def test_lifetimes_of_the_application_override_those_of_the_project(frozen, client_app):
+    client_app.application.access_token_lifetime = timedelta(seconds=30)
+    client_app.application.refresh_token_lifetime = timedelta(seconds=90)
+
+    issued = refresh_of(client_app)
+
+    assert (issued.expires_in, issued.refresh_token_expires_in) == (30, 90)
+    assert Grant.objects.get().idle_expires_at == NOW + timedelta(seconds=90)
+
+
+def test_refresh_kills_the_old_access_token(client_app):
+    refresh_of(client_app)
+
+    assert list(AccessToken.objects.live().values_list("generation", flat=True)) == [2]
+
+
+def test_application_may_keep_its_old_access_tokens(client_app):
+    client_app.application.revoke_access_tokens_on_refresh = False
+
+    refresh_of(client_app)
+
+    assert Grant.objects.get().access_floor == 1
+    assert set(AccessToken.objects.live().values_list("generation", flat=True)) == {1, 2}
+
+
+def test_project_may_keep_old_access_tokens(settings, client_app):
+    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "REVOKE_ACCESS_TOKENS_ON_REFRESH": False}
+
+    refresh_of(client_app)
+
+    assert AccessToken.objects.live().count() == 2
+
+
+def test_without_rotation_the_same_refresh_token_is_returned(frozen, client_app):
+    client_app.application.rotate_refresh_tokens = False
+    frozen.shift(60)
+
+    issued = refresh_of(client_app)
+
+    assert issued.refresh_token == client_app.refresh_token
+    assert (issued.expires_in, issued.refresh_token_expires_in) == (3600, 1209600 - 60)
+
+
+def test_without_rotation_nothing_of_the_grant_moves_but_the_time_of_its_refresh(frozen, client_app):
+    client_app.application.rotate_refresh_tokens = False
+    before = Grant.objects.values().get()
+    frozen.shift(60)
+
+    refresh_of(client_app)
+
+    assert Grant.objects.values().get() == {**before, "refreshed_at": NOW + timedelta(seconds=60)}
+    assert RefreshToken.objects.get().expires_at == NOW + timedelta(days=14)
+
+
+def test_without_rotation_old_access_tokens_live_on(client_app):
+    client_app.application.rotate_refresh_tokens = False
+
+    refresh_of(client_app)
+    refresh_of(client_app)
+
+    assert AccessToken.objects.live().count() == 3
+
+
+def test_without_rotation_access_token_never_outlives_the_refresh_token(frozen, client_app):
+    client_app.application.rotate_refresh_tokens = False
+    frozen.shift(timedelta(days=14) - timedelta(minutes=10))
+
+    issued = refresh_of(client_app)
+
+    assert (issued.expires_in, issued.refresh_token_expires_in) == (600, 600)
+
+
+def test_public_application_rotates_whatever_the_project_says(settings, public_client):
+    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "ROTATE_REFRESH_TOKENS": False}
+
+    assert refresh_of(public_client).refresh_token != public_client.refresh_token
+
+
+def test_narrowed_scope_is_that_of_the_access_token_alone(client_app):
+    narrowed = refresh_of(client_app, scope="notes:read")
+    client_app.refresh_token = narrowed.refresh_token
+
+    whole = refresh_of(client_app)
+
+    assert (narrowed.scope, whole.scope) == ("notes:read", "notes:read notes:write")
+    assert Grant.objects.get().scope == "notes:read notes:write"
+
+
+def test_scope_that_is_no_longer_allowed_is_left_out(client_app):
+    client_app.application.scope = "notes:read"
+
+    assert refresh_of(client_app).scope == "notes:read"
+
+
+# What a refresh tells, and whom it asks.
+
+
+def test_receivers_are_asked_inside_the_transaction_before_there_is_a_successor(client_app):
+    seen = []
+
+    def look(grant, refresh_token, rotates, client_info, **kwargs):
+        seen.append((grant.generation, refresh_token.generation, rotates, client_info, RefreshToken.objects.count()))
+
+    with connected(refresh_token_exchanged, look):
+        refresh_of(client_app, client_info=ClientInfo(address="192.0.2.7"))
+
+    assert seen == [(1, 1, True, ClientInfo(address="192.0.2.7"), 1)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_receivers_are_asked_inside_a_transaction(client_app):
+    seen = []
+
+    def look(**kwargs):
+        seen.append(connection.in_atomic_block)
+
+    with connected(refresh_token_exchanged, look):
+        refresh_of(client_app)
+
+    assert seen == [True]
+
+
+def test_refresh_is_told_after_commit(client_app, django_capture_on_commit_callbacks):
+    with heard(tokens_issued) as told, django_capture_on_commit_callbacks(execute=True):
+        refresh_of(client_app)
+        told_before_commit = list(told)
+
+    assert told_before_commit == []
+    assert told == [{"grant": Grant.objects.get(), "grant_type": "refresh_token"}]
+
+
+def test_told_grant_is_as_the_refresh_left_it(client_app, django_capture_on_commit_callbacks):
+    with heard(tokens_issued) as told, django_capture_on_commit_callbacks(execute=True):
+        refresh_of(client_app)
+
+    (carried,) = told
+    assert {column.attname: getattr(carried["grant"], column.attname) for column in Grant._meta.concrete_fields} == (
+        Grant.objects.values().get()
+    )
+
+
+@pytest.mark.parametrize("bend", [no_token_at_all, of_another_application, of_a_revoked_grant, pruned_but_current])
+def test_refused_refresh_tells_nobody(client_app, django_capture_on_commit_callbacks, bend):
+    bend(client_app)
+
+    with (
+        heard(tokens_issued) as issued,
+        heard(refresh_token_exchanged) as exchanged,
+        heard(refresh_token_reused) as reused,
+        heard(grant_revoked) as revoked,
+        django_capture_on_commit_callbacks(execute=True),
+        pytest.raises(InvalidGrant),
+    ):
+        refresh_of(client_app)
+
+    assert issued == exchanged == reused == revoked == []
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["before ours", "after ours"])
+def test_vetoed_refresh_is_refused_and_changes_nothing(client_app, django_capture_on_commit_callbacks, first):
+    before = everything()
+
+    def veto(**kwargs):
+        raise RefreshVetoed
+
+    with (
+        connected(refresh_token_exchanged, veto, first=first),
+        django_capture_on_commit_callbacks() as callbacks,
+        pytest.raises(InvalidGrant) as refusal,
+    ):
+        refresh_of(client_app)
+
+    assert refusal.value.reason == "A receiver vetoed the refresh."
+    assert everything() == before
+    assert callbacks == []
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["before ours", "after ours"])
+def test_fault_of_a_receiver_is_raised_and_changes_nothing(client_app, django_capture_on_commit_callbacks, first):
+    before = everything()
+
+    def fail(**kwargs):
+        raise LookupError
+
+    with (
+        connected(refresh_token_exchanged, fail, first=first),
+        django_capture_on_commit_callbacks() as callbacks,
+        pytest.raises(LookupError),
+    ):
+        refresh_of(client_app)
+
+    assert everything() == before
+    assert callbacks == []
+
+
+@pytest.mark.parametrize("error", [RefreshVetoed, LookupError])
+def test_refresh_succeeds_after_one_that_a_receiver_stopped(client_app, error):
+    def stop(**kwargs):
+        raise error
+
+    with connected(refresh_token_exchanged, stop):
+        client_app.refresh()
+
+    assert client_app.refresh().status_code == HTTPStatus.OK
+
+
+# Without our receiver nothing is issued.
+
+
+def test_refresh_without_our_receiver_changes_nothing(client_app):
+    before = everything()
+
+    with factory.django.mute_signals(refresh_token_exchanged), pytest.raises(DeactivationMissing) as fault:
+        refresh_of(client_app)
+
+    assert str(fault.value) == (
+        "Nobody deactivated the old refresh token, so nothing was issued: connect "
+        "oauth_refresh.receivers.deactivate_old_refresh_tokens to refresh_token_exchanged, once."
+    )
+    assert everything() == before
+
+
+@pytest.mark.parametrize("other", [{"generation": 2}, {"generation": 0}, {"grant_id": -1}])
+def test_answer_for_another_generation_or_grant_does_not_count(client_app, other):
+    def answer(grant, **kwargs):
+        return Deactivation(**{"grant_id": grant.pk, "generation": grant.generation, "succeeded": True, **other})
+
+    before = everything()
+
+    with (
+        factory.django.mute_signals(refresh_token_exchanged),
+        connected(refresh_token_exchanged, answer),
+        pytest.raises(DeactivationMissing),
+    ):
+        refresh_of(client_app)
+
+    assert everything() == before
+
+
+def test_two_answers_are_one_too_many(client_app):
+    def answer(grant, **kwargs):
+        return Deactivation(grant_id=grant.pk, generation=grant.generation, succeeded=True)
+
+    before = everything()
+
+    with connected(refresh_token_exchanged, answer), pytest.raises(DeactivationMissing):
+        refresh_of(client_app)
+
+    assert everything() == before
+
+
+def test_without_our_receiver_the_client_is_asked_to_come_again(client_app):
+    with factory.django.mute_signals(refresh_token_exchanged):
+        response = client_app.refresh()
+
+    assert (response.status_code, response.json()) == (HTTPStatus.SERVICE_UNAVAILABLE, SERVER_FAULT)
+    assert response.headers["Retry-After"] == "5"
+
+
+def test_answer_of_a_foreign_receiver_that_is_not_ours_is_ignored(client_app):
+    def answer(**kwargs):
+        return "spent"
+
+    with connected(refresh_token_exchanged, answer):
+        assert refresh_of(client_app).refresh_token != client_app.refresh_token
+
+
+# Transactions, races and victims of deadlocks.
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("bend", [lambda session: None, spent], ids=["live", "spent"])
+def test_refresh_inside_a_transaction_of_the_caller_is_an_error_and_changes_nothing(client_app, bend):
+    bend(client_app)
+    before = everything()
+
+    with pytest.raises(RuntimeError, match="durable"), transaction.atomic():
+        refresh_of(client_app)
+
+    assert everything() == before
+
+
+def test_loser_of_a_race_revokes_the_family(client_app):
+    with (
+        rival_acts_after_the_token_was_read(lambda: refresh_of(client_app)),
+        pytest.raises(InvalidGrant) as refusal,
+    ):
+        refresh_of(client_app)
+
+    assert refusal.value.reason == SPENT
+    assert Grant.objects.get().revoked_reason == "reuse_detected"
+    assert sorted(RefreshToken.objects.values_list("generation", flat=True)) == [1, 2]
+    assert AccessToken.objects.count() == 2
+
+
+def test_refresh_that_loses_to_a_revocation_is_refused_without_an_alarm(client_app):
+    with (
+        rival_acts_after_the_token_was_read(lambda: revoke_grant(client_app.grant, reason="lost device")),
+        pytest.raises(InvalidGrant) as refusal,
+    ):
+        refresh_of(client_app)
+
+    assert refusal.value.reason == "The grant is revoked."
+    assert Grant.objects.get().revoked_reason == "lost device"
+    assert (RefreshToken.objects.count(), AccessToken.objects.count()) == (1, 1)
+
+
+def test_refresh_without_rotation_does_not_race_with_itself(client_app):
+    client_app.application.rotate_refresh_tokens = False
+
+    with rival_acts_after_the_token_was_read(lambda: refresh_of(client_app)):
+        refresh_of(client_app)
+
+    assert AccessToken.objects.live().count() == 3
+
+
+def test_refresh_that_loses_to_nobody_is_a_fault_and_changes_nothing(client_app):
+    def spend(grant, **kwargs):
+        Grant.objects.filter(pk=grant.pk).update(generation=grant.generation + 1)
+
+    before = everything()
+
+    with connected(refresh_token_exchanged, spend, first=True), pytest.raises(ContentionError):
+        refresh_of(client_app)
+
+    assert everything() == before
+
+
+class DriverError(Exception):
+    """What a database driver raises; ``sqlstate`` as psycopg names it."""
+
+    def __init__(self, sqlstate):
+        self.sqlstate = sqlstate
+
+
+def fail_times(times, *args, sqlstate=None):
+    """Return a receiver that fails as a database does, so often, and then lets the refresh pass."""
+    failures = [OperationalError(*args) for _time in range(times)]
+
+    def fail(**kwargs):
+        if failures:
+            raise failures.pop() from DriverError(sqlstate)
+
+    return fail
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("args", "sqlstate"),
+    [
+        (("deadlock detected",), "40P01"),
+        (("could not serialize access",), "40001"),
+        ((1213, "Deadlock found when trying to get lock"), None),
+        ((1020, "Record has changed since last read"), None),
+    ],
+)
+def test_victim_of_a_deadlock_tries_once_more(client_app, args, sqlstate):
+    with connected(refresh_token_exchanged, fail_times(1, *args, sqlstate=sqlstate)):
+        refresh_of(client_app)
+
+    assert Grant.objects.get().generation == 2
+    assert RefreshToken.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_victim_of_two_deadlocks_gives_up_and_changes_nothing(client_app):
+    before = everything()
+
+    with connected(refresh_token_exchanged, fail_times(2, "deadlock detected", sqlstate="40P01")):
+        response = client_app.refresh()
+
+    assert (response.status_code, response.json()) == (HTTPStatus.SERVICE_UNAVAILABLE, SERVER_FAULT)
+    assert everything() == before
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("args", [(), ("server closed the connection",), (1205, "Lock wait timeout exceeded")])
+def test_other_failure_of_the_database_is_not_tried_again(client_app, args):
+    before = everything()
+
+    with connected(refresh_token_exchanged, fail_times(1, *args)):
+        response = client_app.refresh()
+
+    assert (response.status_code, response.json()) == (HTTPStatus.SERVICE_UNAVAILABLE, SERVER_FAULT)
+    assert everything() == before

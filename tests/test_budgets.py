@@ -1,0 +1,217 @@
+"""What each operation may cost in statements, BEGIN and COMMIT included, and in rows written."""
+
+import re
+
+import pytest
+from django.contrib.auth.hashers import MD5PasswordHasher
+from django.db import connection
+from django.db.models import Q
+from django.test.utils import CaptureQueriesContext
+
+from oauth_refresh.models import Grant, RefreshToken
+from oauth_refresh.services import revoke_grant, revoke_grants
+from tests.conftest import SECRET
+from tests.factories import AccessTokenFactory, GrantFactory
+from tests.interference import rival_acts_after_the_token_was_read
+from tests.oauth import OAuthClient
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class ForbiddenHasher(MD5PasswordHasher):
+    """A password hasher that nobody may ask."""
+
+    def encode(self, password, salt):
+        raise AssertionError
+
+    def verify(self, password, encoded):
+        raise AssertionError
+
+
+def statements(queries):
+    """Return each statement as its verb and first table, without the app's prefix."""
+    found = []
+    for query in queries.captured_queries:
+        sql = query["sql"]
+        verb = sql.split(maxsplit=1)[0]
+        table = re.search(r"oauth_refresh_(\w+)", sql)
+        found.append(f"{verb} {table[1]}" if table else verb)
+    return found
+
+
+def written(queries):
+    return [statement for statement in statements(queries) if statement.split()[0] in {"INSERT", "UPDATE", "DELETE"}]
+
+
+@pytest.fixture
+def queries():
+    return CaptureQueriesContext(connection)
+
+
+def test_refresh_by_a_client_with_a_secret_costs_seven_statements(client_app, queries):
+    with queries:
+        client_app.rotate()
+
+    assert statements(queries) == [
+        "SELECT application",
+        "SELECT refreshtoken",
+        "BEGIN",
+        "UPDATE grant",
+        "INSERT refreshtoken",
+        "INSERT accesstoken",
+        "COMMIT",
+    ]
+
+
+def test_refresh_reads_token_grant_and_user_by_one_statement(client_app, queries):
+    with queries:
+        client_app.rotate()
+
+    joined = queries.captured_queries[1]["sql"]
+    assert all(table in joined for table in ("oauth_refresh_refreshtoken", "oauth_refresh_grant", "auth_user"))
+
+
+def test_refresh_by_a_public_client_costs_no_more(public_client, queries):
+    with queries:
+        public_client.rotate()
+
+    assert len(queries) == 7
+
+
+def test_later_refresh_costs_what_the_first_did(client_app, queries):
+    for _turn in range(5):
+        client_app.rotate()
+
+    with queries:
+        client_app.rotate()
+
+    assert len(queries) == 7
+
+
+def test_refresh_writes_three_rows(client_app, queries):
+    others = [GrantFactory(application=client_app.application, user=client_app.grant.user), GrantFactory()]
+    before = list(Grant.objects.exclude(pk=client_app.grant.pk).order_by("pk").values())
+
+    with queries:
+        client_app.rotate()
+
+    assert written(queries) == ["UPDATE grant", "INSERT refreshtoken", "INSERT accesstoken"]
+    assert list(Grant.objects.filter(pk__in=[grant.pk for grant in others]).order_by("pk").values()) == before
+
+
+def test_refresh_without_rotation_costs_six_statements(client_app, application, queries):
+    type(application).objects.update(rotate_refresh_tokens=False)
+
+    with queries:
+        client_app.rotate()
+
+    assert statements(queries) == [
+        "SELECT application",
+        "SELECT refreshtoken",
+        "BEGIN",
+        "UPDATE grant",
+        "INSERT accesstoken",
+        "COMMIT",
+    ]
+
+
+def test_refresh_asks_no_password_hasher(settings, client_app):
+    settings.PASSWORD_HASHERS = ["tests.test_budgets.ForbiddenHasher"]
+
+    client_app.rotate()
+
+
+@pytest.mark.parametrize("kind", ["refresh_token", "access_token"])
+def test_revocation_by_the_client_costs_three_statements(client_app, queries, kind):
+    token = getattr(client_app, kind)
+
+    with queries:
+        client_app.revoke(token)
+
+    assert statements(queries) == ["SELECT application", f"SELECT {kind.replace('_', '')}", "UPDATE grant"]
+
+
+def test_revocation_of_an_unknown_token_costs_no_more_than_its_look_up(client_app, queries):
+    with queries:
+        client_app.revoke("nonsense")
+
+    assert statements(queries) == ["SELECT application"]
+
+
+def test_reuse_costs_six_statements(client_app, queries):
+    spent = client_app.refresh_token
+    client_app.rotate()
+
+    with queries:
+        client_app.refresh(spent)
+
+    assert statements(queries) == [
+        "SELECT application",
+        "SELECT refreshtoken",
+        "BEGIN",
+        "UPDATE grant",
+        "INSERT grantevent",
+        "COMMIT",
+    ]
+
+
+def test_reuse_of_a_pruned_token_costs_at_most_twelve_statements(client_app, queries):
+    spent = client_app.refresh_token
+    client_app.rotate()
+    RefreshToken.objects.filter(generation=1).delete()
+
+    with queries:
+        client_app.refresh(spent)
+
+    assert len(queries) <= 12
+
+
+def test_losing_a_race_costs_at_most_twelve_statements(client_app, queries):
+    winner = CaptureQueriesContext(connection)
+
+    def win():
+        with winner:
+            client_app.refresh()
+
+    with rival_acts_after_the_token_was_read(win), queries:
+        client_app.refresh()
+
+    assert Grant.objects.get().revoked_reason == "reuse_detected"
+    assert len(queries) - len(winner) <= 12
+
+
+def test_family_of_any_size_is_revoked_by_one_update(client_app, queries):
+    AccessTokenFactory.create_batch(20, grant=client_app.grant)
+
+    with queries:
+        revoke_grant(client_app.grant, reason="lost device")
+
+    assert statements(queries) == ["UPDATE grant"]
+
+
+@pytest.mark.parametrize("owner", ["user", "application"])
+def test_everything_of_a_user_or_an_application_is_revoked_by_one_update(application, user, queries, owner):
+    GrantFactory.create_batch(20, application=application, user=user)
+
+    with queries:
+        revocation = revoke_grants(Q(**{owner: {"user": user, "application": application}[owner]}), reason="breach")
+
+    assert revocation.count == 20
+    assert statements(queries) == ["UPDATE grant"]
+
+
+def test_user_who_is_deactivated_costs_one_update_more(application, user, queries):
+    GrantFactory.create_batch(20, application=application, user=user)
+    user.is_active = False
+
+    with queries:
+        user.save(update_fields=["is_active"])
+
+    assert statements(queries) == ["UPDATE", "UPDATE grant"]
+
+
+def test_refused_client_costs_one_statement(application, queries):
+    with queries:
+        OAuthClient(application, SECRET + "x", refresh_token="nonsense").refresh()
+
+    assert statements(queries) == ["SELECT application"]

@@ -1,0 +1,164 @@
+"""The settings: what each is when it is left out, that it is read late, and what it refuses."""
+
+from datetime import timedelta
+from types import MappingProxyType
+
+import pytest
+from django.test import override_settings
+
+from oauth_refresh.conf import AppSettings, app_settings
+
+DEFAULTS = {
+    "ACCESS_TOKEN_LIFETIME": timedelta(hours=1),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=14),
+    "GRANT_LIFETIME": timedelta(days=90),
+    "CODE_LIFETIME": timedelta(seconds=60),
+    "ROTATE_REFRESH_TOKENS": True,
+    "REVOKE_ON_REUSE": True,
+    "RETRY_WINDOW": timedelta(0),
+    "RETRY_LIMIT": 3,
+    "REVOKE_ACCESS_TOKENS_ON_REFRESH": True,
+    "REVOKE_GRANT_WITH_ACCESS_TOKEN": True,
+    "REVOKE_ON_PASSWORD_CHANGE": True,
+    "GRANT_TYPES": ("authorization_code", "client_credentials", "refresh_token"),
+    "REFRESH_TOKEN_GRANT_TYPES": ("authorization_code", "password", "jwt-bearer"),
+    "SCOPES": {},
+    "DEFAULT_SCOPES": (),
+    "ISSUER": None,
+    "REQUIRE_HTTPS": None,
+    "NUM_PROXIES": 0,
+    "RECORD_CLIENT_INFO": True,
+    "ACCESS_TOKEN_PREFIX": "oat_",
+    "REFRESH_TOKEN_PREFIX": "ort_",
+}
+
+SECONDS = "write a timedelta or a number of seconds, not negative"
+LIFETIME = "write a timedelta or a number of seconds, at least one second"
+BOOLEAN = "write True or False"
+COUNT = "write a whole number, not negative"
+NAMES = "write a list of strings"
+SPACELESS_NAMES = "write a list of strings, each without spaces"
+SCOPES = "write a dict of scope name to the text that a user reads"
+TEXT = "write a string or None"
+PREFIX = "write ASCII letters, digits and underscores"
+
+ACCEPTED = [
+    ("ACCESS_TOKEN_LIFETIME", 600, timedelta(minutes=10)),
+    ("ACCESS_TOKEN_LIFETIME", timedelta(seconds=1), timedelta(seconds=1)),
+    ("REFRESH_TOKEN_LIFETIME", 86400, timedelta(days=1)),
+    ("GRANT_LIFETIME", None, None),
+    ("GRANT_LIFETIME", 86400, timedelta(days=1)),
+    ("CODE_LIFETIME", 30, timedelta(seconds=30)),
+    ("ROTATE_REFRESH_TOKENS", False, False),
+    ("REVOKE_ON_REUSE", False, False),
+    ("RETRY_WINDOW", 10, timedelta(seconds=10)),
+    ("RETRY_LIMIT", 0, 0),
+    ("REVOKE_ACCESS_TOKENS_ON_REFRESH", False, False),
+    ("REVOKE_GRANT_WITH_ACCESS_TOKEN", False, False),
+    ("REVOKE_ON_PASSWORD_CHANGE", False, False),
+    ("GRANT_TYPES", ["password"], ("password",)),
+    ("REFRESH_TOKEN_GRANT_TYPES", ("client_credentials",), ("client_credentials",)),
+    ("SCOPES", MappingProxyType({"read": "Read"}), {"read": "Read"}),
+    ("DEFAULT_SCOPES", frozenset({"read"}), ("read",)),
+    ("ISSUER", "https://login.example.org", "https://login.example.org"),
+    ("ISSUER", None, None),
+    ("REQUIRE_HTTPS", True, True),
+    ("NUM_PROXIES", 2, 2),
+    ("RECORD_CLIENT_INFO", False, False),
+    ("ACCESS_TOKEN_PREFIX", "acme_1_", "acme_1_"),
+    ("REFRESH_TOKEN_PREFIX", "x", "x"),
+]
+
+REFUSED = [
+    *[
+        (key, value, LIFETIME if value == 0 else SECONDS)
+        for key in ("ACCESS_TOKEN_LIFETIME", "REFRESH_TOKEN_LIFETIME", "GRANT_LIFETIME", "CODE_LIFETIME")
+        for value in (0, -1, 1.5, "1h", True, timedelta(seconds=-1))
+    ],
+    ("ACCESS_TOKEN_LIFETIME", timedelta(milliseconds=999), LIFETIME),
+    ("ACCESS_TOKEN_LIFETIME", None, SECONDS),
+    *[("RETRY_WINDOW", value, SECONDS) for value in (-1, None, "10", False)],
+    *[
+        (key, value, BOOLEAN)
+        for key in (
+            "ROTATE_REFRESH_TOKENS",
+            "REVOKE_ON_REUSE",
+            "REVOKE_ACCESS_TOKENS_ON_REFRESH",
+            "REVOKE_GRANT_WITH_ACCESS_TOKEN",
+            "REVOKE_ON_PASSWORD_CHANGE",
+            "REQUIRE_HTTPS",
+            "RECORD_CLIENT_INFO",
+        )
+        for value in (0, "False", None)
+    ],
+    *[(key, value, COUNT) for key in ("RETRY_LIMIT", "NUM_PROXIES") for value in (-1, 1.0, "1", True, None)],
+    *[
+        (key, value, sentence)
+        for key in ("GRANT_TYPES", "REFRESH_TOKEN_GRANT_TYPES", "DEFAULT_SCOPES")
+        for value, sentence in [
+            ("password", NAMES),
+            (None, NAMES),
+            ({"password": 1}, NAMES),
+            ([1], SPACELESS_NAMES),
+            ([""], SPACELESS_NAMES),
+            (["a b"], SPACELESS_NAMES),
+        ]
+    ],
+    *[("SCOPES", value, SCOPES) for value in (["read"], "read", {"": "Nothing"}, {1: "One"}, None)],
+    *[("ISSUER", value, TEXT) for value in ("", 1, b"https://login.example.org")],
+    *[
+        (key, value, PREFIX)
+        for key in ("ACCESS_TOKEN_PREFIX", "REFRESH_TOKEN_PREFIX")
+        for value in ("", "_", "a-b", "ö_", "a b", 1, None)
+    ],
+]
+
+
+def test_table_of_defaults_names_every_setting():
+    assert {setting.key for setting in AppSettings.declared()} == set(DEFAULTS)
+
+
+@pytest.mark.parametrize(("key", "default"), DEFAULTS.items())
+def test_setting_that_is_left_out_has_its_default(key, default):
+    with override_settings(OAUTH_REFRESH={}):
+        assert getattr(app_settings, key.lower()) == default
+
+
+def test_whole_dict_may_be_left_out(settings):
+    del settings.OAUTH_REFRESH
+
+    assert app_settings.access_token_lifetime == timedelta(hours=1)
+
+
+@pytest.mark.parametrize(("key", "written", "read"), ACCEPTED)
+def test_setting_is_read_late_and_converted(key, written, read):
+    with override_settings(OAUTH_REFRESH={key: written}):
+        assert getattr(app_settings, key.lower()) == read
+
+
+@pytest.mark.parametrize(("key", "written", "sentence"), REFUSED)
+def test_setting_refuses_what_it_cannot_use(key, written, sentence):
+    with override_settings(OAUTH_REFRESH={key: written}), pytest.raises(ValueError, match=f"^{sentence}$"):
+        getattr(app_settings, key.lower())
+
+
+@pytest.mark.parametrize("setting", list(AppSettings.declared()), ids=lambda setting: setting.key)
+def test_setting_explains_itself_in_a_sentence(setting):
+    assert setting.help_text[0].isupper()
+    assert setting.help_text.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("debug", "configured", "required"),
+    [
+        (False, {}, True),
+        (True, {}, False),
+        (False, {"REQUIRE_HTTPS": False}, False),
+        (True, {"REQUIRE_HTTPS": True}, True),
+    ],
+)
+def test_https_is_required_unless_debugging_or_told_otherwise(settings, debug, configured, required):
+    settings.DEBUG = debug
+    settings.OAUTH_REFRESH = configured
+
+    assert app_settings.https_is_required is required

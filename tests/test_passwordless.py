@@ -1,0 +1,20 @@
+"""A project whose user model has no passwords, in a process of its own: a user model cannot be swapped in this one."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_sessions_of_users_without_passwords_live_and_die():
+    inner = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "--ds=tests.passwordless.settings", "tests/passwordless/story.py"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (inner.returncode, inner.stderr) == (0, ""), inner.stdout
+    assert "7 passed" in inner.stdout

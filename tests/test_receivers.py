@@ -1,0 +1,548 @@
+"""Events that end a user's or an application's sessions, each by the way in which Django lets it happen."""
+
+import getpass
+from http import HTTPStatus
+from io import StringIO
+
+import pytest
+from django.contrib.auth.hashers import PBKDF2PasswordHasher, make_password
+from django.contrib.auth.models import User
+from django.core import serializers
+from django.core.management import call_command
+from django.urls import reverse
+from joserfc.jwk import ECKey
+
+from oauth_refresh import crypto
+from oauth_refresh.models import AccessToken, Application, AuthMethod, Grant, password_fingerprints
+from oauth_refresh.signals import grants_revoked
+from tests.conftest import SECRET
+from tests.factories import PASSWORD, ApplicationFactory, UserFactory
+from tests.interference import everything, heard
+from tests.members.models import Member, StaffUser
+from tests.oauth import OAuthClient
+
+NEW_PASSWORD = "wrong donkey capacitor clip"
+JWKS = {"keys": [ECKey.generate_key("P-256").as_dict(private=False)]}
+OUTDATED_HASH = PBKDF2PasswordHasher().encode(PASSWORD, "salt", iterations=1)
+OUTDATED_HASH_OF_NEW_PASSWORD = PBKDF2PasswordHasher().encode(NEW_PASSWORD, "salt", iterations=1)
+
+pytestmark = pytest.mark.django_db
+
+
+class MoreIterations(PBKDF2PasswordHasher):
+    """The preferred hasher of a project that raised its work factor."""
+
+    iterations = 2
+
+
+@pytest.fixture
+def admin_client(client):
+    """A browser in which a superuser is logged in."""
+    client.force_login(UserFactory(is_staff=True, is_superuser=True))
+    return client
+
+
+@pytest.fixture
+def outdated(application):
+    """A client whose user has a password that Django will hash again at the next login."""
+    return OAuthClient(application, SECRET).start(user=UserFactory(password=OUTDATED_HASH))
+
+
+def is_refreshable(session):
+    return session.refresh().status_code == HTTPStatus.OK
+
+
+def reason_of(session):
+    return Grant.objects.get(pk=session.grant.pk).revoked_reason
+
+
+def log_in(client, user, *, password=PASSWORD):
+    assert client.login(username=user.username, password=password)
+
+
+# The password changes.
+
+
+def test_set_password_and_save_revokes(client_app, user):
+    user.set_password(NEW_PASSWORD)
+    user.save()
+
+    assert reason_of(client_app) == "password_changed"
+
+
+def test_set_password_and_save_of_the_password_alone_revokes(client_app, user):
+    user.set_password(NEW_PASSWORD)
+    user.save(update_fields=["password"])
+
+    assert reason_of(client_app) == "password_changed"
+
+
+def test_setting_the_same_password_again_revokes_as_it_ends_sessions_of_django(client_app, user):
+    user.set_password(PASSWORD)
+    user.save()
+
+    assert reason_of(client_app) == "password_changed"
+
+
+def test_assigned_password_and_save_revokes(client_app, user):
+    user.password = make_password(NEW_PASSWORD)
+    user.save()
+
+    assert reason_of(client_app) == "password_changed"
+
+
+def test_assigned_password_and_save_of_the_password_alone_revokes(client_app, user):
+    user.password = make_password(NEW_PASSWORD)
+    user.save(update_fields=["password"])
+
+    assert reason_of(client_app) == "password_changed"
+
+
+def test_assigned_password_over_an_outdated_hash_revokes(outdated):
+    user = User.objects.get(pk=outdated.grant.user_id)
+    user.password = make_password(NEW_PASSWORD)
+    user.save(update_fields=["password"])
+
+    assert reason_of(outdated) == "password_changed"
+
+
+def test_unusable_password_revokes(client_app, user):
+    user.set_unusable_password()
+    user.save(update_fields=["password"])
+
+    assert reason_of(client_app) == "password_changed"
+
+
+def test_password_form_of_the_admin_revokes(client_app, admin_client, user):
+    response = admin_client.post(
+        reverse("admin:auth_user_password_change", args=[user.pk]),
+        {"password1": NEW_PASSWORD, "password2": NEW_PASSWORD, "usable_password": "true", "set-password": "1"},
+    )
+
+    assert response.status_code == HTTPStatus.FOUND
+    user.refresh_from_db()
+    assert user.check_password(NEW_PASSWORD)
+    assert reason_of(client_app) == "password_changed"
+
+
+def test_button_of_the_admin_that_disables_the_password_revokes(client_app, admin_client, user):
+    response = admin_client.post(
+        reverse("admin:auth_user_password_change", args=[user.pk]),
+        {"password1": "", "password2": "", "usable_password": "false", "unset-password": "1"},
+    )
+
+    assert response.status_code == HTTPStatus.FOUND
+    user.refresh_from_db()
+    assert not user.has_usable_password()
+    assert reason_of(client_app) == "password_changed"
+
+
+def test_command_changepassword_revokes(monkeypatch, client_app, user):
+    monkeypatch.setattr(getpass, "getpass", lambda prompt: NEW_PASSWORD)
+
+    call_command("changepassword", user.username, stdout=StringIO())
+
+    user.refresh_from_db()
+    assert user.check_password(NEW_PASSWORD)
+    assert reason_of(client_app) == "password_changed"
+
+
+def test_password_changed_by_a_bulk_update_is_noticed_at_use(client_app, user):
+    User.objects.filter(pk=user.pk).update(password=make_password(NEW_PASSWORD))
+
+    assert not is_refreshable(client_app)
+    assert reason_of(client_app) == ""
+
+
+def test_login_after_a_bulk_update_of_the_password_revives_nothing(client_app, user, client):
+    User.objects.filter(pk=user.pk).update(password=make_password(NEW_PASSWORD))
+
+    log_in(client, user, password=NEW_PASSWORD)
+
+    assert not is_refreshable(client_app)
+
+
+def test_rehash_at_login_after_a_bulk_update_of_the_password_revives_nothing(client_app, user, client):
+    User.objects.filter(pk=user.pk).update(password=OUTDATED_HASH_OF_NEW_PASSWORD)
+
+    log_in(client, user, password=NEW_PASSWORD)
+
+    user.refresh_from_db()
+    assert user.password.startswith("md5$")
+    assert not is_refreshable(client_app)
+
+
+def test_grant_that_began_after_a_bulk_update_of_the_password_outlives_the_rehash(client_app, user, client):
+    User.objects.filter(pk=user.pk).update(password=OUTDATED_HASH_OF_NEW_PASSWORD)
+    later = OAuthClient(client_app.application, SECRET).start(user=User.objects.get(pk=user.pk))
+
+    log_in(client, user, password=NEW_PASSWORD)
+
+    assert is_refreshable(later)
+
+
+def test_changed_password_leaves_other_users_alone(client_app):
+    other = UserFactory()
+    other.set_password(NEW_PASSWORD)
+    other.save()
+
+    assert is_refreshable(client_app)
+
+
+def test_session_that_began_with_the_new_password_goes_on(client_app, user):
+    user.set_password(NEW_PASSWORD)
+    user.save()
+    later = OAuthClient(client_app.application, SECRET).start(user=user)
+
+    user.save()
+
+    assert is_refreshable(later)
+
+
+def test_project_may_choose_that_sessions_outlive_the_password(settings, client_app, user):
+    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "REVOKE_ON_PASSWORD_CHANGE": False}
+
+    user.set_password(NEW_PASSWORD)
+    user.save()
+
+    assert is_refreshable(client_app)
+
+
+def test_changed_password_is_told_with_its_reason(client_app, user, django_capture_on_commit_callbacks):
+    with heard(grants_revoked) as told, django_capture_on_commit_callbacks(execute=True):
+        user.set_password(NEW_PASSWORD)
+        user.save()
+
+    (carried,) = told
+    assert (carried["count"], carried["reason"], carried["by"]) == (1, "password_changed", None)
+
+
+# Nothing changes, although something is saved.
+
+
+def test_profile_that_is_saved_changes_nothing(client_app, user):
+    before = everything()
+
+    user.first_name = "Ada"
+    user.save()
+    user.save(update_fields=["first_name"])
+    User.objects.defer("password").get(pk=user.pk).save()
+
+    assert everything() == before
+
+
+def test_fixture_that_is_loaded_changes_nothing(client_app, user):
+    before = everything()
+    user.is_active = False
+    user.password = make_password(NEW_PASSWORD)
+
+    for loaded in serializers.deserialize("json", serializers.serialize("json", [user])):
+        loaded.save()
+
+    assert everything() == before
+    assert not is_refreshable(client_app)
+
+
+def test_rehash_at_login_keeps_the_session(outdated, client):
+    user = outdated.grant.user
+
+    log_in(client, user)
+
+    user.refresh_from_db()
+    assert user.password.startswith("md5$")
+    assert Grant.objects.get().password_fingerprint == next(password_fingerprints(user))
+    assert is_refreshable(outdated)
+
+
+def test_rehash_with_more_iterations_keeps_the_session(settings, outdated, client):
+    settings.PASSWORD_HASHERS = ["tests.test_receivers.MoreIterations"]
+    user = outdated.grant.user
+
+    log_in(client, user)
+
+    user.refresh_from_db()
+    assert user.password.startswith("pbkdf2_sha256$2$")
+    assert is_refreshable(outdated)
+
+
+def test_rehash_at_every_login_of_a_migration_keeps_the_session(settings, outdated, client):
+    user = outdated.grant.user
+    log_in(client, user)
+    settings.PASSWORD_HASHERS = ["tests.test_receivers.MoreIterations", *settings.PASSWORD_HASHERS]
+
+    log_in(client, user)
+
+    user.refresh_from_db()
+    assert user.password.startswith("pbkdf2_sha256$2$")
+    assert is_refreshable(outdated)
+
+
+def test_rehash_does_not_revive_a_revoked_grant(outdated, client):
+    Grant.objects.update(revoked_at=outdated.grant.created_at, revoked_reason="lost device")
+
+    log_in(client, outdated.grant.user)
+
+    assert not is_refreshable(outdated)
+
+
+def test_rehash_leaves_the_grants_of_other_users_alone(outdated, client):
+    twin = UserFactory(password=OUTDATED_HASH)  # the same hash, hence the same fingerprint
+    of_twin = OAuthClient(outdated.application, SECRET).start(user=twin)
+
+    log_in(client, outdated.grant.user)
+
+    assert is_refreshable(of_twin)
+    assert is_refreshable(outdated)
+
+
+def test_assigned_password_after_a_rehash_of_the_same_instance_revokes(outdated):
+    user = User.objects.get(pk=outdated.grant.user_id)
+    assert user.check_password(PASSWORD)
+
+    user.password = make_password(NEW_PASSWORD)
+    user.save(update_fields=["password"])
+
+    assert reason_of(outdated) == "password_changed"
+
+
+def test_set_password_after_a_rehash_of_the_same_instance_revokes(outdated):
+    user = User.objects.get(pk=outdated.grant.user_id)
+    assert user.check_password(PASSWORD)
+
+    user.set_password(NEW_PASSWORD)
+    user.save(update_fields=["password"])
+
+    assert reason_of(outdated) == "password_changed"
+
+
+def test_unusable_password_after_a_rehash_of_the_same_instance_revokes(outdated):
+    user = User.objects.get(pk=outdated.grant.user_id)
+    assert user.check_password(PASSWORD)
+
+    user.set_unusable_password()
+    user.save(update_fields=["password"])
+
+    assert reason_of(outdated) == "password_changed"
+
+
+def test_change_of_a_password_that_was_never_rehashed_revokes(outdated):
+    user = User.objects.get(pk=outdated.grant.user_id)
+    user.set_password(NEW_PASSWORD)
+    user.save(update_fields=["password"])
+
+    assert reason_of(outdated) == "password_changed"
+
+
+# The project's secret key changes.
+
+
+def test_rotated_secret_key_with_a_fallback_keeps_the_session(settings, client_app, user):
+    settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
+    settings.SECRET_KEY = "another key, and long enough as well: 0123456789 0123456789"
+
+    user.save()
+
+    assert is_refreshable(client_app)
+
+
+def test_rehash_at_login_under_a_rotated_secret_key_keeps_the_session(settings, outdated, client):
+    settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
+    settings.SECRET_KEY = "another key, and long enough as well: 0123456789 0123456789"
+
+    log_in(client, outdated.grant.user)
+
+    assert is_refreshable(outdated)
+
+
+def test_replaced_secret_key_without_a_fallback_ends_the_session(settings, client_app):
+    settings.SECRET_KEY = "another key, and long enough as well: 0123456789 0123456789"
+
+    assert not is_refreshable(client_app)
+
+
+# The user goes.
+
+
+def test_user_deactivated_by_save_revokes(client_app, user):
+    user.is_active = False
+    user.save()
+
+    assert reason_of(client_app) == "user_deactivated"
+
+
+def test_user_deactivated_by_save_of_that_field_alone_revokes(client_app, user):
+    user.is_active = False
+    user.save(update_fields=["is_active"])
+
+    assert reason_of(client_app) == "user_deactivated"
+
+
+def test_user_deactivated_by_a_bulk_update_is_refused_at_use(client_app, user):
+    User.objects.filter(pk=user.pk).update(is_active=False)
+
+    assert not is_refreshable(client_app)
+    assert not AccessToken.objects.live().exists()
+    assert reason_of(client_app) == ""
+
+
+def test_reactivated_user_does_not_revive_a_session(client_app, user):
+    user.is_active = False
+    user.save()
+
+    user.is_active = True
+    user.save()
+
+    assert not is_refreshable(client_app)
+
+
+def test_deleted_user_takes_the_session_along(client_app, user):
+    user.delete()
+
+    assert not is_refreshable(client_app)
+    assert not Grant.objects.exists()
+
+
+# The user is an instance of another model than the project's.
+
+
+def test_user_deactivated_through_a_proxy_revokes(client_app, user):
+    staff = StaffUser.objects.get(pk=user.pk)
+    staff.is_active = False
+    staff.save()
+
+    assert reason_of(client_app) == "user_deactivated"
+
+
+def test_password_changed_through_a_proxy_revokes(client_app, user):
+    staff = StaffUser.objects.get(pk=user.pk)
+    staff.set_password(NEW_PASSWORD)
+    staff.save()
+
+    assert reason_of(client_app) == "password_changed"
+
+
+def test_rehash_through_a_proxy_keeps_the_session(outdated):
+    assert StaffUser.objects.get(pk=outdated.grant.user_id).check_password(PASSWORD)
+
+    assert is_refreshable(outdated)
+
+
+@pytest.fixture
+def member(application):
+    """A client whose user is a row of a child model, with an outdated password."""
+    return OAuthClient(application, SECRET).start(user=Member.objects.create(username="m", password=OUTDATED_HASH))
+
+
+def test_user_deactivated_through_a_child_model_revokes(member):
+    child = Member.objects.get()
+    child.is_active = False
+    child.save()
+
+    assert reason_of(member) == "user_deactivated"
+
+
+@pytest.mark.parametrize("update_fields", [None, ["password"]])
+def test_password_changed_through_a_child_model_revokes(member, update_fields):
+    child = Member.objects.get()
+    child.set_password(NEW_PASSWORD)
+    child.save(update_fields=update_fields)
+
+    assert reason_of(member) == "password_changed"
+
+
+def test_rehash_through_a_child_model_keeps_the_session(member):
+    assert Member.objects.get().check_password(PASSWORD)
+
+    assert is_refreshable(member)
+
+
+def test_profile_saved_through_a_child_model_changes_nothing(member):
+    before = everything()
+    child = Member.objects.get()
+    child.nickname = "M"
+    child.save()
+
+    assert everything() == before
+
+
+# The application goes, or can no longer prove who it is.
+
+
+def test_application_deactivated_by_save_revokes(client_app, application):
+    application.is_active = False
+    application.save()
+
+    assert reason_of(client_app) == "application_deactivated"
+
+
+def test_application_deactivated_in_the_admin_revokes(client_app, admin_client, application):
+    page = reverse("admin:oauth_refresh_application_change", args=[application.pk])
+    form = admin_client.get(page).context["adminform"].form
+    unchanged = {name: value for name, value in form.initial.items() if value is not None}
+
+    response = admin_client.post(page, {**unchanged, "is_active": ""})
+
+    assert response.status_code == HTTPStatus.FOUND
+    assert reason_of(client_app) == "application_deactivated"
+
+
+def test_application_deactivated_by_a_bulk_update_is_refused_at_use(client_app):
+    Application.objects.update(is_active=False)
+
+    assert client_app.refresh().status_code == HTTPStatus.UNAUTHORIZED
+    assert not AccessToken.objects.live().exists()
+    assert reason_of(client_app) == ""
+
+
+def test_withdrawn_secret_revokes(client_app, application):
+    application.secret_digest = ""
+    application.save()
+
+    assert reason_of(client_app) == "credentials_withdrawn"
+
+
+def test_withdrawn_keys_revoke(user):
+    application = ApplicationFactory(auth_method=AuthMethod.PRIVATE_KEY_JWT, jwks=JWKS, secret_digest="")
+    session = OAuthClient(application).start(user=user)
+
+    application.jwks = None
+    application.save()
+
+    assert reason_of(session) == "credentials_withdrawn"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "Renamed"},
+        {"secret_digest": crypto.digest("another secret of more than 22 characters")},
+        {"secret_digest": "", "old_secret_digest": crypto.digest(SECRET)},
+    ],
+)
+def test_application_that_can_still_authenticate_keeps_its_grants(client_app, application, change):
+    for column, value in change.items():
+        setattr(application, column, value)
+    application.save()
+
+    assert reason_of(client_app) == ""
+
+
+def test_public_application_that_is_saved_keeps_its_grants(public_client, public_application):
+    public_application.save()
+
+    assert is_refreshable(public_client)
+
+
+def test_deactivated_application_leaves_the_grants_of_others_alone(client_app):
+    other = ApplicationFactory()
+    other.is_active = False
+    other.save()
+
+    assert is_refreshable(client_app)
+
+
+def test_deleted_application_takes_its_grants_along(client_app, application):
+    application.delete()
+
+    assert client_app.refresh().status_code == HTTPStatus.UNAUTHORIZED
+    assert not Grant.objects.exists()
