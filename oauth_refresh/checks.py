@@ -1,5 +1,6 @@
 """System checks: settings that are wrong or contradict each other, and what is unsafe in production."""
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -20,6 +21,8 @@ _INSECURE_KEY_PREFIX = "django-insecure-"
 
 def check_settings(**kwargs: Any) -> list[CheckMessage]:
     """Find keys that do not exist and values that cannot be used."""
+    if not isinstance(getattr(django_settings, "OAUTH_REFRESH", {}), Mapping):
+        return [Error("OAUTH_REFRESH is no dict.", hint="Write OAUTH_REFRESH = {...}.", id="oauth_refresh.E001")]
     declared = {setting.key: setting for setting in AppSettings.declared()}
     unknown = [
         Error(

@@ -1,5 +1,6 @@
 """The project's ``OAUTH_REFRESH`` dict, read late and typed: one attribute per key."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, Generic, TypeVar, overload
@@ -7,6 +8,8 @@ from typing import Any, Generic, TypeVar, overload
 from django.conf import settings as django_settings
 
 T = TypeVar("T")
+
+_SCOPE_NAME = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")  # RFC 6749 §3.3
 
 
 class Setting(Generic[T]):
@@ -35,9 +38,9 @@ class Setting(Generic[T]):
 
 
 def user_settings() -> Mapping[str, Any]:
-    """Return the project's own dict, as written."""
-    configured: Mapping[str, Any] = getattr(django_settings, "OAUTH_REFRESH", {})
-    return configured
+    """Return the project's own dict, as written; nothing if it is no dict, which a check complains of."""
+    configured = getattr(django_settings, "OAUTH_REFRESH", {})
+    return configured if isinstance(configured, Mapping) else {}
 
 
 def boolean(value: Any) -> bool:
@@ -49,10 +52,17 @@ def boolean(value: Any) -> bool:
 def duration(value: Any) -> timedelta:
     """Accept a timedelta or a whole number of seconds, not negative."""
     if isinstance(value, int) and not isinstance(value, bool):
-        value = timedelta(seconds=value)
+        value = _seconds(value)
     if not isinstance(value, timedelta) or value < timedelta(0):
         raise ValueError("write a timedelta or a number of seconds, not negative")
     return value
+
+
+def _seconds(number: int) -> timedelta | None:
+    try:
+        return timedelta(seconds=number)
+    except OverflowError:
+        return None
 
 
 def lifetime(value: Any) -> timedelta:
@@ -81,8 +91,12 @@ def names(value: Any) -> tuple[str, ...]:
 
 
 def scope_texts(value: Any) -> Mapping[str, str]:
-    if not isinstance(value, Mapping) or not all(isinstance(name, str) and name for name in value):
-        raise ValueError("write a dict of scope name to the text that a user reads")
+    if not isinstance(value, Mapping) or not all(
+        isinstance(name, str) and _SCOPE_NAME.fullmatch(name) for name in value
+    ):
+        raise ValueError(
+            "write a dict of scope name, in ASCII without spaces and quotes, to the text that a user reads"
+        )
     return value
 
 

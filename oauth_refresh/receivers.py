@@ -12,14 +12,19 @@ from oauth_refresh.models import Application
 from oauth_refresh.services.accounts import (
     fingerprints_replaced_by_rehash,
     renew_fingerprints,
-    revoke_for_changed_application,
     revoke_for_changed_password,
+    revoke_for_inactive_application,
     revoke_for_inactive_user,
+    revoke_for_withdrawn_credentials,
 )
 from oauth_refresh.services.rotation import Deactivation, Exchange, deactivate_old_refresh_token
 
 _PASSWORD_ALONE = frozenset({"password"})
+_CREDENTIAL_COLUMNS = ("auth_method", "jwks", "old_secret_digest", "secret_digest")
+
+# What an instance of the user model remembers from its own saves.
 _REPLACED = "_oauth_refresh_replaced_fingerprints"
+_SAVED_BEFORE = "_oauth_refresh_saved_before"
 
 
 def deactivate_old_refresh_tokens(sender: type[Model], exchange: Exchange, **kwargs: object) -> Deactivation:
@@ -30,9 +35,16 @@ def deactivate_old_refresh_tokens(sender: type[Model], exchange: Exchange, **kwa
 def remember_password_before_rehash(
     sender: type[Model], instance: Model, raw: bool, update_fields: frozenset[str] | None, **kwargs: object
 ) -> None:
-    """Before a save of the password alone: read what is stored, to tell Django's re-hash at login from a change."""
-    if isinstance(instance, get_user_model()) and update_fields == _PASSWORD_ALONE and not raw:
-        vars(instance)[_REPLACED] = fingerprints_replaced_by_rehash(_user_id(instance), user=instance)
+    """Before a save of the password alone: read what is stored, to tell Django's re-hash at login from a change.
+
+    Once an instance has saved a password it bears the trace of a re-hash for ever, so then the trace says nothing.
+    """
+    if raw or not isinstance(instance, get_user_model()):
+        return
+    state = vars(instance)
+    state.pop(_REPLACED, None)
+    if update_fields == _PASSWORD_ALONE and not state.get(_SAVED_BEFORE):
+        state[_REPLACED] = fingerprints_replaced_by_rehash(_user_id(instance), user=instance)
 
 
 def revoke_when_user_changes(
@@ -44,21 +56,36 @@ def revoke_when_user_changes(
     **kwargs: object,
 ) -> None:
     """After a save that can have deactivated a user or changed a password."""
-    if raw or created or not isinstance(instance, get_user_model()):
+    if raw or not isinstance(instance, get_user_model()):
+        return
+    replaced = vars(instance).pop(_REPLACED, ())
+    if _writes("password", update_fields):
+        vars(instance)[_SAVED_BEFORE] = True
+    if created:
         return
     if _writes("is_active", update_fields) and not getattr(instance, "is_active", True):
         revoke_for_inactive_user(_user_id(instance))
-    if replaced := vars(instance).pop(_REPLACED, ()):
+    if replaced:
         renew_fingerprints(_user_id(instance), user=instance, replaced=replaced)
     elif _writes("password", update_fields):
         revoke_for_changed_password(_user_id(instance), user=instance)
 
 
 def revoke_when_application_changes(
-    sender: type[Model], instance: Model, created: bool, raw: bool, **kwargs: object
+    sender: type[Model],
+    instance: Model,
+    created: bool,
+    raw: bool,
+    update_fields: frozenset[str] | None,
+    **kwargs: object,
 ) -> None:
-    if isinstance(instance, Application) and not (raw or created):
-        revoke_for_changed_application(instance)
+    """After a save that can have deactivated an application or taken its last secret or key."""
+    if raw or created or not isinstance(instance, Application):
+        return
+    if _writes("is_active", update_fields) and not instance.is_active:
+        revoke_for_inactive_application(instance)
+    if any(_writes(column, update_fields) for column in _CREDENTIAL_COLUMNS):
+        revoke_for_withdrawn_credentials(instance)
 
 
 def _writes(field: str, update_fields: frozenset[str] | None) -> bool:

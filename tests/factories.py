@@ -42,7 +42,9 @@ class ApplicationFactory(factory.django.DjangoModelFactory):
 
     class Params:
         raw_secret = factory.Sequence(lambda n: f"application-secret-{n:032}")
-        public = factory.Trait(auth_method=AuthMethod.NONE, secret_digest="")
+        public = factory.Trait(
+            auth_method=AuthMethod.NONE, secret_digest="", grant_types="authorization_code password refresh_token"
+        )
 
     client_id = factory.Sequence(lambda n: f"client{n:08}")
     name = factory.Sequence(lambda n: f"Application {n}")

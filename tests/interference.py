@@ -1,10 +1,10 @@
-"""Others who listen to a refresh, or act in the middle of one, for the length of a ``with`` block."""
+"""Others who listen, act in between, or make the database fail, for the length of a ``with`` block."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from django.db import connection
+from django.db import OperationalError, connection
 from django.dispatch import Signal
 
 from oauth_refresh.models import AccessToken, Grant, GrantEvent, RefreshToken
@@ -47,6 +47,29 @@ def rival_acts_after_the_token_was_read(act: Callable[[], object]) -> Iterator[N
 
     with connection.execute_wrapper(interleave):
         yield
+
+
+class DriverError(Exception):
+    """What a database driver raises; ``sqlstate`` as psycopg names it."""
+
+    def __init__(self, sqlstate: str | None) -> None:
+        self.sqlstate = sqlstate
+
+
+@contextmanager
+def fails_once(statement: str) -> Iterator[list[str]]:
+    """Let the database break a deadlock, once, at the cost of such a statement; yield all of these that are tried."""
+    tried: list[str] = []
+
+    def execute_or_fail(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+        if sql.startswith(statement):
+            tried.append(sql)
+            if len(tried) == 1:
+                raise OperationalError("deadlock detected") from DriverError("40P01")
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(execute_or_fail):
+        yield tried
 
 
 def everything() -> dict[str, list[dict[str, Any]]]:

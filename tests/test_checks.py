@@ -36,6 +36,7 @@ def ids(messages):
         ({"ACESS_TOKEN_LIFETIME": 60}, ["oauth_refresh.E001"]),
         ({"access_token_lifetime": 60, 7: 7}, ["oauth_refresh.E001", "oauth_refresh.E001"]),
         ({"ACCESS_TOKEN_LIFETIME": "1h"}, ["oauth_refresh.E002"]),
+        ({"SCOPES": {"two words": "A name that no request can hold"}}, ["oauth_refresh.E002"]),
         ({"SCOPES": ["read"], "RETRY_LIMIT": -1}, ["oauth_refresh.E002", "oauth_refresh.E002"]),
         ({"UNKNOWN": 1, "RETRY_LIMIT": -1}, ["oauth_refresh.E001", "oauth_refresh.E002"]),
         ({"RETRY_LIMIT": -1, "RETRY_WINDOW": 1}, ["oauth_refresh.E002"]),

@@ -38,7 +38,7 @@ BOOLEAN = "write True or False"
 COUNT = "write a whole number, not negative"
 NAMES = "write a list of strings"
 SPACELESS_NAMES = "write a list of strings, each without spaces"
-SCOPES = "write a dict of scope name to the text that a user reads"
+SCOPES = "write a dict of scope name, in ASCII without spaces and quotes, to the text that a user reads"
 TEXT = "write a string or None"
 PREFIX = "write ASCII letters, digits and underscores"
 

@@ -38,8 +38,14 @@ class BrokenBackend(ModelBackend):
     """An authentication backend with a fault, and the password in its hands."""
 
     def authenticate(self, request, username=None, password=None, **kwargs):
-        held = {"password": password}
-        raise LookupError(len(held))
+        try:
+            self.compare(username, password)
+        except ValueError as error:
+            raise LookupError from error
+
+    def compare(self, username, password):
+        held = f"{username}:{password}"
+        raise ValueError(len(held))
 
 
 class Reports(AdminEmailHandler):

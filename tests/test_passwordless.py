@@ -17,4 +17,4 @@ def test_sessions_of_users_without_passwords_live_and_die():
     )
 
     assert (inner.returncode, inner.stderr) == (0, ""), inner.stdout
-    assert "7 passed" in inner.stdout
+    assert "8 passed" in inner.stdout

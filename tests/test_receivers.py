@@ -1,6 +1,7 @@
 """Events that end a user's or an application's sessions, each by the way in which Django lets it happen."""
 
 import getpass
+from datetime import UTC, datetime
 from http import HTTPStatus
 from io import StringIO
 
@@ -9,6 +10,7 @@ from django.contrib.auth.hashers import PBKDF2PasswordHasher, make_password
 from django.contrib.auth.models import User
 from django.core import serializers
 from django.core.management import call_command
+from django.db import OperationalError
 from django.urls import reverse
 from joserfc.jwk import ECKey
 
@@ -17,9 +19,11 @@ from oauth_refresh.models import AccessToken, Application, AuthMethod, Grant, pa
 from oauth_refresh.signals import grants_revoked
 from tests.conftest import SECRET
 from tests.factories import PASSWORD, ApplicationFactory, UserFactory
-from tests.interference import everything, heard
+from tests.interference import everything, fails_once, heard
 from tests.members.models import Member, StaffUser
 from tests.oauth import OAuthClient
+
+FUTURE = datetime(2100, 1, 1, tzinfo=UTC)
 
 NEW_PASSWORD = "wrong donkey capacitor clip"
 JWKS = {"keys": [ECKey.generate_key("P-256").as_dict(private=False)]}
@@ -333,6 +337,52 @@ def test_change_of_a_password_that_was_never_rehashed_revokes(outdated):
     assert reason_of(outdated) == "password_changed"
 
 
+def test_two_logins_at_once_both_rehash_and_keep_the_session(outdated):
+    one, other = User.objects.get(pk=outdated.grant.user_id), User.objects.get(pk=outdated.grant.user_id)
+
+    assert one.check_password(PASSWORD)
+    assert other.check_password(PASSWORD)
+
+    assert is_refreshable(outdated)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_changed_password_after_a_rehash_that_could_not_be_saved_revokes(outdated):
+    user = User.objects.get(pk=outdated.grant.user_id)
+    with fails_once("UPDATE"), pytest.raises(OperationalError):
+        user.check_password(PASSWORD)
+
+    user.set_password(NEW_PASSWORD)
+    user.save()
+
+    assert reason_of(outdated) == "password_changed"
+
+
+@pytest.fixture
+def used_instance(outdated):
+    """An instance that saved a password before, so that it looks like one in the middle of a re-hash."""
+    user = User.objects.get(pk=outdated.grant.user_id)
+    user.set_password(PASSWORD)
+    user.save()
+    User.objects.filter(pk=user.pk).update(password=OUTDATED_HASH)
+    outdated.start(user=User.objects.get(pk=user.pk))
+    return user
+
+
+def test_unusable_password_over_an_outdated_hash_revokes(outdated, used_instance):
+    used_instance.set_unusable_password()
+    used_instance.save(update_fields=["password"])
+
+    assert reason_of(outdated) == "password_changed"
+
+
+def test_whole_instance_saved_over_an_outdated_hash_is_no_rehash(outdated, used_instance):
+    used_instance.password = make_password(NEW_PASSWORD)
+    used_instance.save()
+
+    assert reason_of(outdated) == "password_changed"
+
+
 # The project's secret key changes.
 
 
@@ -516,13 +566,22 @@ def test_withdrawn_keys_revoke(user):
     [
         {"name": "Renamed"},
         {"secret_digest": crypto.digest("another secret of more than 22 characters")},
-        {"secret_digest": "", "old_secret_digest": crypto.digest(SECRET)},
+        {"secret_digest": "", "old_secret_digest": crypto.digest(SECRET), "old_secret_expires_at": FUTURE},
     ],
 )
 def test_application_that_can_still_authenticate_keeps_its_grants(client_app, application, change):
     for column, value in change.items():
         setattr(application, column, value)
     application.save()
+
+    assert reason_of(client_app) == ""
+
+
+@pytest.mark.parametrize("change", [{"is_active": False}, {"secret_digest": ""}])
+def test_change_of_an_application_that_is_not_saved_keeps_its_grants(client_app, application, change):
+    for column, value in change.items():
+        setattr(application, column, value)
+    application.save(update_fields=["name"])
 
     assert reason_of(client_app) == ""
 

@@ -59,7 +59,7 @@ class ProtocolView(APIView):
         return view
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        _forget_browser_state(request)
+        _forget_what_is_not_read(request)
         response = super().dispatch(request, *args, **kwargs)
         response["Cache-Control"] = "no-store"
         response["Pragma"] = "no-cache"
@@ -107,8 +107,13 @@ class RevokeView(ProtocolView):
         return HttpResponse(content_type=JSONRenderer.media_type)
 
 
-def _forget_browser_state(request: HttpRequest) -> None:
-    """Drop what middleware took from cookies, so that it neither matters here nor is sent back as Set-Cookie."""
+def _forget_what_is_not_read(request: HttpRequest) -> None:
+    """Drop query string and cookies, and what middleware took from them.
+
+    So they neither matter here, nor come back as Set-Cookie, nor carry a misplaced secret into an error report.
+    """
+    request.META["QUERY_STRING"] = ""
+    vars(request).pop("GET", None)
     request.COOKIES.clear()
     request.META.pop("CSRF_COOKIE_NEEDS_UPDATE", None)
     if hasattr(request, "session"):

@@ -24,8 +24,9 @@ def require_application(client_id: str) -> Application:
 
 def require_user(username: str) -> Any:
     """Return the user whom the project's user model knows by this name. Raises CommandError if there is none."""
+    user_model = get_user_model()
     try:
-        return get_user_model()._default_manager.get_by_natural_key(username)
+        return user_model._default_manager.get(**{user_model.USERNAME_FIELD: username})
     except (ObjectDoesNotExist, ValueError) as error:
         raise CommandError(f"There is no user {username!r}.") from error
 

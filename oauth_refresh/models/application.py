@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -11,6 +12,8 @@ from django.utils.translation import gettext_lazy as _
 
 from oauth_refresh.conf import app_settings
 from oauth_refresh.models.validators import validate_client_id, validate_jwks, validate_redirect_uris, validate_scope
+
+at_least_a_second = MinValueValidator(timedelta(seconds=1))
 
 
 class AuthMethod(models.TextChoices):
@@ -99,16 +102,22 @@ class Application(models.Model):
         help_text=_("What this application may ask for, separated by spaces. Empty: any scope of the project."),
     )
     access_token_lifetime = models.DurationField(
-        _("access token lifetime"), null=True, blank=True, help_text=_("Empty: as the project's settings say.")
+        _("access token lifetime"),
+        validators=[at_least_a_second],
+        null=True,
+        blank=True,
+        help_text=_("Empty: as the project's settings say."),
     )
     refresh_token_lifetime = models.DurationField(
         _("refresh token lifetime"),
+        validators=[at_least_a_second],
         null=True,
         blank=True,
         help_text=_("How long a refresh token may wait for its use. Empty: as the project's settings say."),
     )
     grant_lifetime = models.DurationField(
         _("grant lifetime"),
+        validators=[at_least_a_second],
         null=True,
         blank=True,
         help_text=_("How long a session may last in all. Empty: as the project's settings say."),
@@ -177,7 +186,7 @@ class Application(models.Model):
     def has_credentials(self) -> bool:
         """Whether anything is left that it could authenticate with; a public application needs nothing."""
         if self.uses_secret:
-            return bool(self.secret_digest or self.old_secret_digest)
+            return bool(self.live_secret_digests(timezone.now()))
         return self.is_public or bool(self.jwks and self.jwks.get("keys"))
 
     def live_secret_digests(self, now: datetime) -> tuple[str, ...]:

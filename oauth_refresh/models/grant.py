@@ -229,5 +229,5 @@ def password_fingerprints(user: Any) -> Iterator[str]:
     if not hasattr(user, "get_session_auth_hash"):
         return
     yield crypto.digest(user.get_session_auth_hash())
-    for fallback in user.get_session_auth_fallback_hash():
-        yield crypto.digest(fallback)
+    if hasattr(user, "get_session_auth_fallback_hash"):
+        yield from map(crypto.digest, user.get_session_auth_fallback_hash())

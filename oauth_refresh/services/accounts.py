@@ -4,7 +4,6 @@ from collections.abc import Collection
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.contrib.auth.hashers import get_hasher, identify_hasher
 from django.db.models import Q
 
 from oauth_refresh.conf import app_settings
@@ -29,13 +28,13 @@ def revoke_for_changed_password(user_id: Any, *, user: Any) -> None:
 def fingerprints_replaced_by_rehash(user_id: Any, *, user: Any) -> tuple[str, ...]:
     """Return the fingerprints of the password now stored, if saving ``user`` merely re-hashes it; else nothing.
 
-    At login Django replaces a hash of an outdated algorithm or work factor, and saves the password alone with
-    ``_password`` set to None. Assigning ``password`` can look the same, but hardly ever onto an outdated hash.
+    At login Django replaces a hash of an outdated algorithm or work factor: ``check_password`` sets ``_password`` to
+    None by hand and saves the password alone. Whoever assigns ``password`` leaves no such trace.
     """
     if vars(user).get("_password", "") is not None or not user.has_usable_password():
         return ()
     stored = get_user_model()._base_manager.using(write_alias()).filter(pk=user_id).first()
-    return tuple(password_fingerprints(stored)) if stored is not None and _is_outdated(stored.password) else ()
+    return () if stored is None else tuple(password_fingerprints(stored))
 
 
 @retry_serialization_failure
@@ -45,19 +44,11 @@ def renew_fingerprints(user_id: Any, *, user: Any, replaced: Collection[str]) ->
     followers.update(password_fingerprint=next(password_fingerprints(user), ""))
 
 
-def revoke_for_changed_application(application: Application) -> None:
-    """Revoke everything of an application that may no longer act, or can no longer prove who it is."""
-    if not application.is_active:
-        revoke_grants(Q(application=application), reason=RevocationReason.APPLICATION_DEACTIVATED)
-    elif not application.has_credentials:
+def revoke_for_inactive_application(application: Application) -> None:
+    revoke_grants(Q(application=application), reason=RevocationReason.APPLICATION_DEACTIVATED)
+
+
+def revoke_for_withdrawn_credentials(application: Application) -> None:
+    """Revoke everything of an application that can no longer prove who it is."""
+    if not application.has_credentials:
         revoke_grants(Q(application=application), reason=RevocationReason.CREDENTIALS_WITHDRAWN)
-
-
-def _is_outdated(encoded: str) -> bool:
-    """Whether Django would hash this password again at the next login (as ``check_password`` decides)."""
-    preferred = get_hasher()
-    try:
-        hasher = identify_hasher(encoded)
-    except ValueError:  # unusable, or of a hasher that the project no longer has: no login, so no re-hash
-        return False
-    return hasher.algorithm != preferred.algorithm or preferred.must_update(encoded)

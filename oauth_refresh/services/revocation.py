@@ -14,7 +14,7 @@ from django.utils import timezone
 from oauth_refresh.conf import app_settings
 from oauth_refresh.errors import InvalidGrant
 from oauth_refresh.models import AccessToken, Application, Grant, RevocationReason
-from oauth_refresh.models.grant import GrantQuerySet
+from oauth_refresh.models.grant import REASON_LENGTH, GrantQuerySet
 from oauth_refresh.services.lookup import find_access_token, find_refresh_token
 from oauth_refresh.services.transactions import retry_serialization_failure, write_alias
 from oauth_refresh.signals import grant_revoked, grants_revoked
@@ -63,7 +63,7 @@ def revoke_grant(grant: Grant, *, reason: str, by: Any = None) -> bool:
 def revoke_grants(selector: Q, *, reason: str, by: Any = None) -> Revocation:
     """End every grant that ``selector`` matches, started or still waiting for its code, by one update.
 
-    Return how many they were. Raises ValueError without a reason.
+    Return how many they were. Raises ValueError without a reason, or for one that is too long to store.
     """
     revocation = _revoke(grants_to_revoke(selector), reason=reason, by=by)
     if revocation.count:
@@ -97,8 +97,8 @@ def revoke_access_token(access_token: AccessToken) -> None:
 
 def _revoke(grants: GrantQuerySet, *, reason: str, by: Any) -> Revocation:
     """Do the one update: what was revoked before keeps its time and reason."""
-    if not reason:
-        raise ValueError("A revocation needs a reason.")
+    if not 0 < len(reason) <= REASON_LENGTH:
+        raise ValueError(f"A revocation needs a reason of 1 to {REASON_LENGTH} characters.")
     revocation_id = uuid4()
     count = grants.unrevoked().update(
         revoked_at=timezone.now(), revoked_reason=reason, revoked_by=by, revocation_id=revocation_id

@@ -141,8 +141,8 @@ def test_cc_001_confidential_client_gets_an_access_token(client):
     assert AccessToken.objects.live().get().digest == crypto.digest(body["access_token"])
 
 
-def test_cc_002_public_client_is_refused(public_application, refused):
-    public = OAuthClient(public_application)
+def test_cc_002_public_client_is_refused(refused):
+    public = OAuthClient(ApplicationFactory(public=True, grant_types="client_credentials"))
 
     assert refused(lambda: public.token(grant_type="client_credentials")) == INVALID_CLIENT
 

@@ -12,6 +12,7 @@ from oauth_refresh.models import Application, AuthMethod
 from tests.factories import ApplicationFactory
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+PAST, FUTURE = datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 EC_KEY = ECKey.generate_key("P-256")
 PUBLIC_JWKS = {"keys": [EC_KEY.as_dict(private=False)]}
 
@@ -128,6 +129,14 @@ def test_application_refuses_options_that_contradict_each_other(fields, errors):
     assert refusal.value.message_dict == errors
 
 
+@pytest.mark.parametrize("lifetime", [timedelta(0), timedelta(seconds=-1), timedelta(milliseconds=999)])
+def test_application_refuses_a_lifetime_under_a_second_as_the_settings_do(lifetime):
+    with pytest.raises(ValidationError) as refusal:
+        ApplicationFactory.build(access_token_lifetime=lifetime).full_clean()
+
+    assert list(refusal.value.message_dict) == ["access_token_lifetime"]
+
+
 def test_application_refuses_a_client_id_that_is_taken():
     taken = ApplicationFactory()
 
@@ -155,7 +164,19 @@ def test_database_refuses_a_public_application_that_does_not_rotate():
         ({}, False, True, True),
         ({"auth_method": AuthMethod.CLIENT_SECRET_POST}, False, True, True),
         ({"secret_digest": ""}, False, True, False),
-        ({"secret_digest": "", "old_secret_digest": crypto.digest("old")}, False, True, True),
+        ({"secret_digest": "", "old_secret_digest": crypto.digest("old")}, False, True, False),
+        (
+            {"secret_digest": "", "old_secret_digest": crypto.digest("old"), "old_secret_expires_at": PAST},
+            False,
+            True,
+            False,
+        ),
+        (
+            {"secret_digest": "", "old_secret_digest": crypto.digest("old"), "old_secret_expires_at": FUTURE},
+            False,
+            True,
+            True,
+        ),
         ({"public": True}, True, False, True),
         ({"auth_method": AuthMethod.PRIVATE_KEY_JWT, "jwks": PUBLIC_JWKS}, False, False, True),
         ({"auth_method": AuthMethod.PRIVATE_KEY_JWT, "jwks": {"keys": []}}, False, False, False),

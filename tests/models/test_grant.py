@@ -8,6 +8,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from oauth_refresh.models import Grant, GrantEvent
+from oauth_refresh.models.grant import live_grant
 from tests.factories import ApplicationFactory, GrantEventFactory, GrantFactory, UserFactory
 
 PAST = datetime(2020, 1, 1, tzinfo=UTC)
@@ -91,6 +92,12 @@ def test_only_the_row_knows_that_the_password_changed():
 )
 def test_grant_was_ended_only_on_purpose_or_by_time(state, ended):
     assert GrantFactory(**state).why_ended(timezone.now()) == ended
+
+
+def test_live_grant_asks_nothing_of_a_user_model_without_is_active(settings):
+    settings.AUTH_USER_MODEL = "contenttypes.ContentType"
+
+    assert "is_active" not in str(live_grant(timezone.now())).replace("application__is_active", "")
 
 
 def test_querysets_select_by_user_application_and_revocation():

@@ -31,6 +31,10 @@ def test_system_checks_find_nothing():
     call_command("check", fail_level="WARNING")
 
 
+def test_no_migration_is_missing():
+    call_command("makemigrations", "--check", "--dry-run", verbosity=0)
+
+
 def test_grant_has_no_fingerprint(session):
     assert session.grant.password_fingerprint == ""
 

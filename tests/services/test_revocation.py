@@ -4,7 +4,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -15,7 +15,7 @@ from oauth_refresh.services import revoke_grant, revoke_grants, revoke_token
 from oauth_refresh.services.revocation import grants_to_revoke
 from oauth_refresh.signals import grant_revoked, grants_revoked
 from tests.factories import AccessTokenFactory, ApplicationFactory, GrantFactory, UserFactory
-from tests.interference import everything, heard
+from tests.interference import everything, fails_once, heard
 
 pytestmark = pytest.mark.django_db
 
@@ -149,13 +149,17 @@ def test_first_revocation_of_a_grant_stands():
 
 @pytest.mark.parametrize(
     "revoke",
-    [lambda: revoke_grant(Grant.objects.get(), reason=""), lambda: revoke_grants(Q(), reason="")],
-    ids=["one", "set"],
+    [
+        lambda: revoke_grant(Grant.objects.get(), reason=""),
+        lambda: revoke_grants(Q(), reason=""),
+        lambda: revoke_grants(Q(), reason="x" * 256),
+    ],
+    ids=["one", "set", "too long to store"],
 )
-def test_revocation_without_a_reason_is_an_error_and_changes_nothing(revoke):
+def test_revocation_without_a_proper_reason_is_an_error_and_changes_nothing(revoke):
     GrantFactory()
 
-    with pytest.raises(ValueError, match=r"A revocation needs a reason\."):
+    with pytest.raises(ValueError, match="A revocation needs a reason of 1 to 255 characters"):
         revoke()
 
     assert Grant.objects.get().revoked_at is None
@@ -272,3 +276,24 @@ def test_expired_access_token_still_revokes_its_grant():
     revoke_token(token.application, raw)
 
     assert Grant.objects.get().revoked_reason == "client_request"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_revocation_that_falls_victim_to_a_deadlock_tries_once_more():
+    grant = GrantFactory()
+
+    with fails_once("UPDATE") as tried:
+        revoke_grant(grant, reason="lost device")
+
+    assert len(tried) == 2
+    assert not Grant.objects.live().exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_revocation_inside_a_transaction_leaves_the_second_try_to_its_owner():
+    grant = GrantFactory()
+
+    with fails_once("UPDATE") as tried, pytest.raises(OperationalError), transaction.atomic():
+        revoke_grant(grant, reason="lost device")
+
+    assert len(tried) == 1

@@ -20,7 +20,14 @@ from oauth_refresh.signals import (
     tokens_issued,
 )
 from tests.factories import ApplicationFactory
-from tests.interference import connected, everything, heard, rival_acts_after_the_token_was_read
+from tests.interference import (
+    DriverError,
+    connected,
+    everything,
+    fails_once,
+    heard,
+    rival_acts_after_the_token_was_read,
+)
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 NO_TOKEN = "The text is no refresh token of this server."
@@ -642,13 +649,6 @@ def test_refresh_that_loses_to_nobody_is_a_fault_and_changes_nothing(client_app)
     assert everything() == before
 
 
-class DriverError(Exception):
-    """What a database driver raises; ``sqlstate`` as psycopg names it."""
-
-    def __init__(self, sqlstate):
-        self.sqlstate = sqlstate
-
-
 def fail_times(times, *args, sqlstate=None):
     """Return a receiver that fails as a database does, so often, and then lets the refresh pass."""
     failures = [OperationalError(*args) for _time in range(times)]
@@ -676,6 +676,15 @@ def test_victim_of_a_deadlock_tries_once_more(client_app, args, sqlstate):
 
     assert Grant.objects.get().generation == 2
     assert RefreshToken.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_second_try_begins_with_what_was_read(client_app):
+    with fails_once("INSERT"), heard(refresh_token_exchanged) as exchanged:
+        refresh_of(client_app)
+
+    assert [carried["grant"].generation for carried in exchanged] == [1, 1]
+    assert Grant.objects.get().generation == 2
 
 
 @pytest.mark.django_db(transaction=True)
