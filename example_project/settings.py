@@ -66,8 +66,17 @@ AUTH_PASSWORD_VALIDATORS = [
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"
 USE_TZ = True
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "home"
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "static-collected"
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"console": {"class": "logging.StreamHandler"}},
+    "loggers": {"oauth_refresh": {"handlers": ["console"], "level": "INFO"}},
+}
 
 SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
 SECURE_HSTS_SECONDS = 0 if DEBUG else 365 * 24 * 3600
@@ -78,7 +87,13 @@ SECURE_REDIRECT_EXEMPT = [r"(^|/)(token|revoke)/?$"]
 OAUTH_REFRESH = {
     "ISSUER": env("OAUTH_ISSUER", default="http://127.0.0.1:8000" if DEBUG else None),
     "REQUIRE_HTTPS": env.bool("OAUTH_REQUIRE_HTTPS", default=not DEBUG),
-    "GRANT_TYPES": ["authorization_code", "client_credentials", "password", "refresh_token"],
+    "GRANT_TYPES": [
+        "authorization_code",
+        "client_credentials",
+        "password",
+        "refresh_token",
+        "urn:ietf:params:oauth:grant-type:jwt-bearer",
+    ],
     "SCOPES": {
         "notes:read": "Read your notes",
         "notes:write": "Write your notes",

@@ -5,8 +5,19 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext as _
 
-from oauth_refresh.models import AccessToken, Application, Grant, GrantEvent, RefreshToken
+from oauth_refresh.models import (
+    AccessToken,
+    Application,
+    AuthorizationCode,
+    Grant,
+    GrantEvent,
+    RefreshToken,
+    TrustedIssuer,
+    UsedAssertion,
+)
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -14,8 +25,20 @@ else:
     ModelAdmin = admin.ModelAdmin  # takes no type argument when it runs
 
 
-class ReadOnlyAdmin(ModelAdmin):
-    """Rows that only services write: no adding, no changing, no deleting."""
+_SECRET_COLUMNS = frozenset(
+    {"code_challenge", "digest", "mac_key", "old_secret_digest", "password_fingerprint", "retry_salt", "secret_digest"}
+)
+
+
+class DiscreetAdmin(ModelAdmin):
+    """No filter in the address bar may ask for a digest or key, letter by letter."""
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
+        return not _SECRET_COLUMNS & set(lookup.split("__")) and super().lookup_allowed(lookup, value, request)
+
+
+class ReadOnlyAdmin(DiscreetAdmin):
+    """Rows that only services write: no adding, no changing, and no deleting but with the user or application."""
 
     show_full_result_count = False
 
@@ -26,11 +49,14 @@ class ReadOnlyAdmin(ModelAdmin):
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
+        """Allow it where a user or application that may be deleted takes it along, but not on pages of its own."""
+        page = request.resolver_match.url_name if request.resolver_match else None
+        is_own_page = (page or "").startswith(f"{self.opts.app_label}_{self.opts.model_name}_")
+        return not is_own_page and super().has_delete_permission(request, obj)
 
 
 @admin.register(Application)
-class ApplicationAdmin(ModelAdmin):
+class ApplicationAdmin(DiscreetAdmin):
     """Edit an application; it is created by ``oauth_create_application``, which shows its secret once."""
 
     list_display = ("name", "client_id", "auth_method", "is_active", "created_at")
@@ -45,7 +71,7 @@ class ApplicationAdmin(ModelAdmin):
 
 @admin.register(Grant)
 class GrantAdmin(ReadOnlyAdmin):
-    list_display = ("created_at", "user", "application", "grant_type", "refreshed_at", "revoked_at", "revoked_reason")
+    list_display = ("created_at", "user", "application", "state", "refreshed_at")
     list_filter = ("grant_type", "revoked_reason")
     list_select_related = ("user", "application")
     date_hierarchy = "created_at"
@@ -58,6 +84,12 @@ class GrantAdmin(ReadOnlyAdmin):
         ("address", "user_agent"),
         ("revoked_at", "revoked_reason", "revoked_by", "revocation_id"),
     )
+
+    @admin.display(description=_("state"))
+    def state(self, grant: Grant) -> str:
+        if grant.revoked_at:
+            return f"{_('revoked')}: {grant.revoked_reason}"
+        return grant.why_dead(timezone.now()) or _("live")
 
 
 @admin.register(RefreshToken)
@@ -80,3 +112,25 @@ class GrantEventAdmin(ReadOnlyAdmin):
     list_filter = ("kind",)
     list_select_related = ("grant",)
     fields = ("grant", "kind", "generation", "at", "address", "user_agent")
+
+
+@admin.register(AuthorizationCode)
+class AuthorizationCodeAdmin(ReadOnlyAdmin):
+    list_display = ("grant", "created_at", "expires_at")
+    list_select_related = ("grant",)
+    fields = ("grant", "redirect_uri", "created_at", "expires_at")
+
+
+@admin.register(TrustedIssuer)
+class TrustedIssuerAdmin(ModelAdmin):
+    """Say whose signed assertions start grants; untick "active" to believe an issuer no longer."""
+
+    list_display = ("issuer", "is_active", "algorithms", "subject_field", "scope")
+    list_filter = ("is_active",)
+    search_fields = ("issuer",)
+
+
+@admin.register(UsedAssertion)
+class UsedAssertionAdmin(ReadOnlyAdmin):
+    list_display = ("expires_at",)
+    fields = ("expires_at",)

@@ -1,6 +1,7 @@
 from django.apps import AppConfig
+from django.contrib.auth import get_user_model
 from django.core import checks as django_checks
-from django.db.models.signals import post_save, pre_save
+from django.db.models.signals import post_save, pre_delete, pre_save
 from django.utils.translation import gettext_lazy as _
 
 from oauth_refresh.signals import DEACTIVATION_UID, refresh_token_exchanged
@@ -21,6 +22,17 @@ class OAuthRefreshConfig(AppConfig):
         post_save.connect(receivers.revoke_when_user_changes, dispatch_uid="oauth_refresh.revoke_when_user_changes")
         post_save.connect(
             receivers.revoke_when_application_changes, dispatch_uid="oauth_refresh.revoke_when_application_changes"
+        )
+        # With a sender: for anybody else's models Django may go on deleting without reading them first.
+        pre_delete.connect(
+            receivers.revoke_before_user_is_deleted,
+            sender=get_user_model(),
+            dispatch_uid="oauth_refresh.revoke_before_user_is_deleted",
+        )
+        pre_delete.connect(
+            receivers.revoke_before_application_is_deleted,
+            sender=self.get_model("Application"),
+            dispatch_uid="oauth_refresh.revoke_before_application_is_deleted",
         )
         for check, tag, deploy in checks.ALL:
             django_checks.register(check, tag, deploy=deploy)

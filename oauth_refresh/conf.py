@@ -6,10 +6,12 @@ from datetime import timedelta
 from typing import Any, Generic, TypeVar, overload
 
 from django.conf import settings as django_settings
+from django.utils.functional import Promise
 
 T = TypeVar("T")
 
-_SCOPE_NAME = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")  # RFC 6749 §3.3
+SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")  # RFC 6749 §3.3
+_LONGEST = timedelta(days=36_525)
 
 
 class Setting(Generic[T]):
@@ -49,12 +51,16 @@ def boolean(value: Any) -> bool:
     return value
 
 
+def optional_boolean(value: Any) -> bool | None:
+    return None if value is None else boolean(value)
+
+
 def duration(value: Any) -> timedelta:
     """Accept a timedelta or a whole number of seconds, not negative."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = _seconds(value)
-    if not isinstance(value, timedelta) or value < timedelta(0):
-        raise ValueError("write a timedelta or a number of seconds, not negative")
+    if not isinstance(value, timedelta) or not timedelta(0) <= value <= _LONGEST:
+        raise ValueError("write a timedelta or a number of seconds, not negative and at most a hundred years")
     return value
 
 
@@ -92,11 +98,13 @@ def names(value: Any) -> tuple[str, ...]:
 
 def scope_texts(value: Any) -> Mapping[str, str]:
     if not isinstance(value, Mapping) or not all(
-        isinstance(name, str) and _SCOPE_NAME.fullmatch(name) for name in value
+        isinstance(name, str) and SCOPE_TOKEN.fullmatch(name) for name in value
     ):
         raise ValueError(
             "write a dict of scope name, in ASCII without spaces and quotes, to the text that a user reads"
         )
+    if not all(isinstance(text, str | Promise) for text in value.values()):
+        raise ValueError("write each scope's text as a string")
     return value
 
 
@@ -125,6 +133,14 @@ class AppSettings:
         timedelta(days=90),
         optional_lifetime,
         "How long a session may last in all, however often it is refreshed; None: no cap.",
+    )
+    remember_consent = Setting(
+        True,
+        boolean,
+        "Whether a user with a live grant is not asked again for the same scopes of the same application.",
+    )
+    allow_localhost_ports = Setting(
+        False, boolean, "Whether http://localhost matches on any port, as the addresses 127.0.0.1 and [::1] always do."
     )
     code_lifetime = Setting(
         timedelta(seconds=60), lifetime, "How long an authorization code may wait for its redemption."
@@ -157,9 +173,19 @@ class AppSettings:
     scopes = Setting[Mapping[str, str]]({}, scope_texts, "Scope name to the text that a user reads.")
     default_scopes = Setting[tuple[str, ...]]((), names, "What is granted when the client names no scope.")
     issuer = Setting[str | None](None, optional_text, "The issuer URL of this server.")
-    require_https = Setting[bool | None](None, boolean, "Whether plain http is refused; default: not DEBUG.")
+    clock_skew = Setting(timedelta(seconds=30), duration, "How far the clocks of others may be off.")
+    assertion_lifetime = Setting(timedelta(hours=1), lifetime, "How far ahead an assertion may expire.")
+    accept_token_endpoint_as_audience = Setting(
+        False, boolean, "Whether a client assertion may name the token endpoint as audience, as before RFC 7523bis."
+    )
+    jwks_cache_lifetime = Setting(timedelta(minutes=10), lifetime, "How long a fetched key set is used.")
+    jwks_allow_private_addresses = Setting(
+        False, boolean, "Whether key sets may be fetched from addresses inside the own network."
+    )
+    require_https = Setting[bool | None](None, optional_boolean, "Whether plain http is refused; default: not DEBUG.")
     num_proxies = Setting(0, count, "How many trusted proxies append to X-Forwarded-For; 0: the header is not read.")
     record_client_info = Setting(True, boolean, "Whether address and user agent are stored with grants and refreshes.")
+    authorization_code_prefix = Setting("oac_", token_prefix, "What every authorization code begins with.")
     access_token_prefix = Setting(
         "oat_", token_prefix, "What every access token begins with (secret scanners key on it)."
     )

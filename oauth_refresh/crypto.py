@@ -29,7 +29,8 @@ _VERSION = 1
 # and leaves no unused bits, so exactly one text stands for one token.
 _SIGNED_PART = struct.Struct(">B16sI32s")
 _REFRESH_TOKEN_BODY = re.compile(r"[A-Za-z0-9_-]{92}")
-_ACCESS_TOKEN_BODY = re.compile(r"[A-Za-z0-9_-]{43}")
+_CODE_VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
+_OPAQUE_BODY = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -47,14 +48,14 @@ class RefreshTokenText:
         return hmac.compare_digest(self.mac, _mac(mac_key, self.signed_part))
 
 
-def mint_access_token(*, prefix: str, secret: bytes | None = None) -> str:
-    """Return a new access token: the prefix and 43 base64url characters, 256 bits."""
+def mint_opaque_token(*, prefix: str, secret: bytes | None = None) -> str:
+    """Return a new access token or authorization code: the prefix and 43 base64url characters, 256 bits."""
     return prefix + _encode(secret or secrets.token_bytes(_SECRET_BYTES))
 
 
-def is_access_token_text(text: str, *, prefix: str) -> bool:
-    """Whether ``text`` has the form of an access token, so that a look-up is worth its statement."""
-    return text.startswith(prefix) and _ACCESS_TOKEN_BODY.fullmatch(text, len(prefix)) is not None
+def is_opaque_token_text(text: str, *, prefix: str) -> bool:
+    """Whether ``text`` has the form of such a token, so that a look-up is worth its statement."""
+    return text.startswith(prefix) and _OPAQUE_BODY.fullmatch(text, len(prefix)) is not None
 
 
 def mint_refresh_token(
@@ -75,7 +76,7 @@ def parse_refresh_token(text: str, *, prefix: str) -> RefreshTokenText | None:
     raw = base64.urlsafe_b64decode(text[len(prefix) :])
     signed_part, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
     version, public_id, generation, _secret = _SIGNED_PART.unpack(signed_part)
-    if version != _VERSION:
+    if version != _VERSION or generation == 0:
         return None
     return RefreshTokenText(
         public_id=UUID(bytes=public_id), generation=generation, digest=digest(text), signed_part=signed_part, mac=mac
@@ -92,6 +93,18 @@ def matches_any_digest(raw: str, digests: Iterable[str]) -> bool:
     presented = digest(raw)
     matches = [hmac.compare_digest(presented, candidate) for candidate in digests]
     return any(matches)
+
+
+def is_code_challenge(text: str) -> bool:
+    """Whether ``text`` can be the S256 challenge of some verifier (RFC 7636 §4.2)."""
+    return _OPAQUE_BODY.fullmatch(text) is not None
+
+
+def verifier_matches(verifier: str, *, challenge: str) -> bool:
+    """Whether ``verifier`` is well-formed and its S256 challenge is ``challenge`` (RFC 7636 §4.6)."""
+    if _CODE_VERIFIER.fullmatch(verifier) is None:
+        return False
+    return hmac.compare_digest(_encode(hashlib.sha256(verifier.encode()).digest()), challenge)
 
 
 def generate_client_id() -> str:

@@ -50,6 +50,13 @@ class InvalidClient(OAuthError):
     public_description = "Client authentication failed."
 
 
+class SymmetricAssertion(InvalidClient):
+    public_description = (
+        "Sign client assertions with a private key (private_key_jwt): client_secret_jwt is not offered, "
+        "because the server keeps no readable secret."
+    )
+
+
 class InvalidGrant(OAuthError):
     """One answer for every unusable token, so that it does not tell a guess from a spent or revoked one."""
 
@@ -67,17 +74,51 @@ class UnsupportedGrantType(OAuthError):
     public_description = "The server does not offer this grant type."
 
 
+class UnsupportedResponseType(OAuthError):
+    code = "unsupported_response_type"
+    public_description = "The server offers response_type=code only."
+
+
+class AccessDenied(OAuthError):
+    code = "access_denied"
+    public_description = "The user refused."
+
+
+class ServerError(OAuthError):
+    """A fault of ours, told to a client by redirect, where no status can tell it (RFC 6749 §4.1.2.1)."""
+
+    code = "server_error"
+    public_description = "The server could not answer now. Try again."
+
+
+class UnusableRedirect(OAuthError):
+    """An authorization request whose answer cannot be sent to the client, so the user is told (RFC 6749 §4.1.2.1)."""
+
+    code = "invalid_request"
+
+    @property
+    def description(self) -> str:
+        return self.reason
+
+
 class InvalidScope(OAuthError):
     code = "invalid_scope"
     public_description = "The scope is malformed, unknown, or wider than what may be granted."
 
 
 class RefreshVetoed(Exception):
-    """Raise from a ``refresh_token_exchanged`` receiver to refuse this refresh; the client sees ``invalid_grant``."""
+    """Raise from a ``refresh_token_exchanged`` receiver to refuse this refresh.
+
+    The log has its text, the client sees ``invalid_grant``.
+    """
 
 
 class DeactivationMissing(RuntimeError):
     """The receiver that spends old refresh tokens did not answer, so nothing may be issued. A fault of ours: 503."""
+
+
+class DoomedTransaction(RuntimeError):
+    """Somebody in our transaction hid a database error, so what was decided cannot be stored. Answered with 503."""
 
 
 class ContentionError(RuntimeError):

@@ -13,6 +13,8 @@ from oauth_refresh.services.accounts import (
     fingerprints_replaced_by_rehash,
     renew_fingerprints,
     revoke_for_changed_password,
+    revoke_for_deleted_application,
+    revoke_for_deleted_user,
     revoke_for_inactive_application,
     revoke_for_inactive_user,
     revoke_for_withdrawn_credentials,
@@ -20,7 +22,7 @@ from oauth_refresh.services.accounts import (
 from oauth_refresh.services.rotation import Deactivation, Exchange, deactivate_old_refresh_token
 
 _PASSWORD_ALONE = frozenset({"password"})
-_CREDENTIAL_COLUMNS = ("auth_method", "jwks", "old_secret_digest", "secret_digest")
+_CREDENTIAL_COLUMNS = ("auth_method", "jwks", "jwks_uri", "old_secret_digest", "old_secret_expires_at", "secret_digest")
 
 # What an instance of the user model remembers from its own saves.
 _REPLACED = "_oauth_refresh_replaced_fingerprints"
@@ -37,12 +39,14 @@ def remember_password_before_rehash(
 ) -> None:
     """Before a save of the password alone: read what is stored, to tell Django's re-hash at login from a change.
 
-    Once an instance has saved a password it bears the trace of a re-hash for ever, so then the trace says nothing.
+    Once an instance was saved with a new raw password it bears the trace of a re-hash for ever: then it says nothing.
     """
     if raw or not isinstance(instance, get_user_model()):
         return
     state = vars(instance)
     state.pop(_REPLACED, None)
+    if state.get("_password") is not None:
+        state[_SAVED_BEFORE] = True
     if update_fields == _PASSWORD_ALONE and not state.get(_SAVED_BEFORE):
         state[_REPLACED] = fingerprints_replaced_by_rehash(_user_id(instance), user=instance)
 
@@ -86,6 +90,14 @@ def revoke_when_application_changes(
         revoke_for_inactive_application(instance)
     if any(_writes(column, update_fields) for column in _CREDENTIAL_COLUMNS):
         revoke_for_withdrawn_credentials(instance)
+
+
+def revoke_before_user_is_deleted(sender: type[Model], instance: Model, **kwargs: object) -> None:
+    revoke_for_deleted_user(_user_id(instance))
+
+
+def revoke_before_application_is_deleted(sender: type[Model], instance: Application, **kwargs: object) -> None:
+    revoke_for_deleted_application(instance)
 
 
 def _writes(field: str, update_fields: frozenset[str] | None) -> bool:

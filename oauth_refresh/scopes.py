@@ -1,11 +1,9 @@
 """Scope strings (RFC 6749 §3.3): case-sensitive tokens in no particular order, separated by spaces."""
 
-import re
 from collections.abc import Container, Iterable
 
+from oauth_refresh.conf import SCOPE_TOKEN
 from oauth_refresh.errors import InvalidScope
-
-_SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
 
 
 def parse_scope(text: str) -> tuple[str, ...]:
@@ -14,7 +12,7 @@ def parse_scope(text: str) -> tuple[str, ...]:
     Raises InvalidScope if a token holds a character outside the grammar of RFC 6749 §3.3.
     """
     tokens = tuple(dict.fromkeys(token for token in text.split(" ") if token))
-    if not all(_SCOPE_TOKEN.fullmatch(token) for token in tokens):
+    if not all(SCOPE_TOKEN.fullmatch(token) for token in tokens):
         raise InvalidScope("The scope holds a character that RFC 6749 does not allow.")
     return tokens
 

@@ -13,10 +13,13 @@ from oauth_refresh.models import (
     AccessToken,
     Application,
     AuthMethod,
+    AuthorizationCode,
     Grant,
     GrantEvent,
     RefreshToken,
     RevocationReason,
+    TrustedIssuer,
+    UsedAssertion,
     password_fingerprints,
 )
 
@@ -115,7 +118,7 @@ class AccessTokenFactory(factory.django.DjangoModelFactory):
         model = AccessToken
 
     class Params:
-        raw = factory.LazyFunction(lambda: crypto.mint_access_token(prefix="oat_"))
+        raw = factory.LazyFunction(lambda: crypto.mint_opaque_token(prefix="oat_"))
         expired = factory.Trait(
             created_at=factory.LazyFunction(lambda: timezone.now() - timedelta(hours=2)),
             expires_at=factory.LazyFunction(lambda: timezone.now() - timedelta(hours=1)),
@@ -137,3 +140,35 @@ class GrantEventFactory(factory.django.DjangoModelFactory):
     grant = factory.SubFactory(GrantFactory)
     kind = GrantEvent.Kind.REUSED
     generation = 1
+
+
+class AuthorizationCodeFactory(factory.django.DjangoModelFactory):
+    """A code still out, of a grant that is not started."""
+
+    class Meta:
+        model = AuthorizationCode
+
+    class Params:
+        raw = factory.LazyFunction(lambda: crypto.mint_opaque_token(prefix="oac_"))
+
+    grant = factory.SubFactory(GrantFactory, grant_type="authorization_code", generation=0, access_floor=0)
+    digest = factory.LazyAttribute(lambda o: crypto.digest(o.raw))
+    redirect_uri = "https://app.example/callback"
+    created_at = factory.SelfAttribute("grant.created_at")
+    expires_at = factory.LazyAttribute(lambda o: o.created_at + timedelta(seconds=60))
+
+
+class TrustedIssuerFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = TrustedIssuer
+
+    issuer = factory.Sequence(lambda n: f"https://issuer{n}.example")
+    jwks = factory.LazyFunction(lambda: {"keys": []})
+
+
+class UsedAssertionFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = UsedAssertion
+
+    digest = factory.Sequence(lambda n: crypto.digest(f"assertion {n}"))
+    expires_at = factory.LazyFunction(timezone.now)

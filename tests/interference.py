@@ -5,9 +5,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.db import OperationalError, connection
+from django.db.models import Model
 from django.dispatch import Signal
 
-from oauth_refresh.models import AccessToken, Grant, GrantEvent, RefreshToken
+from oauth_refresh.models import AccessToken, AuthorizationCode, Grant, GrantEvent, RefreshToken
 
 
 @contextmanager
@@ -35,17 +36,31 @@ def heard(signal: Signal) -> Iterator[list[dict[str, Any]]]:
 
 
 @contextmanager
-def rival_acts_after_the_token_was_read(act: Callable[[], object]) -> Iterator[None]:
-    """Let a rival ``act``, once, between the look-up of the presented refresh token and the update that spends it."""
+def rival_acts_after_a_look_at(model: type[Model], act: Callable[[], object]) -> Iterator[None]:
+    """Let a rival ``act``, once, after the first statement that reads rows of ``model``."""
     rivals = [act]
 
     def interleave(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
         result = execute(sql, params, many, context)
-        if sql.startswith("SELECT") and RefreshToken._meta.db_table in sql and rivals:
+        if sql.startswith("SELECT") and model._meta.db_table in sql and rivals:
             rivals.pop()()
         return result
 
     with connection.execute_wrapper(interleave):
+        yield
+
+
+@contextmanager
+def rival_acts_after_the_token_was_read(act: Callable[[], object]) -> Iterator[None]:
+    """Let a rival ``act``, once, between the look-up of the presented refresh token and the update that spends it."""
+    with rival_acts_after_a_look_at(RefreshToken, act):
+        yield
+
+
+@contextmanager
+def rival_acts_after_the_code_was_read(act: Callable[[], object]) -> Iterator[None]:
+    """Let a rival ``act``, once, between the look-up of the presented code and the update that spends it."""
+    with rival_acts_after_a_look_at(AuthorizationCode, act):
         yield
 
 
@@ -73,8 +88,8 @@ def fails_once(statement: str) -> Iterator[list[str]]:
 
 
 def everything() -> dict[str, list[dict[str, Any]]]:
-    """Return all rows that a refresh, a reuse or a revocation could change, to compare before and after."""
+    """Return all rows that a request of the protocol could change, to compare before and after."""
     return {
         model.__name__: list(model._default_manager.order_by("pk").values())
-        for model in (Grant, RefreshToken, AccessToken, GrantEvent)
+        for model in (Grant, AuthorizationCode, RefreshToken, AccessToken, GrantEvent)
     }

@@ -45,12 +45,20 @@ TEMPLATES = [
     }
 ]
 ROOT_URLCONF = "tests.urls"
+LOGIN_URL = "login"
 STATIC_URL = "static/"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", "django.contrib.auth.hashers.PBKDF2PasswordHasher"]
 
 OAUTH_REFRESH = {
+    "ISSUER": "https://auth.example",
     "REQUIRE_HTTPS": False,
-    "GRANT_TYPES": ["authorization_code", "client_credentials", "password", "refresh_token"],
+    "GRANT_TYPES": [
+        "authorization_code",
+        "client_credentials",
+        "password",
+        "refresh_token",
+        "urn:ietf:params:oauth:grant-type:jwt-bearer",
+    ],
     "SCOPES": {
         "notes:read": "Read your notes",
         "notes:write": "Write your notes",

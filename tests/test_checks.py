@@ -13,6 +13,7 @@ from psycopg import IsolationLevel
 
 from oauth_refresh import checks
 from oauth_refresh.signals import refresh_token_exchanged
+from tests.factories import ApplicationFactory
 
 
 class UsersElsewhere:
@@ -59,7 +60,7 @@ def test_message_of_the_settings_check_says_what_to_write(settings):
     unknown, unusable = checks.check_settings()
 
     assert unknown.msg == "OAUTH_REFRESH['RETRY_LIMITS'] is no setting."
-    assert unknown.hint.startswith("Choose from: ACCESS_TOKEN_LIFETIME, ACCESS_TOKEN_PREFIX, ")
+    assert unknown.hint.startswith("Choose from: ACCEPT_TOKEN_ENDPOINT_AS_AUDIENCE, ACCESS_TOKEN_LIFETIME, ")
     assert unusable.msg == "OAUTH_REFRESH['RETRY_LIMIT'] cannot be used: write a whole number, not negative."
 
 
@@ -139,7 +140,7 @@ def test_checks_are_registered_and_those_of_the_deployment_wait_for_deploy(deplo
 
 
 def test_every_check_is_registered_once():
-    registered = [check.__name__ for check in registry.get_checks(True) if check.__module__ == checks.__name__]
+    registered = [check.__name__ for check in registry.get_checks(True) if check.__module__.startswith(checks.__name__)]
 
     assert sorted(registered) == sorted(check.__name__ for check, _tag, _deploy in checks.ALL)
 
@@ -149,6 +150,93 @@ def test_command_check_deploy_prints_our_warnings():
 
     call_command("check", "--deploy", stderr=printed)
 
-    assert "(oauth_refresh.W003) REQUIRE_HTTPS is off, so secrets and tokens may travel in the clear." in str(
+    assert "(oauth_refresh.W003) Plain http is accepted, so secrets and tokens may travel in the clear." in str(
         printed.getvalue()
     )
+
+
+ISSUERS = [
+    (None, []),
+    ("https://auth.example", []),
+    ("https://auth.example/", []),
+    ("https://auth.example/tenant1", []),
+    ("https://auth.example:8443", []),
+    ("https://[2001:db8::1]:8443", []),
+    ("http://auth.example", ["oauth_refresh.E008"]),
+    ("auth.example", ["oauth_refresh.E008"]),
+    ("//auth.example", ["oauth_refresh.E008"]),
+    ("https://", ["oauth_refresh.E008"]),
+    ("https:///tenant1", ["oauth_refresh.E008"]),
+    ("https://:443", ["oauth_refresh.E008"]),
+    ("https://[::1", ["oauth_refresh.E008"]),
+    ("https://auth.example:port", ["oauth_refresh.E008"]),
+    ("https://auth.example?tenant=1", ["oauth_refresh.E008"]),
+    ("https://auth.example?", ["oauth_refresh.E008"]),
+    ("https://auth.example#x", ["oauth_refresh.E008"]),
+    ("https://auth.example#", ["oauth_refresh.E008"]),
+    ("https://user:password@auth.example", ["oauth_refresh.E008"]),
+    ("https://auth.example ", ["oauth_refresh.E008"]),
+    ("https://auth.example/a b", ["oauth_refresh.E008"]),
+    ("ftp://auth.example", ["oauth_refresh.E008"]),
+]
+
+
+@pytest.mark.parametrize(("issuer", "found"), ISSUERS)
+def test_check_of_the_issuer_finds(settings, issuer, found):
+    settings.OAUTH_REFRESH = {"ISSUER": issuer, "REQUIRE_HTTPS": True}
+
+    assert ids(checks.check_issuer()) == found
+
+
+def test_check_of_the_issuer_lets_plain_http_pass_where_it_is_allowed(settings):
+    settings.OAUTH_REFRESH = {"ISSUER": "http://127.0.0.1:8000", "REQUIRE_HTTPS": False}
+
+    assert ids(checks.check_issuer()) == []
+
+
+CODES = {"grant_types": "authorization_code refresh_token", "redirect_uris": "https://app.example/callback"}
+KEYS = {"auth_method": "private_key_jwt", "jwks": {"keys": [{}]}}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("fields", "offered", "found"),
+    [
+        (CODES, ["authorization_code"], ["oauth_refresh.E009"]),
+        (CODES | {"redirect_uris": ""}, ["authorization_code"], []),
+        (CODES | {"grant_types": "refresh_token"}, ["authorization_code"], []),
+        (CODES | {"is_active": False}, ["authorization_code"], []),
+        (CODES, ["refresh_token"], []),
+        (KEYS, ["refresh_token"], ["oauth_refresh.E009"]),
+        (KEYS | {"is_active": False}, ["refresh_token"], []),
+    ],
+)
+def test_check_of_a_missing_issuer_finds(settings, fields, offered, found):
+    settings.OAUTH_REFRESH = {"GRANT_TYPES": offered}
+    ApplicationFactory(**fields)
+
+    assert ids(checks.check_issuer_is_set(databases=["default"])) == found
+
+
+@pytest.mark.django_db
+def test_check_of_a_missing_issuer_names_the_applications_that_need_one(settings):
+    ApplicationFactory(client_id="signer", **KEYS)
+    ApplicationFactory(client_id="web", **CODES)
+    ApplicationFactory(client_id="other", grant_types="refresh_token")
+    settings.OAUTH_REFRESH = {}
+
+    (message,) = checks.check_issuer_is_set(databases=["default"])
+
+    assert message.msg == "OAUTH_REFRESH['ISSUER'] is not set, but these applications need it: signer, web."
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("issuer", "databases"), [("https://auth.example", ["default"]), (None, None), (None, [])])
+def test_check_of_a_missing_issuer_asks_no_database_without_need(
+    settings, django_assert_num_queries, issuer, databases
+):
+    settings.OAUTH_REFRESH = {"ISSUER": issuer}
+    ApplicationFactory(**KEYS)
+
+    with django_assert_num_queries(0):
+        assert ids(checks.check_issuer_is_set(databases=databases)) == []

@@ -28,11 +28,19 @@ DEFAULTS = {
     "REQUIRE_HTTPS": None,
     "NUM_PROXIES": 0,
     "RECORD_CLIENT_INFO": True,
+    "REMEMBER_CONSENT": True,
+    "ALLOW_LOCALHOST_PORTS": False,
+    "CLOCK_SKEW": timedelta(seconds=30),
+    "ASSERTION_LIFETIME": timedelta(hours=1),
+    "ACCEPT_TOKEN_ENDPOINT_AS_AUDIENCE": False,
+    "JWKS_CACHE_LIFETIME": timedelta(minutes=10),
+    "JWKS_ALLOW_PRIVATE_ADDRESSES": False,
+    "AUTHORIZATION_CODE_PREFIX": "oac_",
     "ACCESS_TOKEN_PREFIX": "oat_",
     "REFRESH_TOKEN_PREFIX": "ort_",
 }
 
-SECONDS = "write a timedelta or a number of seconds, not negative"
+SECONDS = "write a timedelta or a number of seconds, not negative and at most a hundred years"
 LIFETIME = "write a timedelta or a number of seconds, at least one second"
 BOOLEAN = "write True or False"
 COUNT = "write a whole number, not negative"
@@ -65,6 +73,14 @@ ACCEPTED = [
     ("REQUIRE_HTTPS", True, True),
     ("NUM_PROXIES", 2, 2),
     ("RECORD_CLIENT_INFO", False, False),
+    ("REMEMBER_CONSENT", False, False),
+    ("ALLOW_LOCALHOST_PORTS", True, True),
+    ("CLOCK_SKEW", 0, timedelta(0)),
+    ("ASSERTION_LIFETIME", 300, timedelta(minutes=5)),
+    ("ACCEPT_TOKEN_ENDPOINT_AS_AUDIENCE", True, True),
+    ("JWKS_CACHE_LIFETIME", 60, timedelta(minutes=1)),
+    ("JWKS_ALLOW_PRIVATE_ADDRESSES", True, True),
+    ("AUTHORIZATION_CODE_PREFIX", "code_", "code_"),
     ("ACCESS_TOKEN_PREFIX", "acme_1_", "acme_1_"),
     ("REFRESH_TOKEN_PREFIX", "x", "x"),
 ]
@@ -86,7 +102,6 @@ REFUSED = [
             "REVOKE_ACCESS_TOKENS_ON_REFRESH",
             "REVOKE_GRANT_WITH_ACCESS_TOKEN",
             "REVOKE_ON_PASSWORD_CHANGE",
-            "REQUIRE_HTTPS",
             "RECORD_CLIENT_INFO",
         )
         for value in (0, "False", None)

@@ -21,9 +21,12 @@ from tests.factories import (
     PASSWORD,
     AccessTokenFactory,
     ApplicationFactory,
+    AuthorizationCodeFactory,
     GrantEventFactory,
     GrantFactory,
     RefreshTokenFactory,
+    TrustedIssuerFactory,
+    UsedAssertionFactory,
     UserFactory,
 )
 from tests.interference import connected
@@ -281,11 +284,13 @@ def secrets_of_rows(db):
     """What the columns of secret things hold, of rows of every model."""
     grant = GrantFactory(retry_salt=b"salt" * 8, application=ApplicationFactory(old_secret_digest="0ld" * 21))
     rows = [RefreshTokenFactory(grant=grant), AccessTokenFactory(grant=grant), GrantEventFactory(grant=grant)]
+    rows += [AuthorizationCodeFactory(grant=grant), UsedAssertionFactory()]
+    TrustedIssuerFactory()
     digests = [
         grant.application.secret_digest,
         grant.application.old_secret_digest,
         grant.password_fingerprint,
-        *[row.digest for row in rows[:2]],
+        *[row.digest for row in rows if hasattr(row, "digest")],
     ]
     keys = [bytes(grant.mac_key), bytes(grant.retry_salt)]
     return [*digests, *[form for key in keys for form in (key.hex(), repr(key), base64.b64encode(key).decode())]]

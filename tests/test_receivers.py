@@ -337,13 +337,24 @@ def test_change_of_a_password_that_was_never_rehashed_revokes(outdated):
     assert reason_of(outdated) == "password_changed"
 
 
-def test_two_logins_at_once_both_rehash_and_keep_the_session(outdated):
+def test_second_of_two_logins_at_once_counts_as_a_change_and_fails_safe(outdated):
     one, other = User.objects.get(pk=outdated.grant.user_id), User.objects.get(pk=outdated.grant.user_id)
+    one.check_password(PASSWORD)
 
-    assert one.check_password(PASSWORD)
-    assert other.check_password(PASSWORD)
+    other.check_password(PASSWORD)
 
-    assert is_refreshable(outdated)
+    assert reason_of(outdated) == "password_changed"
+
+
+@pytest.mark.parametrize("first", [["last_login"], ["is_active"], []])
+def test_new_password_that_is_saved_in_two_steps_revokes(client_app, first):
+    user = User.objects.get(pk=client_app.grant.user_id)
+
+    user.set_password(NEW_PASSWORD)
+    user.save(update_fields=first)
+    user.save(update_fields=["password"])
+
+    assert reason_of(client_app) == "password_changed"
 
 
 @pytest.mark.django_db(transaction=True)

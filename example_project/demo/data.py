@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from django.contrib.auth import get_user_model
 
+from oauth_refresh import crypto
 from oauth_refresh.models import Application, AuthMethod
 from oauth_refresh.services.clients import create_application
 
@@ -47,18 +48,28 @@ APPLICATIONS = (WSO2, TYK, ORACLE, ORACLE_PUBLIC)
 
 
 def create_demo_data() -> None:
-    """Make sure that the demonstration's users and applications exist; what exists stays as it is."""
+    """Make sure that the demonstration's users and applications exist; an application gets its credentials back."""
     for person in (USER, ADMIN):
         if not get_user_model().objects.filter(username=person.username).exists():
             _create_user(person)
     for application in APPLICATIONS:
-        if not Application.objects.filter(client_id=application.client_id).exists():
+        if not _is_intact(application):
+            Application.objects.filter(client_id=application.client_id).delete()
             _create_application(application)
 
 
 def _create_user(person: DemoUser) -> None:
     create = get_user_model().objects.create_superuser if person.is_admin else get_user_model().objects.create_user
     create(username=person.username, password=person.password)
+
+
+def _is_intact(application: DemoApplication) -> bool:
+    """Whether it exists as the story needs it; somebody may have tried the admin on it."""
+    digest = "" if application.secret is None else crypto.digest(application.secret)
+    method = AuthMethod.NONE if application.secret is None else AuthMethod.CLIENT_SECRET_BASIC
+    return Application.objects.filter(
+        client_id=application.client_id, is_active=True, secret_digest=digest, auth_method=method, scope=SCOPE
+    ).exists()
 
 
 def _create_application(application: DemoApplication) -> None:

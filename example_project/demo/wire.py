@@ -60,4 +60,4 @@ class Wire:
 
 def _curl(url: str, headers: dict[str, str], body: str) -> str:
     given = [f"-H {shlex.quote(f'{name}: {value}')}" for name, value in headers.items() if value != FORM]
-    return " ".join(["$ curl", *given, "-d", shlex.quote(body), url])
+    return " ".join(["curl", *given, "-d", shlex.quote(body), url])

@@ -5,10 +5,13 @@ from urllib.parse import unquote_plus
 
 from django.http import HttpRequest
 
-from oauth_refresh.errors import InvalidClient, InvalidRequest
+from oauth_refresh.errors import InvalidClient, InvalidRequest, SymmetricAssertion
 from oauth_refresh.grant_types import Parameters
+from oauth_refresh.jose import SignedJWT, UnreadableJWT, parse_jwt
 from oauth_refresh.models import AuthMethod
 from oauth_refresh.services.clients import ClientCredentials
+
+JWT_BEARER_ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
 def read_client_credentials(request: HttpRequest, parameters: Parameters) -> ClientCredentials:
@@ -19,7 +22,13 @@ def read_client_credentials(request: HttpRequest, parameters: Parameters) -> Cli
     """
     client_id, raw_secret = parameters.get("client_id"), parameters.get("client_secret")
     basic = _read_basic(request)
-    _refuse_assertion(parameters, has_other=basic is not None or raw_secret is not None)
+    assertion = _read_assertion(parameters, is_alone=basic is None and raw_secret is None)
+    if assertion is not None:
+        return ClientCredentials(
+            client_id=_name_of(client_id, assertion),
+            assertion=assertion,
+            methods=frozenset({AuthMethod.PRIVATE_KEY_JWT}),
+        )
     methods = set()
     if raw_secret is not None:
         methods.add(AuthMethod.CLIENT_SECRET_POST)
@@ -52,12 +61,29 @@ def _read_basic(request: HttpRequest) -> tuple[str, str] | None:
     return credentials
 
 
-def _refuse_assertion(parameters: Parameters, *, has_other: bool) -> None:
-    assertion, assertion_type = parameters.get("client_assertion"), parameters.get("client_assertion_type")
-    if assertion is None and assertion_type is None:
-        return
-    if has_other:
+def _read_assertion(parameters: Parameters, *, is_alone: bool) -> SignedJWT | None:
+    """Return the client assertion, parsed but not verified; None without one (RFC 7521 §4.2)."""
+    raw_assertion, assertion_type = parameters.get("client_assertion"), parameters.get("client_assertion_type")
+    if raw_assertion is None and assertion_type is None:
+        return None
+    if not is_alone:
         raise InvalidRequest("The client authenticates in more than one way.")
-    if assertion is None or assertion_type is None:
+    if raw_assertion is None or assertion_type is None:
         raise InvalidRequest("client_assertion and client_assertion_type go together.")
-    raise InvalidClient("This server does not accept client assertions.")
+    if assertion_type != JWT_BEARER_ASSERTION:
+        raise InvalidClient("The client assertion is of an unknown type.")
+    try:
+        assertion = parse_jwt(raw_assertion)
+    except UnreadableJWT as error:
+        raise InvalidClient(f"The client assertion is refused: {error}.") from error
+    if assertion.algorithm.startswith("HS"):
+        raise SymmetricAssertion("The client assertion is signed with a secret.")
+    return assertion
+
+
+def _name_of(client_id: str | None, assertion: SignedJWT) -> str:
+    """Return the client that the assertion is about, which a ``client_id`` beside it may only confirm."""
+    subject = assertion.claims.get("sub")
+    if not isinstance(subject, str) or client_id not in {None, subject}:
+        raise InvalidClient("The client ID is not the subject of the assertion.")
+    return subject

@@ -43,6 +43,7 @@ def read_parameters(request: HttpRequest) -> Parameters:
     if request.content_type != FORM_CONTENT_TYPE:
         raise InvalidRequest(f"Send the parameters in the body, as {FORM_CONTENT_TYPE}.")
     try:
+        _require_whole_body(request)
         # The charset a client may name is not looked at: the format is defined in UTF-8.
         pairs = parse_qsl(
             request.body.decode(),
@@ -62,3 +63,10 @@ def read_parameters(request: HttpRequest) -> Parameters:
             raise InvalidRequest(f"The parameter {name} is repeated.")
         values.setdefault(name, value)
     return Parameters(values)
+
+
+def _require_whole_body(request: HttpRequest) -> None:
+    """Refuse what a broken connection left: a refresh without its last parameter would mean something else."""
+    announced = request.META.get("CONTENT_LENGTH")
+    if announced and int(announced) != len(request.body):
+        raise InvalidRequest("The body is shorter than announced.")

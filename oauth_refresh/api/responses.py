@@ -1,14 +1,13 @@
 """Every answer of a protocol endpoint (RFC 6749 §5.1, §5.2): success, refusal, and a fault of ours."""
 
 import logging
-import traceback
 from http import HTTPStatus
 
 from django.http import HttpRequest
-from django.utils.log import log_response
 from rest_framework.response import Response
 
 from oauth_refresh.errors import InvalidClient, OAuthError
+from oauth_refresh.faults import log_fault
 from oauth_refresh.services import IssuedTokens
 
 logger = logging.getLogger(__name__)
@@ -39,19 +38,11 @@ def error_response(error: OAuthError) -> Response:
 
 
 def fault_response(request: HttpRequest, fault: Exception) -> Response:
-    """Log a fault of ours with its traceback and ask the client to come again.
-
-    The frames of the traceback are cleared first: their local variables may hold raw tokens, secrets and passwords,
-    also in code that is not ours, and error reports print them.
-    """
-    chained: BaseException | None = fault
-    while chained is not None:
-        traceback.clear_frames(chained.__traceback__)
-        chained = chained.__cause__ or chained.__context__
+    """Log a fault of ours and ask the client to come again."""
     response = Response(
         {"error": "temporarily_unavailable", "error_description": "The server could not answer now. Try again."},
         status=HTTPStatus.SERVICE_UNAVAILABLE,
         headers={"Retry-After": str(_RETRY_AFTER_SECONDS)},
     )
-    log_response("%s: %s", response.reason_phrase, request.path, response=response, request=request, exception=fault)
+    log_fault(fault, request=request, response=response)
     return response

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.contrib.sessions.backends.base import SessionBase
 from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.decorators import method_decorator
@@ -15,12 +16,12 @@ from rest_framework.views import APIView
 
 from oauth_refresh import grant_types
 from oauth_refresh.api.client_credentials import read_client_credentials
-from oauth_refresh.api.client_info import read_client_info
 from oauth_refresh.api.forms import read_parameters
 from oauth_refresh.api.responses import error_response, fault_response, token_response
 from oauth_refresh.conf import app_settings
 from oauth_refresh.errors import InvalidRequest, MethodNotAllowed, OAuthError
 from oauth_refresh.grant_types import ClientRequest
+from oauth_refresh.grant_types.client_info import read_client_info
 from oauth_refresh.services import revoke_token
 from oauth_refresh.services.clients import authenticate_client
 
@@ -86,7 +87,7 @@ class ProtocolView(APIView):
         if isinstance(exc, OAuthError):
             return error_response(exc)
         if isinstance(exc, exceptions.MethodNotAllowed):
-            return error_response(MethodNotAllowed("Only POST is allowed."))
+            return error_response(MethodNotAllowed(f"Only {self.http_method_names[0].upper()} is allowed."))
         return fault_response(self.request._request, exc)
 
 
@@ -107,14 +108,31 @@ class RevokeView(ProtocolView):
         return HttpResponse(content_type=JSONRenderer.media_type)
 
 
+class _NoSession(SessionBase):
+    """A session for middleware to look at: empty, and never stored or sent."""
+
+    def is_empty(self) -> bool:
+        return True
+
+    def load(self) -> dict[str, Any]:
+        return {}
+
+    def save(self, must_create: bool = False) -> None:
+        pass
+
+
 def _forget_what_is_not_read(request: HttpRequest) -> None:
     """Drop query string and cookies, and what middleware took from them.
 
     So they neither matter here, nor come back as Set-Cookie, nor carry a misplaced secret into an error report.
     """
+    for name in ("QUERY_STRING", "RAW_URI", "REQUEST_URI"):
+        request.META.pop(name, None)
     request.META["QUERY_STRING"] = ""
     vars(request).pop("GET", None)
     request.COOKIES.clear()
     request.META.pop("CSRF_COOKIE_NEEDS_UPDATE", None)
     if hasattr(request, "session"):
-        del request.session
+        request.session = _NoSession()
+    if hasattr(request, "_messages"):
+        request._messages = type(request._messages)(request)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from oauth_refresh.conf import app_settings
 from oauth_refresh.errors import UnauthorizedClient, UnsupportedGrantType
-from oauth_refresh.grant_types import client_credentials, password, refresh_token
+from oauth_refresh.grant_types import authorization_code, client_credentials, jwt_bearer, password, refresh_token
 from oauth_refresh.grant_types.requests import ClientRequest, Parameters
 from oauth_refresh.models import GrantType
 from oauth_refresh.services import IssuedTokens
@@ -12,7 +12,9 @@ from oauth_refresh.services import IssuedTokens
 __all__ = ["HANDLERS", "ClientRequest", "Parameters", "exchange"]
 
 HANDLERS: Mapping[str, Callable[[ClientRequest], IssuedTokens]] = {
+    GrantType.AUTHORIZATION_CODE: authorization_code.exchange,
     GrantType.CLIENT_CREDENTIALS: client_credentials.exchange,
+    GrantType.JWT_BEARER: jwt_bearer.exchange,
     GrantType.PASSWORD: password.exchange,
     GrantType.REFRESH_TOKEN: refresh_token.exchange,
 }

@@ -1,9 +1,12 @@
 """From what an operator types to rows; a wrong word is one sentence that says what to change."""
 
+import json
 from argparse import ArgumentTypeError
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
+from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.core.management import CommandError
@@ -40,7 +43,9 @@ def moment(text: str) -> datetime:
         raise ArgumentTypeError(f"{text!r}: {error}") from error
     if parsed is None:
         raise ArgumentTypeError(f"{text!r} is no ISO 8601 date or time, such as 2026-01-31 or 2026-01-31T08:00+01:00")
-    return timezone.make_aware(parsed) if timezone.is_naive(parsed) else parsed
+    if settings.USE_TZ:
+        return timezone.make_aware(parsed) if timezone.is_naive(parsed) else parsed
+    return timezone.make_naive(parsed) if timezone.is_aware(parsed) else parsed
 
 
 def positive(text: str) -> int:
@@ -54,6 +59,14 @@ def positive(text: str) -> int:
     return number
 
 
+def seconds(text: str) -> timedelta:
+    """Convert a whole number of seconds."""
+    try:
+        return timedelta(seconds=int(text))
+    except (ValueError, OverflowError) as error:
+        raise ArgumentTypeError(f"{text!r} is no whole number of seconds") from error
+
+
 def sentence(error: ValidationError) -> str:
     """Return what is wrong, by field, in one line."""
     if not hasattr(error, "error_dict"):
@@ -63,3 +76,11 @@ def sentence(error: ValidationError) -> str:
         for name, messages in error.message_dict.items()
         for message in messages
     )
+
+
+def read_json(path: Path) -> Any:
+    """Return the JSON value of a file. Raises CommandError if it cannot be read."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise CommandError(f"{path} cannot be read as JSON: {error}") from error

@@ -1,6 +1,8 @@
 """State, and questions about it. Only ``services`` writes it."""
 
-from oauth_refresh.models.application import Application, AuthMethod, GrantType
+from oauth_refresh.models.application import Application
+from oauth_refresh.models.choices import AuthMethod, GrantType
+from oauth_refresh.models.codes import AuthorizationCode
 from oauth_refresh.models.events import GrantEvent
 from oauth_refresh.models.grant import (
     NO_CLIENT_INFO,
@@ -10,6 +12,7 @@ from oauth_refresh.models.grant import (
     RevocationReason,
     password_fingerprints,
 )
+from oauth_refresh.models.issuers import TrustedIssuer, UsedAssertion
 from oauth_refresh.models.tokens import AccessToken, RefreshToken
 
 __all__ = [
@@ -18,11 +21,14 @@ __all__ = [
     "AccessToken",
     "Application",
     "AuthMethod",
+    "AuthorizationCode",
     "ClientInfo",
     "Grant",
     "GrantEvent",
     "GrantType",
     "RefreshToken",
     "RevocationReason",
+    "TrustedIssuer",
+    "UsedAssertion",
     "password_fingerprints",
 ]

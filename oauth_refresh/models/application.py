@@ -1,57 +1,31 @@
 """The client (RFC 6749 §2): who may ask for tokens, how it authenticates, and what it may have."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from oauth_refresh.conf import app_settings
-from oauth_refresh.models.validators import validate_client_id, validate_jwks, validate_redirect_uris, validate_scope
-
-at_least_a_second = MinValueValidator(timedelta(seconds=1))
-
-
-class AuthMethod(models.TextChoices):
-    """How a client authenticates (RFC 7591 §2, ``token_endpoint_auth_method``)."""
-
-    CLIENT_SECRET_BASIC = "client_secret_basic", _("secret, by HTTP Basic (or in the body)")
-    CLIENT_SECRET_POST = "client_secret_post", _("secret, in the body (or by HTTP Basic)")
-    PRIVATE_KEY_JWT = "private_key_jwt", _("signed assertion")
-    NONE = "none", _("none: a public application, which cannot keep a secret")
+from oauth_refresh.models.choices import SECRET_METHODS, AuthMethod, GrantType
+from oauth_refresh.models.overrides import Overrides
+from oauth_refresh.models.redirects import matches_redirect_uri, validate_redirect_uris
+from oauth_refresh.models.validators import (
+    validate_grant_types,
+    validate_https_uri,
+    validate_jwks,
+    validate_scope,
+    validate_visible_ascii,
+)
 
 
-class GrantType(models.TextChoices):
-    """What an application may send as ``grant_type`` (RFC 6749 §4, RFC 7523 §2.1)."""
-
-    AUTHORIZATION_CODE = "authorization_code", _("authorization code")
-    CLIENT_CREDENTIALS = "client_credentials", _("client credentials")
-    JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer", _("signed assertion of a trusted issuer")
-    PASSWORD = "password", _("password")
-    REFRESH_TOKEN = "refresh_token", _("refresh token")
-
-
-def validate_grant_types(text: str) -> None:
-    """Raise ValidationError for a word that is no grant type."""
-    unknown = [word for word in text.split() if word not in GrantType.values]
-    if unknown:
-        raise ValidationError(
-            _("Unknown grant type: %(unknown)s. Choose from: %(known)s."),
-            params={"unknown": " ".join(unknown), "known": " ".join(GrantType.values)},
-        )
-
-
-SECRET_METHODS = frozenset({AuthMethod.CLIENT_SECRET_BASIC, AuthMethod.CLIENT_SECRET_POST})
-
-
-class Application(models.Model):
+class Application(Overrides):
     """A registered client. Its secrets are columns, so that two can be live while one is being replaced."""
 
-    client_id = models.CharField(_("client ID"), max_length=255, validators=[validate_client_id])
+    client_id = models.CharField(_("client ID"), max_length=255, validators=[validate_visible_ascii])
     name = models.CharField(_("name"), max_length=255)
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -83,6 +57,13 @@ class Application(models.Model):
         validators=[validate_jwks],
         help_text=_("A JSON Web Key Set with the public keys of signed assertions."),
     )
+    jwks_uri = models.CharField(
+        _("address of the public keys"),
+        max_length=500,
+        blank=True,
+        validators=[validate_https_uri],
+        help_text=_("Instead of the set itself: where to fetch it, by https."),
+    )
     grant_types = models.TextField(
         _("grant types"),
         default="authorization_code refresh_token",
@@ -95,49 +76,26 @@ class Application(models.Model):
         validators=[validate_redirect_uris],
         help_text=_("One to a line; they are compared character by character."),
     )
+    repeats_redirect_uri = models.BooleanField(
+        _("repeats the redirect URI"),
+        default=True,
+        help_text=_(
+            "Whether it sends the redirect URI to the token endpoint too (RFC 6749); OAuth 2.1 clients do not."
+        ),
+    )
+    requires_pkce = models.BooleanField(
+        _("requires PKCE"),
+        default=True,
+        help_text=_("Untick only for an old application with a secret that cannot send a code challenge (RFC 7636)."),
+    )
+    is_trusted = models.BooleanField(
+        _("trusted"), default=False, help_text=_("Do not ask users for their consent: for applications of your own.")
+    )
     scope = models.TextField(
         _("scope"),
         blank=True,
         validators=[validate_scope],
         help_text=_("What this application may ask for, separated by spaces. Empty: any scope of the project."),
-    )
-    access_token_lifetime = models.DurationField(
-        _("access token lifetime"),
-        validators=[at_least_a_second],
-        null=True,
-        blank=True,
-        help_text=_("Empty: as the project's settings say."),
-    )
-    refresh_token_lifetime = models.DurationField(
-        _("refresh token lifetime"),
-        validators=[at_least_a_second],
-        null=True,
-        blank=True,
-        help_text=_("How long a refresh token may wait for its use. Empty: as the project's settings say."),
-    )
-    grant_lifetime = models.DurationField(
-        _("grant lifetime"),
-        validators=[at_least_a_second],
-        null=True,
-        blank=True,
-        help_text=_("How long a session may last in all. Empty: as the project's settings say."),
-    )
-    rotate_refresh_tokens = models.BooleanField(
-        _("rotate refresh tokens"),
-        null=True,
-        blank=True,
-        help_text=_("Only an application with a secret or key may keep one refresh token for the whole session."),
-    )
-    revoke_access_tokens_on_refresh = models.BooleanField(
-        _("a refresh kills the old access token"),
-        null=True,
-        blank=True,
-    )
-    retry_window = models.DurationField(
-        _("retry window"),
-        null=True,
-        blank=True,
-        help_text=_("How long a lost response may be asked for again."),
     )
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
 
@@ -153,6 +111,11 @@ class Application(models.Model):
                 name="oauth_application_public_rotates",
                 violation_error_message=_("A public application must rotate its refresh tokens (RFC 9700 §4.14.2)."),
             ),
+            models.CheckConstraint(
+                condition=~Q(auth_method=AuthMethod.NONE) | Q(requires_pkce=True),
+                name="oauth_application_public_pkce",
+                violation_error_message=_("A public application must use PKCE (RFC 9700 §2.1.1)."),
+            ),
         ]
         indexes = [models.Index(fields=["owner"], name="oauth_application_owner")]
 
@@ -161,10 +124,15 @@ class Application(models.Model):
 
     def clean(self) -> None:
         """Raise ValidationError if the application's own values contradict each other."""
-        if self.is_public and self.allows_grant_type(GrantType.CLIENT_CREDENTIALS):
-            raise ValidationError(
-                {"grant_types": _("A public application has no credentials, so it cannot use client_credentials.")}
-            )
+        for grant_type in (GrantType.CLIENT_CREDENTIALS, GrantType.JWT_BEARER):
+            if self.is_public and self.allows_grant_type(grant_type):
+                raise ValidationError(
+                    {"grant_types": _("A public application cannot authenticate, so it cannot use %s.") % grant_type}
+                )
+        if self.uses_secret and not self.has_credentials:
+            raise ValidationError({"auth_method": _("The application has no secret to authenticate with.")})
+        if self.uses_assertion and not self.has_credentials:
+            raise ValidationError({"jwks": _("private_key_jwt needs the application's public keys, or their address.")})
         if self.retry_window:
             raise ValidationError({"retry_window": _("This version has no retry window yet; leave it empty or 0.")})
         longest = self.effective_grant_lifetime
@@ -183,11 +151,15 @@ class Application(models.Model):
         return self.auth_method in SECRET_METHODS
 
     @property
+    def uses_assertion(self) -> bool:
+        return self.auth_method == AuthMethod.PRIVATE_KEY_JWT
+
+    @property
     def has_credentials(self) -> bool:
         """Whether anything is left that it could authenticate with; a public application needs nothing."""
         if self.uses_secret:
             return bool(self.live_secret_digests(timezone.now()))
-        return self.is_public or bool(self.jwks and self.jwks.get("keys"))
+        return self.is_public or bool(self.jwks_uri or (self.jwks and self.jwks.get("keys")))
 
     def live_secret_digests(self, now: datetime) -> tuple[str, ...]:
         """Return the digests a secret may match now: the current one, and the old one while both work."""
@@ -196,6 +168,10 @@ class Application(models.Model):
 
     def allows_grant_type(self, grant_type: str) -> bool:
         return grant_type in self.grant_types.split()
+
+    def allows_redirect_uri(self, uri: str) -> bool:
+        """Whether ``uri`` is one of its own, character by character but for the port of a loopback address."""
+        return any(matches_redirect_uri(uri, registered) for registered in self.redirect_uris.split())
 
     @property
     def allowed_scopes(self) -> tuple[str, ...]:
@@ -206,31 +182,6 @@ class Application(models.Model):
         return tuple(name for name in self.scope.split() if name in known)
 
     @property
-    def effective_access_token_lifetime(self) -> timedelta:
-        return app_settings.access_token_lifetime if self.access_token_lifetime is None else self.access_token_lifetime
-
-    @property
-    def effective_refresh_token_lifetime(self) -> timedelta:
-        return (
-            app_settings.refresh_token_lifetime if self.refresh_token_lifetime is None else self.refresh_token_lifetime
-        )
-
-    @property
-    def effective_grant_lifetime(self) -> timedelta | None:
-        return app_settings.grant_lifetime if self.grant_lifetime is None else self.grant_lifetime
-
-    def grant_expiry(self, now: datetime) -> datetime | None:
-        """Return when a grant that starts at ``now`` ends, however often it is refreshed; None: never."""
-        longest = self.effective_grant_lifetime
-        return None if longest is None else now + longest
-
-    @property
     def rotates(self) -> bool:
         """Whether a refresh spends the refresh token. A public application always rotates (RFC 9700 §4.14.2)."""
-        own = self.rotate_refresh_tokens
-        return self.is_public or (app_settings.rotate_refresh_tokens if own is None else own)
-
-    @property
-    def kills_old_access_tokens(self) -> bool:
-        own = self.revoke_access_tokens_on_refresh
-        return app_settings.revoke_access_tokens_on_refresh if own is None else own
+        return self.is_public or super().rotates

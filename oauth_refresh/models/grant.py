@@ -20,7 +20,8 @@ from django.utils.translation import gettext_lazy as _
 
 from oauth_refresh import crypto
 from oauth_refresh.conf import app_settings
-from oauth_refresh.models.application import Application, GrantType
+from oauth_refresh.models.application import Application
+from oauth_refresh.models.choices import GrantType
 
 REASON_LENGTH = USER_AGENT_LENGTH = 255
 
@@ -31,10 +32,13 @@ OPERATOR = "operator"
 class RevocationReason(models.TextChoices):
     """The reasons of our own; an operator may write any other text."""
 
+    CODE_REPLAYED = "code_replayed", _("an authorization code was redeemed twice")
     CLIENT_REQUEST = "client_request", _("the application revoked a token")
     REUSE_DETECTED = "reuse_detected", _("a spent refresh token came back")
+    USER_DELETED = "user_deleted", _("the user was deleted")
     USER_DEACTIVATED = "user_deactivated", _("the user was deactivated")
     PASSWORD_CHANGED = "password_changed", _("the user's password changed")
+    APPLICATION_DELETED = "application_deleted", _("the application was deleted")
     APPLICATION_DEACTIVATED = "application_deactivated", _("the application was deactivated")
     CREDENTIALS_WITHDRAWN = "credentials_withdrawn", _("the application's secrets or keys were withdrawn")
     OPERATOR_REQUEST = "operator_request", _("an operator revoked it")
@@ -178,10 +182,13 @@ class Grant(models.Model):
 
     def why_dead(self, now: datetime) -> str | None:
         """Return what keeps the grant from being used at ``now``, as a word for the log; None if it is live."""
-        if (ended := self.why_ended(now)) is not None:
-            return ended
-        if self.generation == 0:
+        ended = self.why_ended(now)
+        if ended is None and self.generation == 0:
             return "not started"
+        return ended or self.why_barred()
+
+    def why_barred(self) -> str | None:
+        """Return what bars the application or the user of the grant from acting at all; None if nothing does."""
         if not self.application.is_active:
             return "application inactive"
         if not getattr(self.user, "is_active", True):

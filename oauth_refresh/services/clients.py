@@ -10,7 +10,10 @@ from django.utils.translation import gettext_lazy as _
 
 from oauth_refresh import crypto
 from oauth_refresh.errors import InvalidClient
+from oauth_refresh.jose import SignedJWT
 from oauth_refresh.models import Application, AuthMethod, ClientInfo
+from oauth_refresh.services.assertions import AssertionRefused, accept_client_assertion
+from oauth_refresh.services.lookup import is_storable
 from oauth_refresh.services.transactions import write_alias
 from oauth_refresh.signals import client_authentication_failed
 
@@ -21,10 +24,11 @@ _UNKNOWN = "The client is unknown."
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ClientCredentials:
-    """What a request says of its client. ``methods`` are the ways in which a secret was sent, or ``none``."""
+    """What a request says of its client. ``methods`` are the ways in which it tries to authenticate, or ``none``."""
 
     client_id: str
-    raw_secret: str | None
+    raw_secret: str | None = None
+    assertion: SignedJWT | None = None
     methods: frozenset[AuthMethod]
 
 
@@ -46,10 +50,10 @@ def authenticate_client(credentials: ClientCredentials, *, client_info: ClientIn
 
 def find_application(client_id: str) -> Application | None:
     """Return the application with exactly this client ID."""
-    # NUL is refused by PostgreSQL; a case-insensitive or padding collation (MariaDB) finds what is not the same.
-    if "\x00" in client_id:
+    if not is_storable(client_id):
         return None
     application = Application.objects.using(write_alias()).filter(client_id=client_id).first()
+    # A case-insensitive or padding collation (MariaDB) finds what is not the same.
     return application if application is not None and application.client_id == client_id else None
 
 
@@ -58,17 +62,23 @@ def _why_refused(application: Application | None, credentials: ClientCredentials
     secret_matches = crypto.matches_any_digest(credentials.raw_secret or "", digests or (_NO_DIGEST,))
     if application is None:
         return _UNKNOWN
-    public, by_secret = application.is_public, application.uses_secret
+    public, by_secret, by_assertion = application.is_public, application.uses_secret, application.uses_assertion
     right_method = application.auth_method in credentials.methods or not application.strict_auth_method
     refusals = (
         (not application.is_active, "The application is not active."),
-        (public and credentials.methods != {AuthMethod.NONE}, "A public application sent a secret."),
-        (not public and not by_secret, "The application does not authenticate by a secret."),
-        (by_secret and credentials.raw_secret is None, "A confidential application sent no secret."),
+        (public and credentials.methods != {AuthMethod.NONE}, "A public application sent a secret or an assertion."),
+        (by_assertion and credentials.assertion is None, "The application authenticates by an assertion only."),
+        (by_secret and credentials.raw_secret is None, "An application that has a secret sent none."),
         (by_secret and not right_method, "The secret was sent by the wrong method."),
         (by_secret and not secret_matches, "The secret is wrong."),
     )
-    return next((reason for refused, reason in refusals if refused), None)
+    refusal = next((reason for refused, reason in refusals if refused), None)
+    if refusal is None and credentials.assertion is not None:
+        try:
+            accept_client_assertion(application, credentials.assertion, now=now)
+        except AssertionRefused as error:
+            return f"The assertion is refused: {error}."
+    return refusal
 
 
 def create_application(*, raw_secret: str | None = None, **fields: Any) -> tuple[Application, str | None]:
@@ -84,8 +94,6 @@ def create_application(*, raw_secret: str | None = None, **fields: Any) -> tuple
         application.secret_digest = crypto.digest(raw_secret)
     elif raw_secret is not None:
         raise ValidationError({"client_secret": _("This authentication method has no secret; leave it out.")})
-    if application.auth_method == AuthMethod.PRIVATE_KEY_JWT and not application.jwks:
-        raise ValidationError({"jwks": _("private_key_jwt needs the application's public keys.")})
     application.full_clean()
     application.save(using=write_alias(), force_insert=True)
     return application, raw_secret

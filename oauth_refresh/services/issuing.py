@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Self
+from math import ceil
+from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.utils import timezone
 
@@ -23,8 +25,10 @@ from oauth_refresh.models import (
     password_fingerprints,
 )
 from oauth_refresh.scopes import join_scope, keep_allowed, parse_scope
-from oauth_refresh.services.transactions import write_alias
+from oauth_refresh.services.transactions import write_alias, writing
 from oauth_refresh.signals import tokens_issued
+
+_STARTERS = frozenset({*GrantType.values, OPERATOR} - {GrantType.REFRESH_TOKEN})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -38,18 +42,6 @@ class IssuedTokens:
     refresh_token_expires_in: int | None
     scope: str
 
-    @classmethod
-    def of(cls, grant: Grant, *, access_token: str, refresh_token: str | None, scope: str, now: datetime) -> Self:
-        """Return what the client is told of the pair that the grant was given at ``now``."""
-        return cls(
-            grant=grant,
-            access_token=access_token,
-            expires_in=_whole_seconds(grant.access_token_expiry(now) - now),
-            refresh_token=refresh_token,
-            refresh_token_expires_in=None if refresh_token is None else _whole_seconds(grant.idle_expires_at - now),
-            scope=scope,
-        )
-
 
 def issue_tokens(
     application: Application,
@@ -61,40 +53,69 @@ def issue_tokens(
 ) -> IssuedTokens:
     """Start a grant of ``application`` for ``user`` (None for client_credentials) and return its first tokens.
 
+    ``grant_type`` is how the session began, one of GrantType or OPERATOR; it decides whether there is a refresh token.
     Raises InvalidScope if ``scope`` is wider than the application's, InvalidGrant if the user or application is
-    inactive.
+    inactive, ValueError for a grant type that starts nothing, or that needs a user.
     """
+    if grant_type not in _STARTERS or (user is None and grant_type != GrantType.CLIENT_CREDENTIALS):
+        raise ValueError(f"{grant_type!r} cannot start a grant {'without' if user is None else 'for'} a user.")
     now = timezone.now()
     granted = grantable_scope(application, scope)
     refreshable = yields_refresh_token(application, grant_type)
-    grant = Grant(
+    grant = new_grant(application, user=user, grant_type=grant_type, scope=granted, client_info=client_info, now=now)
+    grant.generation = grant.access_floor = 1
+    grant.idle_expires_at = grant.next_idle_expiry(now, refreshable=refreshable)
+    with writing(durable=False):
+        grant.user = _locked_user(user)
+        if (dead := grant.why_dead(now)) is not None:
+            raise InvalidGrant(f"A grant cannot start: {dead}.")
+        grant.save(using=write_alias(), force_insert=True)
+        refresh_token = insert_refresh_token(grant, now=now, client_info=client_info) if refreshable else None
+        return hand_out(grant, refresh_token=refresh_token, scope=granted, grant_type=grant_type, now=now)
+
+
+def _locked_user(user: Any) -> Any:
+    """Return the user as stored now, held until the grant is: a deactivation comes before it, or finds it.
+
+    What the caller has may come from a replica. Raises InvalidGrant if the user is gone.
+    """
+    if user is None:
+        return None
+    no_key = transaction.get_connection(write_alias()).features.has_select_for_no_key_update
+    users = get_user_model()._base_manager.using(write_alias()).select_for_update(no_key=no_key)
+    stored = users.filter(pk=user.pk).first()
+    if stored is None:
+        raise InvalidGrant("A grant cannot start: the user is gone.")
+    return stored
+
+
+def new_grant(
+    application: Application,
+    *,
+    user: Any,
+    grant_type: str,
+    scope: tuple[str, ...],
+    client_info: ClientInfo,
+    now: datetime,
+) -> Grant:
+    """Return an unsaved grant that is not started: generation 0, and no idle expiry yet."""
+    return Grant(
         application=application,
         user=user,
         grant_type=grant_type,
-        scope=join_scope(granted),
-        generation=1,
-        access_floor=1,
+        scope=join_scope(scope),
         created_at=now,
         expires_at=application.grant_expiry(now),
         password_fingerprint=next(password_fingerprints(user), ""),
         address=client_info.address,
         user_agent=client_info.user_agent,
     )
-    grant.idle_expires_at = grant.next_idle_expiry(now, refreshable=refreshable)
-    if (dead := grant.why_dead(now)) is not None:
-        raise InvalidGrant(f"A grant cannot start: {dead}.")
-    with transaction.atomic(using=write_alias()):
-        grant.save(using=write_alias(), force_insert=True)
-        refresh_token = insert_refresh_token(grant, now=now, client_info=client_info) if refreshable else None
-        access_token = insert_access_token(grant, scope=grant.scope, now=now)
-        announce_issued(grant, grant_type=grant_type)
-    return IssuedTokens.of(grant, access_token=access_token, refresh_token=refresh_token, scope=grant.scope, now=now)
 
 
 def yields_refresh_token(application: Application, grant_type: str) -> bool:
     """Whether a grant that starts by ``grant_type`` has refresh tokens: the server and the application must agree."""
     return (
-        (grant_type == OPERATOR or grant_type in app_settings.refresh_token_grant_types)
+        (grant_type == OPERATOR or grant_type.rpartition(":")[2] in app_settings.refresh_token_grant_types)
         and GrantType.REFRESH_TOKEN in app_settings.grant_types
         and application.allows_grant_type(GrantType.REFRESH_TOKEN)
     )
@@ -134,26 +155,33 @@ def insert_refresh_token(grant: Grant, *, now: datetime, client_info: ClientInfo
     return raw
 
 
-def insert_access_token(grant: Grant, *, scope: str, now: datetime) -> str:
-    """Store an access token of the grant's present generation and return its raw text."""
-    raw = crypto.mint_access_token(prefix=app_settings.access_token_prefix)
+def hand_out(
+    grant: Grant, *, refresh_token: str | None, scope: tuple[str, ...], grant_type: str, now: datetime
+) -> IssuedTokens:
+    """Store an access token of the grant's present generation and return the raw pair; commit tells about it."""
+    raw = crypto.mint_opaque_token(prefix=app_settings.access_token_prefix)
+    expires_at = grant.access_token_expiry(now)
     AccessToken(
         grant=grant,
         generation=grant.generation,
         digest=crypto.digest(raw),
-        scope=scope,
+        scope=join_scope(scope),
         created_at=now,
-        expires_at=grant.access_token_expiry(now),
+        expires_at=expires_at,
     ).save(using=write_alias(), force_insert=True)
-    return raw
-
-
-def announce_issued(grant: Grant, *, grant_type: str) -> None:
-    """Send ``tokens_issued`` once the present transaction has committed."""
     transaction.on_commit(
         partial(tokens_issued.send_robust, sender=Grant, grant=grant, grant_type=grant_type), using=write_alias()
+    )
+    return IssuedTokens(
+        grant=grant,
+        access_token=raw,
+        expires_in=_whole_seconds(expires_at - now),
+        refresh_token=refresh_token,
+        refresh_token_expires_in=None if refresh_token is None else _whole_seconds(grant.idle_expires_at - now),
+        scope=join_scope(scope),
     )
 
 
 def _whole_seconds(lifetime: timedelta) -> int:
-    return int(lifetime.total_seconds())
+    """Round up: what still lives is never told to have no time left."""
+    return ceil(lifetime.total_seconds())

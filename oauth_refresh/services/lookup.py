@@ -8,6 +8,11 @@ from oauth_refresh.models import AccessToken, Grant, RefreshToken
 from oauth_refresh.services.transactions import write_alias
 
 
+def is_storable(text: str) -> bool:
+    """Whether a column could hold ``text``, so that a look-up is no error: no NUL (PostgreSQL), no half characters."""
+    return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PresentedRefreshToken:
     """A genuine refresh token of ours. ``row`` is None when it was pruned, or never restored from a backup."""
@@ -33,7 +38,7 @@ def find_refresh_token(raw: str) -> PresentedRefreshToken | None:
 
 def find_access_token(raw: str) -> AccessToken | None:
     """Return the row of the access token that ``raw`` is; None for any other text, without a statement if malformed."""
-    if not crypto.is_access_token_text(raw, prefix=app_settings.access_token_prefix):
+    if not crypto.is_opaque_token_text(raw, prefix=app_settings.access_token_prefix):
         return None
     return (
         AccessToken.objects.using(write_alias())

@@ -9,7 +9,7 @@ from oauth_refresh.conf import app_settings
 from oauth_refresh.models import ClientInfo, GrantEvent, RevocationReason
 from oauth_refresh.services.lookup import PresentedRefreshToken
 from oauth_refresh.services.revocation import revoke_grant
-from oauth_refresh.services.transactions import retry_serialization_failure, write_alias
+from oauth_refresh.services.transactions import retry_serialization_failure, write_alias, writing
 from oauth_refresh.signals import refresh_token_reused
 
 logger = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 def sound_reuse_alarm(presented: PresentedRefreshToken, *, client_info: ClientInfo) -> None:
     """Revoke the grant, write down who asked, and tell. Committed on return, whatever the client is answered."""
     grant = presented.grant
-    with transaction.atomic(using=write_alias(), durable=True):
+    with writing():
         if app_settings.revoke_on_reuse:
             revoke_grant(grant, reason=RevocationReason.REUSE_DETECTED)
         GrantEvent(

@@ -35,7 +35,8 @@ class Revocation:
 def revoke_token(application: Application, raw_token: str) -> None:
     """Revoke the grant of a token for the application that owns it; a text that is no token of ours changes nothing.
 
-    A spent or pruned refresh token revokes its grant as well: the client wants the session gone (RFC 7009 §2.1).
+    A spent or pruned refresh token revokes its grant as well, and so does an expired access token: the client wants the
+    session gone (RFC 7009 §2.1). Only an access token that a refresh has killed changes nothing.
     Raises InvalidGrant for another application's token.
     """
     if (presented := find_refresh_token(raw_token)) is not None:
@@ -43,6 +44,8 @@ def revoke_token(application: Application, raw_token: str) -> None:
         revoke_grant(presented.grant, reason=RevocationReason.CLIENT_REQUEST)
     elif (access_token := find_access_token(raw_token)) is not None:
         _require_owner(access_token.grant, application)
+        if access_token.generation < access_token.grant.access_floor:
+            return  # who tidies up after a refresh does not mean to sign out
         if app_settings.revoke_grant_with_access_token:
             revoke_grant(access_token.grant, reason=RevocationReason.CLIENT_REQUEST)
         else:
@@ -53,8 +56,11 @@ def revoke_token(application: Application, raw_token: str) -> None:
 def revoke_grant(grant: Grant, *, reason: str, by: Any = None) -> bool:
     """End one grant, and with it every token it has. Return whether it was this call that ended it."""
     same_grant = Grant.objects.using(write_alias()).filter(pk=grant.pk)
-    if not _revoke(same_grant, reason=reason, by=by).count:
+    columns = _end(reason=reason, by=by)
+    if not same_grant.unrevoked().update(**columns):
         return False
+    for column, value in columns.items():  # so that nobody who is told saves the grant back to life
+        setattr(grant, column, value)
     _after_commit(partial(grant_revoked.send_robust, sender=Grant, grant=grant, reason=reason, by=by))
     return True
 
@@ -63,16 +69,21 @@ def revoke_grant(grant: Grant, *, reason: str, by: Any = None) -> bool:
 def revoke_grants(selector: Q, *, reason: str, by: Any = None) -> Revocation:
     """End every grant that ``selector`` matches, started or still waiting for its code, by one update.
 
-    Return how many they were. Raises ValueError without a reason, or for one that is too long to store.
+    Return how many they were. Raises ValueError for an empty selector, which would mean every grant there is, and
+    without a reason of a length that can be stored.
     """
-    revocation = _revoke(grants_to_revoke(selector), reason=reason, by=by)
-    if revocation.count:
+    if not selector:
+        raise ValueError("Say which grants: an empty selector would revoke them all.")
+    columns = _end(reason=reason, by=by)
+    count = grants_to_revoke(selector).update(**columns)
+    revocation = Revocation(count=count, revocation_id=columns["revocation_id"])
+    if count:
         _after_commit(
             partial(
                 grants_revoked.send_robust,
                 sender=Grant,
                 selector=selector,
-                count=revocation.count,
+                count=count,
                 reason=reason,
                 by=by,
                 revocation_id=revocation.revocation_id,
@@ -95,15 +106,11 @@ def revoke_access_token(access_token: AccessToken) -> None:
     same_token.update(revoked_at=timezone.now())
 
 
-def _revoke(grants: GrantQuerySet, *, reason: str, by: Any) -> Revocation:
-    """Do the one update: what was revoked before keeps its time and reason."""
+def _end(*, reason: str, by: Any) -> dict[str, Any]:
+    """Return the columns that end a grant, with a new ``revocation_id``."""
     if not 0 < len(reason) <= REASON_LENGTH:
         raise ValueError(f"A revocation needs a reason of 1 to {REASON_LENGTH} characters.")
-    revocation_id = uuid4()
-    count = grants.unrevoked().update(
-        revoked_at=timezone.now(), revoked_reason=reason, revoked_by=by, revocation_id=revocation_id
-    )
-    return Revocation(count=count, revocation_id=revocation_id)
+    return {"revoked_at": timezone.now(), "revoked_reason": reason, "revoked_by": by, "revocation_id": uuid4()}
 
 
 def _require_owner(grant: Grant, application: Application) -> None:

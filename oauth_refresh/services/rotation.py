@@ -1,26 +1,20 @@
 """Refresh (RFC 6749 §6): spend a refresh token and hand out its successors, or find out why not."""
 
 from collections.abc import Mapping, Sequence
-from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
 from django.utils import timezone
 
 from oauth_refresh.errors import ContentionError, DeactivationMissing, InvalidGrant, InvalidScope, RefreshVetoed
 from oauth_refresh.models import NO_CLIENT_INFO, Application, ClientInfo, Grant, GrantType, RefreshToken
-from oauth_refresh.scopes import join_scope, keep_allowed, parse_scope
-from oauth_refresh.services.issuing import (
-    IssuedTokens,
-    announce_issued,
-    insert_access_token,
-    insert_refresh_token,
-)
+from oauth_refresh.scopes import keep_allowed, parse_scope
+from oauth_refresh.services.issuing import IssuedTokens, hand_out, insert_refresh_token
 from oauth_refresh.services.lookup import PresentedRefreshToken, find_refresh_token
+from oauth_refresh.services.movement import Overtaken, move, moved
 from oauth_refresh.services.reuse import sound_reuse_alarm
-from oauth_refresh.services.transactions import retry_serialization_failure, write_alias
+from oauth_refresh.services.transactions import retry_serialization_failure, writing
 from oauth_refresh.signals import refresh_token_exchanged
 
 # Who loses a race looks again and finds the winner's generation or a revocation. A third look would find nothing new.
@@ -52,13 +46,6 @@ class Exchange:
             "retry_salt": None,
             "retries": 0,
         }
-
-    def moved_grant(self) -> Grant:
-        """Return the grant as it is after the update. The one that was read stays as it was, for a second try."""
-        moved = copy(self.grant)
-        for column, value in self.changes.items():
-            setattr(moved, column, value)
-        return moved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,11 +86,11 @@ def refresh(
             client_info=client_info,
         )
         try:
-            issued = _carry_out(exchange, raw_refresh_token=raw_refresh_token, scope=granted)
+            return _carry_out(exchange, raw_refresh_token=raw_refresh_token, scope=granted)
         except RefreshVetoed as veto:
-            raise InvalidGrant("A receiver vetoed the refresh.") from veto
-        if issued is not None:
-            return issued
+            raise InvalidGrant(f"A receiver vetoed the refresh: {veto or 'no reason given'}.") from veto
+        except Overtaken:
+            continue
     raise ContentionError("A refresh lost its race, but no winner was to be seen.")
 
 
@@ -112,10 +99,8 @@ def deactivate_old_refresh_token(exchange: Exchange) -> Deactivation:
 
     A stranger to this generation, or a revocation that came first, leaves it undone.
     """
-    grant, generation = exchange.grant, exchange.grant.generation
-    same_generation = Grant.objects.using(write_alias()).unrevoked().filter(pk=grant.pk, generation=generation)
-    succeeded = same_generation.update(**exchange.changes) == 1
-    return Deactivation(grant_id=grant.pk, generation=generation, succeeded=succeeded)
+    succeeded = move(exchange.grant, exchange.changes)
+    return Deactivation(grant_id=exchange.grant.pk, generation=exchange.grant.generation, succeeded=succeeded)
 
 
 def _require_own(application: Application, presented: PresentedRefreshToken | None) -> PresentedRefreshToken:
@@ -144,7 +129,7 @@ def _require_usable(presented: PresentedRefreshToken, *, now: datetime, client_i
     return row
 
 
-def _narrowed_scope(grant: Grant, *, requested: str | None) -> str:
+def _narrowed_scope(grant: Grant, *, requested: str | None) -> tuple[str, ...]:
     """Return the scope of the new access token: what was granted and is still allowed, or a part of it."""
     available = keep_allowed(grant.scopes, grant.application.allowed_scopes)
     chosen = available if requested is None else parse_scope(requested)
@@ -152,24 +137,20 @@ def _narrowed_scope(grant: Grant, *, requested: str | None) -> str:
         raise InvalidScope("A requested scope was not granted, or is no longer allowed.")
     if grant.scope and not chosen:
         raise InvalidScope("Nothing of the granted scope is still allowed.")
-    return join_scope(chosen)
+    return chosen
 
 
 @retry_serialization_failure
-def _carry_out(exchange: Exchange, *, raw_refresh_token: str, scope: str) -> IssuedTokens | None:
-    """Update first, then insert; return None, with everything undone, if somebody else was faster."""
-    now = exchange.now
-    with transaction.atomic(using=write_alias(), durable=True):
+def _carry_out(exchange: Exchange, *, raw_refresh_token: str, scope: tuple[str, ...]) -> IssuedTokens:
+    """Update first, then insert. Raises Overtaken, with everything undone, if somebody else was faster."""
+    with writing():
         if not _deactivation(exchange).succeeded:
-            transaction.set_rollback(True, using=write_alias())
-            return None
-        grant = exchange.moved_grant()
+            raise Overtaken
+        grant, now = moved(exchange.grant, exchange.changes), exchange.now
         refresh_token = raw_refresh_token
         if exchange.rotates:
             refresh_token = insert_refresh_token(grant, now=now, client_info=exchange.client_info)
-        access_token = insert_access_token(grant, scope=scope, now=now)
-        announce_issued(grant, grant_type=GrantType.REFRESH_TOKEN)
-    return IssuedTokens.of(grant, access_token=access_token, refresh_token=refresh_token, scope=scope, now=now)
+        return hand_out(grant, refresh_token=refresh_token, scope=scope, grant_type=GrantType.REFRESH_TOKEN, now=now)
 
 
 def _deactivation(exchange: Exchange) -> Deactivation:

@@ -1,12 +1,14 @@
 """Where the app writes, and what it does when the database asks for a second try."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
 from django.db import OperationalError, router, transaction
 
+from oauth_refresh.errors import DoomedTransaction
 from oauth_refresh.models import Grant
 
 P = ParamSpec("P")
@@ -43,7 +45,22 @@ def retry_serialization_failure(operation: Callable[P, T]) -> Callable[P, T]:
     return run
 
 
+@contextmanager
+def writing(*, durable: bool = True) -> Iterator[None]:
+    """Open the transaction of one decision. ``durable``: no caller may roll it back, so inside another it is an error.
+
+    A receiver of the host project that swallows a database error has doomed the transaction, and Django would roll it
+    back without a word. Raises DoomedTransaction then.
+    """
+    alias = write_alias()
+    with transaction.atomic(using=alias, durable=durable):
+        yield
+        if transaction.get_rollback(using=alias):
+            raise DoomedTransaction("A receiver hid a database error, so nothing can be committed.")
+
+
 def _is_serialization_failure(error: OperationalError) -> bool:
-    sqlstate = getattr(error.__cause__, "sqlstate", None)
+    cause = error.__cause__
+    sqlstate = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)  # psycopg 3, psycopg2
     errno = error.args[0] if error.args else None
     return sqlstate in _SERIALIZATION_SQLSTATES or errno in _SERIALIZATION_ERRNOS

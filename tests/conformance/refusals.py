@@ -9,7 +9,15 @@ Answer = tuple[HTTPStatus, dict[str, str]]
 
 # RFC 6749 §5.2: no quotation mark, no backslash, no control character, nothing outside ASCII.
 DESCRIPTION = re.compile(r"[\x20\x21\x23-\x5B\x5D-\x7E]+")
-SECRET_PARAMETERS = {"client_assertion", "client_secret", "password", "refresh_token", "token"}
+SECRET_PARAMETERS = {
+    "client_assertion",
+    "client_secret",
+    "code",
+    "code_verifier",
+    "password",
+    "refresh_token",
+    "token",
+}
 SHORTEST_SECRET = 16
 
 

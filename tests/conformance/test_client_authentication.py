@@ -6,11 +6,9 @@ from http import HTTPStatus
 
 import pytest
 from django.utils import timezone
-from joserfc import jwt
-from joserfc.jwk import ECKey
 
 from oauth_refresh import crypto
-from oauth_refresh.models import AccessToken, Application, AuthMethod
+from oauth_refresh.models import AccessToken, Application, UsedAssertion
 from oauth_refresh.services.clients import create_application
 from tests.conformance.refusals import (
     INVALID_CLIENT,
@@ -21,11 +19,20 @@ from tests.conformance.refusals import (
 )
 from tests.conftest import SECRET
 from tests.factories import ApplicationFactory
+from tests.jwts import (
+    EC_KEY,
+    OTHER_KEY,
+    KeyClient,
+    client_assertion,
+    client_claims,
+    jwks,
+    key_application,
+    sign,
+)
 from tests.oauth import OAuthClient, basic, post_form, raw_basic
 
 WRONG_SECRET = "not-the-secret-of-this-application"
 OLD_SECRET = "the-secret-that-is-being-replaced"
-JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 UNREADABLE_BASIC = {
     "not base64": "Basic !!!!",
     "no colon": raw_basic(b"client00000001"),
@@ -50,25 +57,15 @@ def sent_in(place, client_id, secret):
     return {"client_id": client_id, "client_secret": secret}
 
 
-def assertion(application, key):
+def assertion(application, key=EC_KEY):
     """Return what proves that ``application`` holds ``key`` (RFC 7523 §3)."""
-    now = int(timezone.now().timestamp())
-    issuer = application.client_id
-    claims = {"iss": issuer, "sub": issuer, "aud": "https://testserver", "iat": now, "exp": now + 60, "jti": "once"}
-    return {"client_assertion_type": JWT_BEARER, "client_assertion": jwt.encode({"alg": "ES256"}, claims, key)}
+    return client_assertion(sign(client_claims(application.client_id), key))
 
 
 @pytest.fixture
-def key():
-    return ECKey.generate_key("P-256")
-
-
-@pytest.fixture
-def key_client(user, key):
-    """A client that authenticates by assertions signed with ``key``, and holds a live pair."""
-    jwks = {"keys": [key.as_dict(private=False)]}
-    application = ApplicationFactory(auth_method=AuthMethod.PRIVATE_KEY_JWT, secret_digest="", jwks=jwks)
-    return OAuthClient(application).start(user=user)
+def key_client(user):
+    """A client that authenticates by assertions, and holds a live pair."""
+    return KeyClient(key_application(EC_KEY)).start(user=user)
 
 
 def test_ca_001_basic_credentials_authenticate_a_confidential_client(client_app):
@@ -145,7 +142,7 @@ def test_ca_009_wrong_secret_in_the_body_is_refused_with_a_basic_challenge(clien
     [
         {"authorization": basic("nobody", SECRET)},
         {"client_id": "nobody", "client_secret": SECRET},
-        {"client_id": "nobody", "client_assertion_type": JWT_BEARER, "client_assertion": "e30.e30.c2lnbmF0dXJl"},
+        {"client_id": "nobody", **client_assertion(sign(client_claims("nobody")))},
     ],
     ids=["header", "body", "assertion"],
 )
@@ -212,20 +209,29 @@ def test_ca_016_another_client_id_in_the_body_than_in_the_header_is_malformed(cl
     assert answer == TWO_CREDENTIALS
 
 
-def test_ca_017_assertion_besides_basic_credentials_is_malformed(client_app, refused, key):
-    extra = assertion(client_app.application, key)
+def test_ca_017_assertion_besides_basic_credentials_is_malformed(client_app, refused):
+    extra = assertion(client_app.application)
 
     assert refused(lambda: refresh(client_app, authorization=client_app.authorization, **extra)) == TWO_METHODS
 
 
-def test_ca_017_assertion_besides_a_secret_in_the_body_is_malformed(client_app, refused, key):
+def test_ca_017_assertion_besides_a_secret_in_the_body_is_malformed(client_app, refused):
     both = {
         "client_id": client_app.application.client_id,
         "client_secret": SECRET,
-        **assertion(client_app.application, key),
+        **assertion(client_app.application),
     }
 
     assert refused(lambda: refresh(client_app, **both)) == TWO_METHODS
+
+
+@pytest.mark.parametrize("place", ["header", "body"])
+def test_ca_017_good_assertion_besides_a_secret_is_malformed_too(key_client, refused, place):
+    Application.objects.update(secret_digest=crypto.digest(SECRET))
+    both = sent_in(place, key_client.application.client_id, SECRET) | assertion(key_client.application)
+
+    assert refused(lambda: refresh(key_client, **both)) == TWO_METHODS
+    assert not UsedAssertion.objects.exists()
 
 
 def test_ca_018_confidential_client_that_only_names_itself_is_refused(client_app, refused):
@@ -246,10 +252,9 @@ def test_ca_020_client_registered_with_a_key_may_not_send_a_secret(key_client, r
     assert refused(lambda: refresh(key_client, **credentials)) == INVALID_CLIENT
 
 
-def test_ca_020_client_registered_with_a_secret_may_not_send_an_assertion(client_app, refused, settings, key):
-    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "ISSUER": "https://testserver"}
-    Application.objects.update(jwks={"keys": [key.as_dict(private=False)]})
-    signed = assertion(client_app.application, key)
+def test_ca_020_client_registered_with_a_secret_may_not_send_an_assertion(client_app, refused):
+    Application.objects.update(jwks=jwks(EC_KEY))
+    signed = assertion(client_app.application)
 
     answer = refused(lambda: refresh(client_app, client_id=client_app.application.client_id, **signed))
 
@@ -371,6 +376,19 @@ def test_ca_030_retired_secret_is_refused(client_changing_its_secret, refused, t
     time_machine.move_to(timezone.now() + timedelta(hours=1, seconds=1), tick=False)
 
     assert refused(lambda: refresh(client_changing_its_secret, authorization=old)) == INVALID_CLIENT
+
+
+@pytest.mark.parametrize("key", [EC_KEY, OTHER_KEY], ids=["new", "old"])
+def test_ca_030_both_keys_work_while_one_is_replaced(key_client, key):
+    Application.objects.update(jwks=jwks(EC_KEY, OTHER_KEY))
+
+    assert refresh(key_client, **assertion(key_client.application, key)).status_code == HTTPStatus.OK
+
+
+def test_ca_030_retired_key_is_refused(key_client, refused):
+    Application.objects.update(jwks=jwks(OTHER_KEY))
+
+    assert refused(lambda: refresh(key_client, **assertion(key_client.application, EC_KEY))) == INVALID_CLIENT
 
 
 def revoke(client, *, authorization=None, **parameters):

@@ -5,6 +5,8 @@ from http import HTTPStatus
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.test import Client
+from django.urls import reverse
 
 from oauth_refresh import crypto
 from oauth_refresh.checks import check_deployment
@@ -36,6 +38,14 @@ def test_pw_001_password_grant_is_off_by_default(client, user, refused, settings
     settings.OAUTH_REFRESH = {key: value for key, value in settings.OAUTH_REFRESH.items() if key != "GRANT_TYPES"}
 
     assert refused(lambda: log_in(client, username=user.username)) == UNSUPPORTED_GRANT_TYPE
+
+
+def test_pw_001_password_grant_is_not_in_the_metadata_by_default(settings):
+    settings.OAUTH_REFRESH = {key: value for key, value in settings.OAUTH_REFRESH.items() if key != "GRANT_TYPES"}
+
+    metadata = Client().get(reverse("oauth_metadata")).json()
+
+    assert "password" not in metadata["grant_types_supported"]
 
 
 def test_pw_002_right_password_earns_a_pair(client, user):

@@ -23,6 +23,7 @@ from tests.conformance.refusals import (
     missing,
     read_refusal,
 )
+from tests.consent import start_flow
 from tests.factories import PASSWORD, ApplicationFactory, RefreshTokenFactory, UserFactory
 from tests.interference import connected, everything, heard, rival_acts_after_the_token_was_read
 from tests.oauth import OAuthClient, basic, post_form
@@ -295,6 +296,14 @@ def test_rt_024_grant_type_taken_from_the_application_is_refused(client_app, ref
 
 def test_rt_025_access_token_is_no_refresh_token(client_app, refused):
     assert refused(lambda: client_app.refresh(client_app.access_token)) == INVALID_GRANT
+
+
+def test_rt_025_authorization_code_is_no_refresh_token(user, refused):
+    flow = start_flow(user)
+    code = flow.code()
+
+    assert refused(lambda: flow.client.refresh(code)) == INVALID_GRANT
+    assert flow.redeem(code).status_code == HTTPStatus.OK
 
 
 PARTS = {"version": 0, "public id": 1, "generation": 20, "secret": 21, "last of the secret": 52, "MAC": 53, "last": 68}

@@ -20,6 +20,7 @@ from tests.conformance.refusals import (
     read_refusal,
     repeated,
 )
+from tests.consent import start_flow
 from tests.factories import ApplicationFactory
 from tests.interference import everything, rival_acts_after_the_token_was_read
 from tests.oauth import OAuthClient, basic, post_form
@@ -216,6 +217,18 @@ def test_rv_015_failing_database_is_a_503_and_never_a_success(client_app, kind):
     assert read_refusal(response) == UNAVAILABLE
     assert response.headers["Retry-After"] == "5"
     assert everything() == before
+
+
+def test_rv_018_authorization_code_is_a_success_without_effect(user):
+    flow = start_flow(user)
+    code = flow.code()
+    before = everything()
+
+    response = flow.client.revoke(code)
+
+    assert (response.status_code, response.content) == (HTTPStatus.OK, b"")
+    assert everything() == before
+    assert flow.redeem(code).status_code == HTTPStatus.OK
 
 
 @pytest.mark.parametrize("kind", ["refresh_token", "access_token"])

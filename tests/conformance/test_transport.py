@@ -189,6 +189,21 @@ def test_t_014_empty_refresh_token_counts_as_missing(client_app, refused):
     assert refused(lambda: send(client_app, form)) == missing("refresh_token")
 
 
+def test_t_014_empty_code_counts_as_missing(client_app, refused):
+    form = {"grant_type": "authorization_code", "code": ""}
+
+    assert refused(lambda: send(client_app, form)) == missing("code")
+
+
+def test_t_014_empty_assertion_counts_as_missing(client_app, refused):
+    grant_type = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+    Application.objects.update(grant_types=grant_type)
+
+    answer = refused(lambda: send(client_app, {"grant_type": grant_type, "assertion": ""}))
+
+    assert answer == missing("assertion")
+
+
 def test_t_015_parameters_that_do_not_belong_here_are_ignored(client_app):
     extra = {"foo": "bar", "access_token": "", "format": "api", "code": "unused"}
 

@@ -50,7 +50,7 @@ def runserver(*, database_url: str) -> Iterator[str]:
     process = subprocess.Popen(
         [sys.executable, "manage.py", "runserver", "--noreload", f"127.0.0.1:{port}"],
         cwd=ROOT,
-        env=_environment(database_url),
+        env=_environment(database_url) | {"OAUTH_ISSUER": f"http://127.0.0.1:{port}"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -64,7 +64,7 @@ def runserver(*, database_url: str) -> Iterator[str]:
 
 def curl(line: str, *, folder: Path) -> Answer:
     """Run one command line that begins with ``curl``, as a shell would split it."""
-    command, *arguments = shlex.split(line)
+    command, *arguments = shlex.split(line.replace("\\\n", ""))
     assert command == "curl"
     headers, body = folder / "headers", folder / "body"
     subprocess.run(["curl", "-sS", "-D", headers, "-o", body, *arguments], check=True, timeout=30, capture_output=True)

@@ -23,7 +23,7 @@ def test_demo_plays_its_story_twice_in_a_row(database_url):
 def test_demo_lines_can_be_pasted(origin, database_url, tmp_path):
     port = free_port()
     played = manage("demo", "--no-serve", "--port", str(port), database_url=database_url).stdout
-    line = [line.removeprefix("$ ") for line in played.splitlines() if "grant_type=password" in line][-1]
+    line = [line for line in played.splitlines() if "grant_type=password" in line][-1]
 
     answer = curl(line.replace(f"http://127.0.0.1:{port}", origin), folder=tmp_path)
 

@@ -1,4 +1,4 @@
-"""The requests printed by WSO2, Tyk and Oracle, sent by curl to a running server (conformance SEED-01 to SEED-13).
+"""The requests printed by WSO2, Tyk and Oracle, sent by curl to a running server (conformance SEED-01 to SEED-14).
 
 Only hosts and placeholders are replaced. Oracle's lines lack their continuations, so each is written on one line.
 """
@@ -9,6 +9,7 @@ from http import HTTPStatus
 import pytest
 
 from tests.flows.server import curl, manage
+from tests.jwts import EC_KEY, OTHER_KEY, client_claims, jwks, sign
 
 WSO2_ID, WSO2_SECRET = "IZsIi6HDbB5e8VKdZAnUi_fZ3f8a", "Gm0bJ6oWV8fC5OQLLlC6jslACW8a"
 WSO2_BASIC = "Basic SVpzSWk2SERiQjVlOFZLZFpBblVpX2ZaM2Y4YTpHbTBiSjZvV1Y4ZkM1T1FMTGxDNmpzbEFDVzhh"
@@ -18,6 +19,9 @@ TYK_BASIC = (
 )
 ORACLE_ID, ORACLE_SECRET = "oracle-web", "oracle-secret-oracle-secret"
 PUBLIC_ID = "oracle-public"
+SIGNER_ID = "oracle-signer"
+PARTNER = "https://partner.example"
+JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 SCOPE = "PRODUCTION notes:read"
 FORM = "application/x-www-form-urlencoded"
 
@@ -56,14 +60,30 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def applications(origin, database_url):
-    """Register the vendors' applications and a user, by commands."""
+def key_file(tmp_path_factory):
+    """Write the public key of the application that signs, and of the issuer that is trusted, to a file."""
+    file = tmp_path_factory.mktemp("keys") / "keys.json"
+    file.write_text(json.dumps(jwks(EC_KEY)))
+    return str(file)
+
+
+@pytest.fixture(scope="module")
+def applications(origin, database_url, key_file):
+    """Register the vendors' applications, an issuer and a user, by commands."""
     create = ("oauth_create_application", "--grant-type", "refresh_token", "--grant-type", "password")
+    signer = (*create, "Oracle, signing")
+    others = ("--grant-type", "password", "--grant-type", "client_credentials", "--grant-type", JWT_BEARER)
+    every_grant_type = ("oauth_create_application", "--grant-type", "refresh_token", *others)
     for arguments in (
         (*create, "WSO2", "--client-id", WSO2_ID, "--client-secret", WSO2_SECRET),
         (*create, "Tyk", "--client-id", TYK_ID, "--client-secret", TYK_SECRET),
         (*create, "Oracle", "--client-id", ORACLE_ID, "--client-secret", ORACLE_SECRET),
         (*create, "Oracle, public", "--client-id", PUBLIC_ID, "--public"),
+        (*signer, "--client-id", SIGNER_ID, "--auth-method", "private_key_jwt", "--jwks", key_file),
+        (*signer, "--client-id", "other", "--auth-method", "private_key_jwt", "--jwks", key_file),
+        (*every_grant_type, "Every grant type", "--client-id", "every", "--client-secret", ORACLE_SECRET),
+        ("oauth_create_application", "No refresh", "--client-id", "none", "--client-secret", ORACLE_SECRET, *others),
+        ("oauth_trust_issuer", PARTNER, "--jwks", key_file),
         ("createsuperuser", "--noinput", "--username", "eve", "--email", "eve@example.com"),
     ):
         result = manage(*arguments, database_url=database_url, DJANGO_SUPERUSER_PASSWORD="a long enough password")
@@ -265,6 +285,67 @@ def test_seed_11_oracle_placeholder_scope_pasted_unchanged_is_refused(site):
     assert (answer.status, answer.json["error"]) == (HTTPStatus.BAD_REQUEST, "invalid_scope")
 
 
+ORACLE_ASSERTION_REFRESH = (
+    f"curl -H 'Content-Type: {FORM};charset=UTF-8' --request POST https://<domainURL>/oauth2/v1/token "
+    "-d 'grant_type=refresh_token&refresh_token=<refresh-token-value>&client_id=<client-id>"
+    "&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer"
+    "&client_assertion=<client-assertion>&scope=<optional scope value>'"
+)
+
+
+def signed_by(site, client_id=SIGNER_ID, key=EC_KEY, **changes):
+    """Sign what a client says of itself; the issuer of the served project is its origin."""
+    return sign(client_claims(client_id, **{"aud": site.origin, **changes}), key)
+
+
+def refresh_by_assertion(site, pair, assertion, *, client_id=SIGNER_ID, scope=""):
+    line = ORACLE_ASSERTION_REFRESH.replace("<optional scope value>", scope)
+    return site.curl(line, refresh_token_value=pair["refresh_token"], client_id=client_id, client_assertion=assertion)
+
+
+@pytest.mark.parametrize(("sent", "granted"), [("notes:read", "notes:read"), ("", SCOPE)])
+def test_seed_12_oracle_application_proves_itself_by_a_signed_assertion(site, sent, granted):
+    old = site.pair(SIGNER_ID)
+
+    answer = refresh_by_assertion(site, old, signed_by(site), scope=sent)
+
+    assert_new_pair(answer, old=old, scope=granted)
+
+
+def test_seed_12_oracle_assertion_is_single_use_and_its_repetition_consumes_nothing(site):
+    old, assertion = site.pair(SIGNER_ID), signed_by(site)
+    new = refresh_by_assertion(site, old, assertion).json
+
+    assert_client_refused(refresh_by_assertion(site, new, assertion))
+    assert refresh_by_assertion(site, new, signed_by(site)).status == HTTPStatus.OK
+
+
+INVALID_ASSERTIONS = {
+    "another key": lambda site: signed_by(site, key=OTHER_KEY),
+    "expired": lambda site: signed_by(site, exp=1_000_000_000),
+    "another audience": lambda site: signed_by(site, aud="https://identity.oraclecloud.com/"),
+    "another subject": lambda site: signed_by(site, "other"),
+    "placeholder": lambda site: "<client-assertion>",
+}
+
+
+@pytest.mark.parametrize("make", INVALID_ASSERTIONS.values(), ids=INVALID_ASSERTIONS)
+def test_seed_12_oracle_assertion_that_is_invalid_is_refused_and_consumes_nothing(site, make):
+    pair = site.pair(SIGNER_ID)
+
+    assert_client_refused(refresh_by_assertion(site, pair, make(site)))
+    assert refresh_by_assertion(site, pair, signed_by(site)).status == HTTPStatus.OK
+
+
+def test_seed_12_oracle_assertion_of_another_application_does_not_open_the_grant(site):
+    pair = site.pair(SIGNER_ID)
+
+    answer = refresh_by_assertion(site, pair, signed_by(site, "other"), client_id="other")
+
+    assert (answer.status, answer.json) == (HTTPStatus.BAD_REQUEST, INVALID_GRANT)
+    assert refresh_by_assertion(site, pair, signed_by(site)).status == HTTPStatus.OK
+
+
 ORACLE_PUBLIC_REFRESH = (
     f"curl -H 'Content-Type: {FORM};charset=UTF-8' --request POST https://<domainURL>/oauth2/v1/token "
     "-d 'grant_type=refresh_token&refresh_token=<refresh-token-value>&client_id=<client-id-value>'"
@@ -285,3 +366,37 @@ def test_seed_13_oracle_confidential_application_must_authenticate(site):
     answer = site.curl(ORACLE_PUBLIC_REFRESH, refresh_token_value=pair["refresh_token"], client_id_value=ORACLE_ID)
 
     assert_client_refused(answer)
+
+
+GRANTS = {
+    "password": lambda site: "grant_type=password&username=eve&password=a+long+enough+password",
+    "assertion": lambda site: f"grant_type={JWT_BEARER}&assertion={signed_by(site, PARTNER, sub='eve')}",
+    "client credentials": lambda site: "grant_type=client_credentials",
+}
+
+
+def ask_for_tokens(site, client_id, grant):
+    form = f"{GRANTS[grant](site)}&client_id={client_id}&client_secret={ORACLE_SECRET}"
+    return site.curl(f"curl --request POST https://<domainURL>/oauth2/v1/token -d '{form}'")
+
+
+@pytest.mark.parametrize("grant", ["password", "assertion"])
+def test_seed_14_oracle_refresh_token_comes_with_the_grant_types_that_support_it(site, grant):
+    answer = ask_for_tokens(site, "every", grant)
+
+    assert (answer.status, answer.json.keys()) == (HTTPStatus.OK, PAIR_MEMBERS)
+
+
+def test_seed_14_oracle_client_credentials_yield_no_refresh_token(site):
+    answer = ask_for_tokens(site, "every", "client credentials")
+
+    assert answer.status == HTTPStatus.OK
+    assert "refresh_token" not in answer.json
+
+
+@pytest.mark.parametrize("grant", GRANTS)
+def test_seed_14_oracle_application_without_the_refresh_grant_gets_no_refresh_token(site, grant):
+    answer = ask_for_tokens(site, "none", grant)
+
+    assert answer.status == HTTPStatus.OK
+    assert "refresh_token" not in answer.json

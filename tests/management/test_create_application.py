@@ -96,7 +96,7 @@ def test_private_keys_are_refused(tmp_path):
         pytest.param(["--client-id", "schlüssel"], "client_id: Write visible ASCII", id="client ID not ASCII"),
         pytest.param(["--client-id", "a\x00b"], "client_id: ", id="client ID with NUL"),
         pytest.param(["--retry-window", "30"], "retry_window: .* no retry window yet", id="retry window"),
-        pytest.param(["--retry-window", "soon"], "invalid int value", id="retry window in words"),
+        pytest.param(["--retry-window", "soon"], "no whole number of seconds", id="retry window in words"),
     ],
 )
 def test_wrong_option_is_one_sentence_and_creates_nothing(arguments, sentence):

@@ -19,8 +19,10 @@ PUBLIC_JWKS = {"keys": [EC_KEY.as_dict(private=False)]}
 GRANT_TYPES = "authorization_code client_credentials urn:ietf:params:oauth:grant-type:jwt-bearer password refresh_token"
 SCOPES = "notes:read notes:write PRODUCTION SANDBOX"
 VISIBLE_ASCII = "Write visible ASCII characters; spaces only inside."
-NEEDS_SCHEME = "write an https URI, or a private-use scheme with a period, like com.example.app:/callback."
-NEEDS_HOST = "write an absolute URI with a host."
+NEEDS_SCHEME = (
+    "write an absolute https URI with a host and without user or password, or a private-use scheme with a period, "
+    "like com.example.app:/callback."
+)
 NEEDS_HTTPS = "plain http is only for loopback addresses; write https."
 NEEDS_KEYS = 'Write a JSON Web Key Set: {"keys": [...]} with at least one key.'
 UNREADABLE_KEY = "A key of the set cannot be read."
@@ -50,11 +52,11 @@ REFUSED = [
         "https://app.example.org/#",
         "https://app.example.org/#: leave out the fragment (RFC 6749 §3.1.2).",
     ),
-    ("redirect_uris", "https://[::1", "https://[::1 is not a URI."),
+    ("redirect_uris", "https://[::1", f"https://[::1: {NEEDS_SCHEME}"),
     ("redirect_uris", "/callback", f"/callback: {NEEDS_SCHEME}"),
     ("redirect_uris", "javascript:alert(1)", f"javascript:alert(1): {NEEDS_SCHEME}"),
     ("redirect_uris", "myapp:/callback", f"myapp:/callback: {NEEDS_SCHEME}"),
-    ("redirect_uris", "https:/callback", f"https:/callback: {NEEDS_HOST}"),
+    ("redirect_uris", "https:/callback", f"https:/callback: {NEEDS_SCHEME}"),
     ("redirect_uris", "https://a.example/ http://b.example/", f"http://b.example/: {NEEDS_HTTPS}"),
     ("redirect_uris", "http://localhost.example.org/", f"http://localhost.example.org/: {NEEDS_HTTPS}"),
     (
@@ -110,7 +112,7 @@ def test_application_refuses_and_says_what_to_write(field, value, sentence):
         ),
         (
             {"public": True, "grant_types": "client_credentials"},
-            {"grant_types": ["A public application has no credentials, so it cannot use client_credentials."]},
+            {"grant_types": ["A public application cannot authenticate, so it cannot use client_credentials."]},
         ),
         (
             {"retry_window": timedelta(seconds=10)},

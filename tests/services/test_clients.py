@@ -25,7 +25,7 @@ JWKS = {"keys": [ECKey.generate_key("P-256").as_dict(private=False)]}
 
 UNKNOWN = "The client is unknown."
 WRONG = "The secret is wrong."
-NO_SECRET = "A confidential application sent no secret."
+NO_SECRET = "An application that has a secret sent none."
 WRONG_METHOD = "The secret was sent by the wrong method."
 TOO_SHORT = (
     "A secret is stored as a plain digest, so it must be random and at least 22 characters long; "
@@ -56,21 +56,21 @@ REFUSED = [
     ({"secret_digest": ""}, CLIENT_ID, SECRET, BASIC, WRONG),
     ({"is_active": False}, CLIENT_ID, SECRET, BASIC, "The application is not active."),
     ({"is_active": False, "public": True}, CLIENT_ID, None, NONE, "The application is not active."),
-    ({"public": True}, CLIENT_ID, SECRET, BASIC, "A public application sent a secret."),
-    ({"public": True}, CLIENT_ID, "", BASIC, "A public application sent a secret."),
+    ({"public": True}, CLIENT_ID, SECRET, BASIC, "A public application sent a secret or an assertion."),
+    ({"public": True}, CLIENT_ID, "", BASIC, "A public application sent a secret or an assertion."),
     (
         {"auth_method": AuthMethod.PRIVATE_KEY_JWT, "jwks": JWKS},
         CLIENT_ID,
         SECRET,
         POST,
-        "The application does not authenticate by a secret.",
+        "The application authenticates by an assertion only.",
     ),
     (
         {"auth_method": AuthMethod.PRIVATE_KEY_JWT, "jwks": JWKS},
         CLIENT_ID,
         None,
         NONE,
-        "The application does not authenticate by a secret.",
+        "The application authenticates by an assertion only.",
     ),
     ({"strict_auth_method": True}, CLIENT_ID, SECRET, POST, WRONG_METHOD),
     (
@@ -197,7 +197,7 @@ def test_application_with_keys_is_registered_without_a_secret():
         ),
         (
             {"auth_method": AuthMethod.PRIVATE_KEY_JWT},
-            {"jwks": ["private_key_jwt needs the application's public keys."]},
+            {"jwks": ["private_key_jwt needs the application's public keys, or their address."]},
         ),
         ({"name": ""}, {"name": ["This field cannot be blank."]}),
         ({"client_id": "taken"}, {"client_id": ["Application with this Client ID already exists."]}),

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import transaction
 
 from oauth_refresh import crypto
 from oauth_refresh.errors import InvalidGrant, InvalidScope
@@ -57,7 +57,7 @@ def of_an_inactive_application(application, user):
 
 
 def of_an_inactive_user(application, user):
-    user.is_active = False
+    type(user).objects.update(is_active=False)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_refused_start_leaves_no_grant(application, user, bend, reason):
 
 @pytest.mark.parametrize("grant_type", ["password", "authorization_code", OPERATOR])
 def test_grant_without_a_user_is_for_client_credentials_only(application, grant_type):
-    with pytest.raises(IntegrityError, match="oauth_grant_has_user"), transaction.atomic():
+    with pytest.raises(ValueError, match=f"'{grant_type}' cannot start a grant without a user"):
         start(application, None, grant_type=grant_type)
 
     assert not Grant.objects.exists()

@@ -17,6 +17,7 @@ from oauth_refresh.signals import grant_revoked, grants_revoked
 from tests.factories import AccessTokenFactory, ApplicationFactory, GrantFactory, UserFactory
 from tests.interference import everything, fails_once, heard
 
+EVERY_GRANT = Q(pk__gt=0)
 pytestmark = pytest.mark.django_db
 
 
@@ -46,7 +47,13 @@ EVERY_TOKEN = [
 ]
 
 
-@pytest.mark.parametrize("which", EVERY_TOKEN)
+def test_access_token_that_a_refresh_has_killed_changes_nothing(client_app, held):
+    revoke_token(client_app.application, held["dead access token"])
+
+    assert Grant.objects.get().revoked_at is None
+
+
+@pytest.mark.parametrize("which", EVERY_TOKEN[:-1])
 def test_any_token_revokes_its_whole_grant(client_app, held, which):
     revoke_token(client_app.application, held[which])
 
@@ -151,8 +158,8 @@ def test_first_revocation_of_a_grant_stands():
     "revoke",
     [
         lambda: revoke_grant(Grant.objects.get(), reason=""),
-        lambda: revoke_grants(Q(), reason=""),
-        lambda: revoke_grants(Q(), reason="x" * 256),
+        lambda: revoke_grants(EVERY_GRANT, reason=""),
+        lambda: revoke_grants(EVERY_GRANT, reason="x" * 256),
     ],
     ids=["one", "set", "too long to store"],
 )
@@ -197,7 +204,7 @@ def test_set_holds_every_grant_that_may_still_matter(state, count):
     GrantFactory(**state)
 
     assert grants_to_revoke(Q()).count() == count
-    assert revoke_grants(Q(), reason="breach").count == count
+    assert revoke_grants(EVERY_GRANT, reason="breach").count == count
 
 
 @pytest.mark.parametrize("expiry", ["idle_expires_at", "expires_at"])
@@ -211,9 +218,9 @@ def test_set_leaves_out_what_expired_over_an_hour_ago(expiry, minutes_ago, count
 
 def test_second_revocation_of_a_set_finds_nothing():
     GrantFactory()
-    revoke_grants(Q(), reason="breach")
+    revoke_grants(EVERY_GRANT, reason="breach")
 
-    assert revoke_grants(Q(), reason="breach").count == 0
+    assert revoke_grants(EVERY_GRANT, reason="breach").count == 0
 
 
 def test_revoked_grant_is_told_after_commit(django_capture_on_commit_callbacks):
@@ -252,7 +259,7 @@ def test_revocation_that_ends_nothing_tells_nobody(django_capture_on_commit_call
 
     with heard(grant_revoked) as one, heard(grants_revoked) as many, django_capture_on_commit_callbacks(execute=True):
         revoke_grant(grant, reason="breach")
-        revoke_grants(Q(), reason="breach")
+        revoke_grants(EVERY_GRANT, reason="breach")
 
     assert one == many == []
 
@@ -270,7 +277,7 @@ def test_revocation_may_be_part_of_a_transaction_that_is_undone():
 
 
 def test_expired_access_token_still_revokes_its_grant():
-    raw = crypto.mint_access_token(prefix="oat_")
+    raw = crypto.mint_opaque_token(prefix="oat_")
     token = AccessTokenFactory(raw=raw, expired=True)
 
     revoke_token(token.application, raw)

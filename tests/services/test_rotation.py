@@ -484,7 +484,7 @@ def test_vetoed_refresh_is_refused_and_changes_nothing(client_app, django_captur
     before = everything()
 
     def veto(**kwargs):
-        raise RefreshVetoed
+        raise RefreshVetoed("not from this country")
 
     with (
         connected(refresh_token_exchanged, veto, first=first),
@@ -493,7 +493,7 @@ def test_vetoed_refresh_is_refused_and_changes_nothing(client_app, django_captur
     ):
         refresh_of(client_app)
 
-    assert refusal.value.reason == "A receiver vetoed the refresh."
+    assert refusal.value.reason == "A receiver vetoed the refresh: not from this country."
     assert everything() == before
     assert callbacks == []
 

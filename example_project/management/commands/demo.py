@@ -21,7 +21,9 @@ class Command(BaseCommand):
     help = "Migrate, make demo data, play refresh, replay and revoke against the running site, then serve it."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--port", type=int, default=8000, metavar="N", help="default: 8000")
+        parser.add_argument(
+            "--port", type=int, default=8000, metavar="N", choices=range(1, 65_536), help="default: 8000"
+        )
         parser.add_argument("--no-serve", action="store_true", help="stop after the story")
 
     def handle(self, *, port: int, no_serve: bool, **options: Any) -> None:
@@ -44,14 +46,16 @@ class Command(BaseCommand):
             server.server_close()
 
     def _play(self, origin: str) -> None:
-        access_log = logging.getLogger("django.server")
-        access_log.disabled = True  # the story prints each exchange itself
+        logs = [logging.getLogger(name) for name in ("django.request", "django.server", "oauth_refresh")]
+        for log in logs:
+            log.disabled = True  # the story prints each exchange itself
         try:
             play(origin=origin, write=self.stdout.write)
         except UnexpectedAnswer as error:
             raise CommandError(str(error)) from error
         finally:
-            access_log.disabled = False
+            for log in logs:
+                log.disabled = False
 
     def _invite(self, port: int) -> None:
         self.stdout.write(f"Serving http://{HOST}:{port}/ (Ctrl-C stops it)")

@@ -24,7 +24,9 @@ class Command(BaseCommand):
         parser.add_argument("--user", metavar="USERNAME")
         parser.add_argument("--created-before", type=moment, metavar="ISO8601", help="started before this time")
         parser.add_argument("--token-stdin", action="store_true", help="the grant of the token on standard input")
-        parser.add_argument("--reason", default=RevocationReason.OPERATOR_REQUEST.value, metavar="TEXT")
+        parser.add_argument(
+            "--reason", default=RevocationReason.OPERATOR_REQUEST.value, metavar="TEXT", help="default: %(default)s"
+        )
         parser.add_argument("--dry-run", action="store_true", help="only say how many there are")
         parser.add_argument("--yes", action="store_true", help="do not ask")
         parser.add_argument("--json", action="store_true")
@@ -42,7 +44,9 @@ class Command(BaseCommand):
         revocation = revoke_grants(selector, reason=options["reason"])
         self._report(
             options,
-            f"Revoked {_grants(revocation.count)} (revocation {revocation.revocation_id}).",
+            f"Revoked {_grants(revocation.count)} (revocation {revocation.revocation_id})."
+            if revocation.count
+            else "Nothing to revoke: no grant matches, or all that do were revoked or expired before.",
             count=revocation.count,
             dry_run=False,
             revocation_id=str(revocation.revocation_id),

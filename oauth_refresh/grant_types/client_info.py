@@ -26,6 +26,6 @@ def _address(request: HttpRequest) -> str | None:
         # Each proxy appends the peer it saw. What stands further left was written by the client.
         address = forwarded[-app_settings.num_proxies :][0] if forwarded else address
     try:
-        return str(ip_address(address))
+        return str(ip_address(address.partition("%")[0]))  # without the zone of an IPv6 address
     except ValueError:
         return None

@@ -1,0 +1,127 @@
+"""The project's settings: keys that do not exist, values that cannot be used, and values that contradict each other."""
+
+import re
+from collections.abc import Mapping
+from itertools import pairwise, permutations
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.core.checks import CheckMessage, Error
+
+from oauth_refresh.conf import AppSettings, Setting, app_settings, user_settings
+from oauth_refresh.models import GrantType
+
+_ISSUER = re.compile(
+    r"(?P<scheme>https?)://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~%!$&'()*+,;=:@/-]*)?"
+)
+
+
+def check_settings(**kwargs: Any) -> list[CheckMessage]:
+    """Find keys that do not exist and values that cannot be used."""
+    if not isinstance(getattr(django_settings, "OAUTH_REFRESH", {}), Mapping):
+        return [Error("OAUTH_REFRESH is no dict.", hint="Write OAUTH_REFRESH = {...}.", id="oauth_refresh.E001")]
+    declared = {setting.key: setting for setting in AppSettings.declared()}
+    unknown = [
+        Error(
+            f"OAUTH_REFRESH[{key!r}] is no setting.",
+            hint=f"Choose from: {', '.join(sorted(declared))}.",
+            id="oauth_refresh.E001",
+        )
+        for key in user_settings()
+        if key not in declared
+    ]
+    unusable = [
+        Error(f"OAUTH_REFRESH[{setting.key!r}] cannot be used: {problem}.", id="oauth_refresh.E002")
+        for setting in declared.values()
+        if (problem := _problem(setting)) is not None
+    ]
+    # What cannot be read cannot be compared either.
+    return [*unknown, *(unusable or _contradictions())]
+
+
+def _problem(setting: Setting[Any]) -> str | None:
+    try:
+        setting.__get__(app_settings, AppSettings)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _contradictions() -> list[CheckMessage]:
+    messages: list[CheckMessage] = []
+    longest = app_settings.grant_lifetime
+    lifetimes = {
+        "ACCESS_TOKEN_LIFETIME": app_settings.access_token_lifetime,
+        "REFRESH_TOKEN_LIFETIME": app_settings.refresh_token_lifetime,
+        **({} if longest is None else {"GRANT_LIFETIME": longest}),
+    }
+    messages += [
+        Error(
+            f"OAUTH_REFRESH[{shorter!r}] is longer than OAUTH_REFRESH[{longer!r}].",
+            hint="A token cannot outlive what it depends on; shorten the first or lengthen the second.",
+            id="oauth_refresh.E003",
+        )
+        for shorter, longer in pairwise(lifetimes)
+        if lifetimes[shorter] > lifetimes[longer]
+    ]
+    if app_settings.retry_window:
+        messages.append(
+            Error(
+                "OAUTH_REFRESH['RETRY_WINDOW'] is above 0, but this version has no retry window yet.",
+                hint="Leave it at 0: a refresh token is single use.",
+                id="oauth_refresh.E004",
+            )
+        )
+    known_types = {name.rpartition(":")[2] for name in GrantType.values}
+    unknown_types = [
+        *(name for name in app_settings.grant_types if name not in GrantType.values),
+        *(name for name in app_settings.refresh_token_grant_types if name not in known_types),
+    ]
+    if unknown_types:
+        messages.append(
+            Error(
+                f"OAUTH_REFRESH names grant types that do not exist: {' '.join(unknown_types)}.",
+                hint=f"Choose from: {', '.join(GrantType.values)}; REFRESH_TOKEN_GRANT_TYPES writes jwt-bearer.",
+                id="oauth_refresh.E010",
+            )
+        )
+    prefixes = (
+        app_settings.access_token_prefix,
+        app_settings.authorization_code_prefix,
+        app_settings.refresh_token_prefix,
+    )
+    if any(one.startswith(other) for one, other in permutations(prefixes, 2)):
+        messages.append(
+            Error(
+                "The prefixes of access tokens, refresh tokens and codes do not tell them apart.",
+                hint="Let none of the three begin with another.",
+                id="oauth_refresh.E011",
+            )
+        )
+    unknown_scopes = [name for name in app_settings.default_scopes if name not in app_settings.scopes]
+    if unknown_scopes:
+        messages.append(
+            Error(
+                f"OAUTH_REFRESH['DEFAULT_SCOPES'] names scopes that SCOPES does not: {' '.join(unknown_scopes)}.",
+                hint="Add them to SCOPES with the text a user reads, or leave them out.",
+                id="oauth_refresh.E005",
+            )
+        )
+    return messages
+
+
+def check_issuer(**kwargs: Any) -> list[CheckMessage]:
+    """Find an issuer that no client could accept (RFC 8414 §2, RFC 9207 §2)."""
+    issuer = app_settings.issuer
+    if issuer is None:
+        return []
+    form = _ISSUER.fullmatch(issuer)
+    if form is not None and (form["scheme"] == "https" or not app_settings.https_is_required):
+        return []
+    return [
+        Error(
+            "OAUTH_REFRESH['ISSUER'] is no issuer URL.",
+            hint="Write an https URL with a host and without query or fragment, such as https://auth.example.com.",
+            id="oauth_refresh.E008",
+        )
+    ]

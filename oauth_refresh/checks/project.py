@@ -1,0 +1,93 @@
+"""The project around the app: its receivers, databases and applications."""
+
+from collections.abc import Collection
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.checks import CheckMessage, Error
+from django.core.checks import Warning as Caution
+from django.db import connections, router
+from django.db.models import Model
+
+from oauth_refresh.conf import app_settings
+from oauth_refresh.models import AccessToken, Application, AuthorizationCode, Grant, GrantEvent, GrantType, RefreshToken
+from oauth_refresh.services.transactions import write_alias
+from oauth_refresh.signals import DEACTIVATION_UID, refresh_token_exchanged
+
+
+def check_receiver(**kwargs: Any) -> list[CheckMessage]:
+    """Find out whether the receiver that spends old refresh tokens is connected; without it every refresh is 503."""
+    if any(lookup_key[0] == DEACTIVATION_UID for lookup_key, *_ in refresh_token_exchanged.receivers):
+        return []
+    return [
+        Error(
+            "oauth_refresh.receivers.deactivate_old_refresh_tokens is not connected, so every refresh will be refused.",
+            hint="Do not disconnect it from refresh_token_exchanged; to refuse a refresh, raise RefreshVetoed.",
+            id="oauth_refresh.E006",
+        )
+    ]
+
+
+def check_one_database(**kwargs: Any) -> list[CheckMessage]:
+    """Find models of the app, or users, that are routed to different databases."""
+    models: list[type[Model]] = [
+        Grant,
+        Application,
+        RefreshToken,
+        AccessToken,
+        AuthorizationCode,
+        GrantEvent,
+        get_user_model(),
+    ]
+    elsewhere = [model._meta.label for model in models if router.db_for_write(model) != write_alias()]
+    if not elsewhere:
+        return []
+    return [
+        Error(
+            f"These models are not written to the database of oauth_refresh.Grant: {', '.join(elsewhere)}.",
+            hint="Route all models of oauth_refresh and the user model to one database: a refresh is one transaction.",
+            id="oauth_refresh.E007",
+        )
+    ]
+
+
+def check_isolation(**kwargs: Any) -> list[CheckMessage]:
+    """Find an isolation level other than READ COMMITTED, which the conditional updates are made for."""
+    connection = connections[write_alias()]
+    level = connection.settings_dict.get("OPTIONS", {}).get("isolation_level")
+    if level is None or str(getattr(level, "name", level)).replace("_", " ").lower() in {"read committed", "2"}:
+        return []
+    return [
+        Caution(
+            f"The database {connection.alias!r} runs at isolation level {level!r}.",
+            hint="Remove isolation_level from OPTIONS; Django's default, READ COMMITTED, shows a loser who won.",
+            id="oauth_refresh.W001",
+        )
+    ]
+
+
+def check_issuer_is_set(*, databases: Collection[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Find applications that need an issuer where there is none; runs only where the database is looked at."""
+    alias = write_alias()
+    if app_settings.issuer is not None or alias not in (databases or ()):
+        return []
+    if Application._meta.db_table not in connections[alias].introspection.table_names():
+        return []
+    columns = ("client_id", "auth_method", "grant_types", "redirect_uris")
+    rows = Application.objects.using(alias).filter(is_active=True).only(*columns)
+    offers_codes = GrantType.AUTHORIZATION_CODE in app_settings.grant_types
+    needy = [
+        application.client_id
+        for application in rows
+        if application.uses_assertion
+        or (offers_codes and application.redirect_uris and application.allows_grant_type(GrantType.AUTHORIZATION_CODE))
+    ]
+    if not needy:
+        return []
+    return [
+        Error(
+            f"OAUTH_REFRESH['ISSUER'] is not set, but these applications need it: {', '.join(needy)}.",
+            hint="Set it to the https URL of this server; authorization_code and private_key_jwt depend on it.",
+            id="oauth_refresh.E009",
+        )
+    ]

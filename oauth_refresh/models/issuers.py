@@ -1,0 +1,96 @@
+"""Whom the server believes: issuers of assertions (RFC 7523 §3), and the assertions already used."""
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import FieldDoesNotExist, ValidationError
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from oauth_refresh import jose
+from oauth_refresh.models.validators import validate_https_uri, validate_jwks, validate_scope, validate_visible_ascii
+
+
+def validate_algorithms(text: str) -> None:
+    """Allow only algorithms with a public key."""
+    unknown = [word for word in text.split() if word not in jose.ALGORITHMS]
+    if unknown or not text.split():
+        raise ValidationError(_("Choose from: %(known)s."), params={"known": " ".join(jose.ALGORITHMS)})
+
+
+def validate_user_field(name: str) -> None:
+    """Allow only a field that names one user: a unique one of the user model."""
+    try:
+        field = get_user_model()._meta.get_field(name)
+    except FieldDoesNotExist as error:
+        raise ValidationError(_("The user model has no field %(name)s."), params={"name": name}) from error
+    if not getattr(field, "unique", False):
+        raise ValidationError(
+            _("The field %(name)s is not unique, so a subject could name two users."), params={"name": name}
+        )
+
+
+def default_subject_field() -> str:
+    return str(get_user_model().USERNAME_FIELD)
+
+
+class TrustedIssuer(models.Model):
+    """Somebody whose signed word for a user starts a grant. Has a key set, or an address to fetch it from."""
+
+    issuer = models.CharField(
+        _("issuer"),
+        max_length=255,
+        validators=[validate_visible_ascii],
+        help_text=_("As the claim iss says it, character by character."),
+    )
+    is_active = models.BooleanField(_("active"), default=True)
+    jwks = models.JSONField(_("public keys"), null=True, blank=True, validators=[validate_jwks])
+    jwks_uri = models.CharField(
+        _("address of the public keys"), max_length=500, blank=True, validators=[validate_https_uri]
+    )
+    algorithms = models.CharField(
+        _("algorithms"), max_length=255, default="RS256 ES256", validators=[validate_algorithms]
+    )
+    subject_field = models.CharField(
+        _("subject"),
+        max_length=100,
+        default=default_subject_field,
+        validators=[validate_user_field],
+        help_text=_("The field of the user model that the claim sub names."),
+    )
+    scope = models.TextField(
+        _("scope"),
+        blank=True,
+        validators=[validate_scope],
+        help_text=_("What it may start grants for. Empty: any scope."),
+    )
+
+    class Meta:
+        verbose_name = _("trusted issuer")
+        verbose_name_plural = _("trusted issuers")
+        constraints = [models.UniqueConstraint(fields=["issuer"], name="oauth_issuer_issuer")]
+
+    def __str__(self) -> str:
+        return self.issuer
+
+    def clean(self) -> None:
+        """Raise ValidationError unless there is exactly one source of keys."""
+        if bool(self.jwks) == bool(self.jwks_uri):
+            raise ValidationError({"jwks": _("Give either the public keys or their address.")})
+
+    def allows_scope(self, tokens: tuple[str, ...]) -> bool:
+        return not self.scope or set(tokens) <= set(self.scope.split())
+
+
+class UsedAssertion(models.Model):
+    """An assertion that was accepted, so that it is not accepted again before it expires."""
+
+    digest = models.CharField(max_length=64, editable=False)
+    expires_at = models.DateTimeField(_("expires"))
+
+    class Meta:
+        verbose_name = _("used assertion")
+        verbose_name_plural = _("used assertions")
+        constraints = [models.UniqueConstraint(fields=["digest"], name="oauth_used_assertion_digest")]
+        indexes = [models.Index(fields=["expires_at"], name="oauth_used_assertion_expiry")]
+
+    def __str__(self) -> str:
+        return f"assertion used until {self.expires_at}"

@@ -1,0 +1,62 @@
+"""Redirect URIs: which may be registered, and which is the same as a registered one (RFC 6749 §3.1.2, RFC 8252 §7)."""
+
+import re
+from ipaddress import ip_address
+
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+
+from oauth_refresh.conf import app_settings
+
+# A literal loopback address with any port, or none: a native app learns its port only when it runs (RFC 8252 §7.3).
+_LOOPBACK = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]|localhost))(?::[0-9]{1,5})?((?:[/?].*)?)")
+
+_CHARACTERS = re.compile(r"[A-Za-z0-9._~:/?@!$&'()*+,;=%\[\]-]+")
+_PRIVATE_USE = re.compile(r"[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+:/")
+_WEB = re.compile(
+    r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?(?:[/?].*)?"
+)
+_HIGHEST_PORT = 65_535
+
+
+def matches_redirect_uri(uri: str, registered: str) -> bool:
+    """Whether ``uri`` is the registered one, character by character; only a loopback address may differ in its port."""
+    if uri == registered:
+        return True
+    asked, known = _LOOPBACK.fullmatch(uri), _LOOPBACK.fullmatch(registered)
+    if asked is None or known is None or asked.groups() != known.groups():
+        return False
+    return not asked[1].endswith("localhost") or app_settings.allow_localhost_ports
+
+
+def validate_redirect_uris(text: str) -> None:
+    """Allow https, http on a loopback address, and private-use schemes with a period (RFC 8252 §7, RFC 9700 §2.6)."""
+    for uri in text.split():
+        if (problem := _problem(uri)) is not None:
+            raise ValidationError("%(uri)s: %(problem)s", params={"uri": uri, "problem": problem})
+
+
+def _problem(uri: str) -> str | None:
+    """Return what to write instead, or None if the URI means the same to us as to every browser."""
+    if "#" in uri:
+        return _("leave out the fragment (RFC 6749 §3.1.2).")
+    if _CHARACTERS.fullmatch(uri) is None:
+        return _("write only the characters of a URI (RFC 3986 §2), others percent-encoded.")
+    if _PRIVATE_USE.match(uri):
+        return None
+    web = _WEB.fullmatch(uri)
+    if web is None or int(web["port"] or 0) > _HIGHEST_PORT:
+        return _(
+            "write an absolute https URI with a host and without user or password, or a private-use scheme with a "
+            "period, like com.example.app:/callback."
+        )
+    if web["scheme"] == "http" and not _is_loopback(web["host"]):
+        return _("plain http is only for loopback addresses; write https.")
+    return None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,131 @@
+"""Fetch somebody's public keys (RFC 7517), without being led astray: https only, bounded in time and size, no redirect,
+and no address inside our own network.
+"""
+
+import logging
+import socket
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from http.client import HTTPException, HTTPSConnection
+from ipaddress import IPv4Address, ip_address, ip_network
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from django.core.cache import cache
+
+from oauth_refresh import jose
+from oauth_refresh.conf import app_settings
+from oauth_refresh.crypto import digest
+
+logger = logging.getLogger(__name__)
+
+_SECONDS = 4.0
+_MAXIMUM_BYTES = 65_536
+_MAXIMUM_KEYS = 100
+_PAUSE_SECONDS = 60
+_NO_KEYS: Mapping[str, Any] = {"keys": []}
+
+# Addresses that stand for one host of the public internet. What embeds an IPv4 address may lead anywhere (RFC 6052).
+_GLOBAL_UNICAST = ip_network("2000::/3")
+
+
+class KeysUnavailable(Exception):
+    """The keys could not be fetched, or are no keys."""
+
+
+def current_keys(token: jose.SignedJWT, *, jwks: Mapping[str, Any] | None, jwks_uri: str) -> Mapping[str, Any]:
+    """Return the key set that should know the key of ``token``: the registered one, or the one at ``jwks_uri``.
+
+    A fetched set is cached. When it is old, or does not hold the key that a token names, one caller fetches it again,
+    at most once a minute, while the others go on with what there is. Raises KeysUnavailable if that is nothing.
+    """
+    if not jwks_uri:
+        return jwks or _NO_KEYS
+    name = f"oauth_refresh:jwks:{digest(jwks_uri)}"
+    fetched, fresh_until = cache.get(name, (None, 0.0))
+    if fetched is not None and time.time() < fresh_until and jose.has_key_for(token, fetched):
+        return cast("Mapping[str, Any]", fetched)
+    lifetime = app_settings.jwks_cache_lifetime.total_seconds()
+    if cache.add(f"{name}:pause", True, min(_PAUSE_SECONDS, lifetime)):
+        fetched = fetch_jwks(jwks_uri)
+        cache.set(name, (fetched, time.time() + lifetime), lifetime + _PAUSE_SECONDS)
+    if fetched is None:
+        raise KeysUnavailable("the last attempt to fetch the keys failed a moment ago")
+    return cast("Mapping[str, Any]", fetched)
+
+
+def fetch_jwks(uri: str) -> Mapping[str, Any]:
+    """Return the JWK set at an https URI, within five seconds. Raises KeysUnavailable."""
+    try:
+        jwks = jose.read_json(_within(_SECONDS, _download, uri))
+    except (OSError, ValueError, RecursionError, HTTPException, TimeoutError) as error:
+        raise KeysUnavailable(f"the keys could not be fetched: {type(error).__name__}") from error
+    if not isinstance(jwks, dict) or not isinstance(jwks.get("keys"), list) or len(jwks["keys"]) > _MAXIMUM_KEYS:
+        raise KeysUnavailable("what was fetched is no JWK set of a sensible size")
+    return jwks
+
+
+def _within(seconds: float, download: Callable[[str, float], bytes], uri: str) -> bytes:
+    """Return what ``download`` returns in time. A look-up of a name has no limit, so its thread may be left behind."""
+    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="oauth_refresh_jwks")
+    try:
+        return pool.submit(download, uri, time.monotonic() + seconds).result(timeout=seconds)
+    finally:
+        pool.shutdown(wait=False)
+
+
+class _VettedConnection(HTTPSConnection):
+    """Connect to an address that was looked at, not to whatever the name means a moment later."""
+
+    def connect(self) -> None:
+        address = _public_address(self.host, self.port)
+        plain = socket.create_connection((address, self.port), timeout=self.timeout)
+        try:
+            self.sock = ssl.create_default_context().wrap_socket(plain, server_hostname=self.host)
+        except OSError:
+            plain.close()
+            raise
+
+
+def _download(uri: str, deadline: float) -> bytes:
+    parts = urlsplit(uri)
+    if parts.scheme != "https" or parts.hostname is None:
+        raise ValueError("not https")
+    connection = _VettedConnection(parts.hostname, parts.port or 443, timeout=_SECONDS)
+    try:
+        connection.request("GET", parts.path + (f"?{parts.query}" if parts.query else ""))
+        with connection.getresponse() as response:
+            if response.status != HTTPStatus.OK:  # a redirect is an answer like any other wrong one
+                raise ValueError("not 200")
+            return _read(response.read1, deadline)
+    finally:
+        connection.close()
+
+
+def _read(read: Callable[[int], bytes], deadline: float) -> bytes:
+    """Return all that ``read`` yields, up to the size limit and the deadline."""
+    body = b""
+    while chunk := read(_MAXIMUM_BYTES):
+        body += chunk
+        if len(body) > _MAXIMUM_BYTES or time.monotonic() > deadline:
+            raise ValueError("too much, or too slow")
+    return body
+
+
+def _public_address(host: str, port: int) -> str:
+    """Return an address of ``host``. Raises OSError if any is not public, unless the project allows that."""
+    addresses = [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    if not app_settings.jwks_allow_private_addresses and not all(map(_is_public, addresses)):
+        raise OSError("not a public address")
+    return addresses[0]
+
+
+def _is_public(text: str) -> bool:
+    address = ip_address(text)
+    if isinstance(address, IPv4Address):
+        return address.is_global and not address.is_multicast
+    embeds_ipv4 = address.sixtofour is not None or address.teredo is not None
+    return address.is_global and address in _GLOBAL_UNICAST and not embeds_ipv4

@@ -1,0 +1,35 @@
+"""What the server offers (RFC 8414 §2), computed from settings and grant types: a client may rely on every member."""
+
+from collections.abc import Collection
+from typing import Any
+
+from oauth_refresh import jose
+from oauth_refresh.conf import app_settings
+from oauth_refresh.models import AuthMethod, GrantType
+from oauth_refresh.services.endpoints import endpoint_url
+
+
+def server_metadata(*, grant_types: Collection[str]) -> dict[str, Any]:
+    """Return the members that have a value. ``grant_types`` are those the server has code for.
+
+    Raises ValueError where the project set no issuer.
+    """
+    offered = [name for name in app_settings.grant_types if name in grant_types]
+    has_codes = GrantType.AUTHORIZATION_CODE in offered
+    members = {
+        "issuer": app_settings.issuer,
+        "authorization_endpoint": endpoint_url("authorize") if has_codes else None,
+        "token_endpoint": endpoint_url("token"),
+        "revocation_endpoint": endpoint_url("revoke"),
+        "scopes_supported": list(app_settings.scopes),
+        "response_types_supported": ["code"] if has_codes else [],
+        "response_modes_supported": ["query"] if has_codes else [],
+        "grant_types_supported": offered,
+        "code_challenge_methods_supported": ["S256"] if has_codes else [],
+        "authorization_response_iss_parameter_supported": True if has_codes else None,
+    }
+    for endpoint in ("token", "revocation"):
+        members[f"{endpoint}_endpoint_auth_methods_supported"] = AuthMethod.values
+        members[f"{endpoint}_endpoint_auth_signing_alg_values_supported"] = list(jose.ALGORITHMS)
+    # response_types_supported is required, even where nothing answers it; other empty lists are left out (§3.2).
+    return {name: value for name, value in members.items() if value or name == "response_types_supported"}

@@ -1,0 +1,1 @@
+"""Pages for people: plain Django views and templates, no JavaScript needed."""

@@ -1,0 +1,73 @@
+"""A user's browser at the authorization endpoint, and the client that sent it there and redeems the code."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from django.test import Client
+from django.urls import reverse
+
+from tests.conftest import SECRET
+from tests.factories import ApplicationFactory
+from tests.oauth import OAuthClient
+
+REDIRECT_URI = "https://app.example/callback"
+STATE = "s/t+a te"
+# RFC 7636 App. B
+VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+
+
+@dataclass
+class CodeFlow:
+    """What it takes to get a code and to redeem it. A change to None leaves a parameter out, a list repeats it."""
+
+    client: OAuthClient
+    browser: Client
+    redirect_uri: str
+
+    def url(self, **changes: Any) -> str:
+        """Return the address of a faultless authorization request, but for ``changes``."""
+        query = {
+            "response_type": "code",
+            "client_id": self.client.application.client_id,
+            "redirect_uri": self.redirect_uri,
+            "scope": "notes:read",
+            "state": STATE,
+            "code_challenge": CHALLENGE,
+            "code_challenge_method": "S256",
+        }
+        return f"{reverse('oauth_refresh:authorize')}?{urlencode(_present(query | changes), doseq=True)}"
+
+    def ask(self, **changes: Any) -> Any:
+        return self.browser.get(self.url(**changes))
+
+    def decide(self, decision: str, **changes: Any) -> Any:
+        return self.browser.post(self.url(**changes), {"decision": decision})
+
+    def code(self, **changes: Any) -> str:
+        """Let the user allow what is asked for, and return the raw code."""
+        return read_answer(self.decide("allow", **changes))["code"]
+
+    def redeem(self, raw_code: str, **changes: Any) -> Any:
+        """Send a faultless redemption, but for ``changes``, and return the response."""
+        parameters = {"code": raw_code, "redirect_uri": self.redirect_uri, "code_verifier": VERIFIER}
+        return self.client.token(grant_type="authorization_code", **_present(parameters | changes))
+
+
+def start_flow(user: Any, *, public: bool = False, redirect_uris: str = REDIRECT_URI, **fields: Any) -> CodeFlow:
+    """Register an application, sign ``user`` in, and return the flow to the first of the redirect URIs."""
+    application = ApplicationFactory(raw_secret=SECRET, public=public, redirect_uris=redirect_uris, **fields)
+    browser = Client()
+    browser.force_login(user)
+    secret = None if public else SECRET
+    return CodeFlow(OAuthClient(application, secret), browser, redirect_uris.partition("\n")[0])
+
+
+def read_answer(response: Any) -> dict[str, str]:
+    """Return the parameters of a redirect."""
+    return dict(parse_qsl(urlsplit(response.headers["Location"]).query, keep_blank_values=True))
+
+
+def _present(parameters: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in parameters.items() if value is not None}

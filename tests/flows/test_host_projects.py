@@ -1,0 +1,186 @@
+"""What a host project does around the endpoints: middleware, receivers, admin, and a broken network."""
+
+import logging
+from contextlib import suppress
+from http import HTTPStatus
+
+import pytest
+from django.db import DatabaseError, transaction
+from django.db.models.signals import post_save, pre_delete
+from django.test import RequestFactory
+from django.urls import reverse
+
+from oauth_refresh.api.forms import read_parameters
+from oauth_refresh.errors import InvalidRequest
+from oauth_refresh.models import AccessToken, Grant, GrantEvent
+from oauth_refresh.signals import grant_revoked, refresh_token_exchanged, refresh_token_reused
+from tests.factories import UserFactory
+from tests.interference import connected
+from tests.oauth import FORM, post_form
+from tests.test_leaks import Reports
+
+MIDDLEWARE = "tests.flows.test_host_projects"
+FAULT = {
+    "error": "temporarily_unavailable",
+    "error_description": "The server could not answer now. Try again.",
+}
+
+
+def reads_and_writes_the_session(get_response):
+    def middleware(request):
+        response = get_response(request)
+        request.session["seen"] = request.session.get("seen", 0) + 1
+        return response
+
+    return middleware
+
+
+@pytest.mark.parametrize("save_every_request", [False, True])
+def test_middleware_that_uses_the_session_afterwards_breaks_nothing(client_app, settings, save_every_request):
+    settings.MIDDLEWARE = [
+        "django.contrib.sessions.middleware.SessionMiddleware",
+        f"{MIDDLEWARE}.reads_and_writes_the_session",
+    ]
+    settings.SESSION_SAVE_EVERY_REQUEST = save_every_request
+
+    response = client_app.refresh()
+
+    assert response.status_code == HTTPStatus.OK
+    assert response.cookies == {}
+
+
+def test_endpoints_work_where_every_page_needs_a_login(client_app, settings):
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.contrib.auth.middleware.LoginRequiredMiddleware"]
+
+    assert client_app.refresh().status_code == HTTPStatus.OK
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("sender", [AccessToken, GrantEvent])
+def test_receiver_that_hides_a_database_error_cannot_undo_a_decision_unseen(client_app, sender):
+    spent = client_app.refresh_token
+    client_app.rotate()
+
+    def hide(**kwargs):
+        if kwargs["sender"] is sender:
+            with suppress(DatabaseError), transaction.atomic(savepoint=False):
+                UserFactory(username=client_app.grant.user.username)
+
+    with connected(post_save, hide):
+        response = client_app.refresh(spent if sender is GrantEvent else None)
+
+    assert (response.status_code, response.json()) == (HTTPStatus.SERVICE_UNAVAILABLE, FAULT)
+    assert client_app.refresh(spent).status_code == HTTPStatus.BAD_REQUEST
+    assert Grant.objects.get().revoked_reason == "reuse_detected"
+
+
+def test_receivers_are_told_of_a_grant_that_is_over(client_app, django_capture_on_commit_callbacks):
+    spent, told = client_app.refresh_token, []
+    client_app.rotate()
+
+    def save_back(grant, **kwargs):
+        told.append((grant.is_live, grant.revoked_reason))
+        grant.save()
+
+    with (
+        connected(refresh_token_reused, save_back),
+        connected(grant_revoked, save_back),
+        django_capture_on_commit_callbacks(execute=True),
+    ):
+        client_app.refresh(spent)
+
+    assert told == [(False, "reuse_detected")] * 2
+    assert not Grant.objects.live().exists()
+
+
+def test_body_that_was_cut_off_is_refused():
+    body = "grant_type=refresh_token&refresh_token=ort_whole"
+    request = RequestFactory().post("/", body, content_type=FORM)
+    request.META["CONTENT_LENGTH"] = str(len(body) + len("&scope=notes:read"))
+
+    with pytest.raises(InvalidRequest, match=r"The body is shorter than announced\."):
+        read_parameters(request)
+
+
+@pytest.fixture
+def reports():
+    """Collect what would be mailed to the administrators."""
+    handler = Reports()
+    handler.setLevel(logging.ERROR)
+    logging.getLogger("django.request").addHandler(handler)
+    yield handler
+    logging.getLogger("django.request").removeHandler(handler)
+
+
+def test_error_report_holds_neither_query_nor_body(client_app, reports):
+    def fail(**kwargs):
+        raise RuntimeError("the database is on fire")
+
+    with connected(refresh_token_exchanged, fail):
+        response = post_form(
+            "token",
+            f"grant_type=refresh_token&refresh_token={client_app.refresh_token}&BAREKEYSECRET",
+            authorization=client_app.authorization,
+            QUERY_STRING="client_secret=SECRETINQUERY",
+            RAW_URI="/token?client_secret=SECRETINQUERY",
+            REQUEST_URI="/token?client_secret=SECRETINQUERY",
+        )
+
+    assert response.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+    mail = "".join(reports.mails)
+    assert "the database is on fire" in mail
+    assert [secret for secret in ("SECRETINQUERY", "BAREKEYSECRET", client_app.refresh_token) if secret in mail] == []
+
+
+@pytest.mark.parametrize("which", ["user", "application"])
+def test_superuser_can_delete_whoever_had_sessions(client, client_app, which):
+    row = client_app.grant.user if which == "user" else client_app.application
+    client.force_login(UserFactory(is_staff=True, is_superuser=True))
+    url = reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_delete", args=[row.pk])
+
+    response = client.post(url, {"post": "yes"})
+
+    assert response.status_code == HTTPStatus.FOUND
+    assert not Grant.objects.exists()
+
+
+def test_nobody_can_delete_a_grant_by_itself(client, client_app):
+    client.force_login(UserFactory(is_staff=True, is_superuser=True))
+
+    response = client.post(reverse("admin:oauth_refresh_grant_delete", args=[client_app.grant.pk]), {"post": "yes"})
+
+    assert response.status_code == HTTPStatus.FORBIDDEN
+    assert Grant.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("model", "lookup"),
+    [
+        ("application", "secret_digest__startswith"),
+        ("grant", "password_fingerprint__startswith"),
+        ("grant", "mac_key__isnull"),
+        ("refreshtoken", "digest__startswith"),
+        ("accesstoken", "grant__mac_key__isnull"),
+    ],
+)
+def test_address_bar_is_no_oracle_for_digests(client, client_app, model, lookup):
+    client.force_login(UserFactory(is_staff=True, is_superuser=True))
+
+    response = client.get(reverse(f"admin:oauth_refresh_{model}_changelist"), {lookup: "a"})
+
+    assert response.status_code == HTTPStatus.BAD_REQUEST
+
+
+def test_refresh_that_races_the_deletion_of_its_user_loses(client_app):
+    user = client_app.grant.user
+
+    def refresh_meanwhile(instance, **kwargs):
+        if isinstance(instance, type(user)):
+            answers.append(client_app.refresh().status_code)
+
+    answers = []
+    with connected(pre_delete, refresh_meanwhile):
+        user.delete()
+
+    assert answers == [HTTPStatus.BAD_REQUEST]
+    assert not Grant.objects.exists()

@@ -1,0 +1,180 @@
+"""The admin pages that write: whom the server believes."""
+
+import json
+from http import HTTPStatus
+
+import pytest
+from django.urls import reverse
+
+from oauth_refresh.models import TrustedIssuer, UsedAssertion
+from tests.factories import TrustedIssuerFactory, UsedAssertionFactory, UserFactory
+from tests.jwts import EC_KEY, RSA_KEY, jwks
+
+ADDRESS = "https://issuer.example/keys"
+GOOD = {
+    "issuer": "https://issuer.example",
+    "is_active": "on",
+    "jwks": json.dumps(jwks(EC_KEY)),
+    "jwks_uri": "",
+    "algorithms": "RS256 ES256",
+    "subject_field": "username",
+    "scope": "",
+}
+
+
+@pytest.fixture
+def operator(client, db):
+    """The browser of a superuser."""
+    client.force_login(UserFactory(is_staff=True, is_superuser=True))
+    return client
+
+
+def page(name, *arguments):
+    return reverse(f"admin:oauth_refresh_trustedissuer_{name}", args=arguments)
+
+
+def errors_of(response):
+    """Return what the form complains of, by field."""
+    assert response.status_code == HTTPStatus.OK
+    return {name: list(messages) for name, messages in response.context["adminform"].form.errors.items()}
+
+
+def test_issuer_is_created(operator):
+    response = operator.post(page("add"), GOOD)
+
+    assert response.status_code == HTTPStatus.FOUND
+    issuer = TrustedIssuer.objects.get()
+    assert (issuer.issuer, issuer.jwks, issuer.jwks_uri) == ("https://issuer.example", jwks(EC_KEY), "")
+    assert issuer.is_active
+
+
+def test_issuer_is_created_with_the_address_of_its_keys(operator):
+    operator.post(page("add"), GOOD | {"jwks": "", "jwks_uri": ADDRESS})
+
+    assert TrustedIssuer.objects.values_list("jwks", "jwks_uri").get() == (None, ADDRESS)
+
+
+def test_page_to_create_an_issuer_proposes_the_defaults(operator):
+    form = operator.get(page("add")).context["adminform"].form
+
+    assert (form["algorithms"].value(), form["subject_field"].value()) == ("RS256 ES256", "username")
+
+
+NO_SET = ['Write a JSON Web Key Set: {"keys": [...]} with at least one key.']
+NO_URI = ["Write an absolute https URI without user, password or fragment."]
+BAD = [
+    ({"issuer": ""}, {"issuer": ["This field is required."]}),
+    ({"issuer": "https://known.example"}, {"issuer": ["Trusted issuer with this Issuer already exists."]}),
+    ({"jwks": ""}, {"jwks": ["Give either the public keys or their address."]}),
+    ({"jwks_uri": ADDRESS}, {"jwks": ["Give either the public keys or their address."]}),
+    ({"jwks": "{"}, {"jwks": ["Enter a valid JSON."]}),
+    ({"jwks": "[1]"}, {"jwks": NO_SET}),
+    ({"jwks": '{"keys": []}'}, {"jwks": NO_SET}),
+    ({"jwks": '{"keys": [{"kty": "EC"}]}'}, {"jwks": ["A key of the set cannot be read."]}),
+    (
+        {"jwks": json.dumps({"keys": [EC_KEY.as_dict(private=True)]})},
+        {"jwks": ["Leave private and symmetric keys out: the set may hold public keys only."]},
+    ),
+    ({"jwks": "", "jwks_uri": "http://issuer.example/keys"}, {"jwks_uri": NO_URI}),
+    ({"jwks": "", "jwks_uri": "javascript:alert(1)"}, {"jwks_uri": NO_URI}),
+    ({"algorithms": ""}, {"algorithms": ["This field is required."]}),
+    ({"subject_field": "nick"}, {"subject_field": ["The user model has no field nick."]}),
+    (
+        {"subject_field": "first_name"},
+        {"subject_field": ["The field first_name is not unique, so a subject could name two users."]},
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "errors"), BAD)
+def test_wrong_input_is_refused_at_its_field_and_creates_nothing(operator, change, errors):
+    known = TrustedIssuerFactory(issuer="https://known.example")
+
+    response = operator.post(page("add"), GOOD | change)
+
+    # Where a field is wrong in itself, the model may add what follows from leaving it out.
+    assert {name: errors_of(response)[name][:1] for name in errors} == errors
+    assert list(TrustedIssuer.objects.all()) == [known]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "start"),
+    [
+        ("algorithms", "HS256", "Choose from: RS256 "),
+        ("algorithms", "ES256 none", "Choose from: RS256 "),
+        ("scope", "notes:delete", "Unknown scope: notes:delete."),
+        ("scope", 'a"b', "The scope holds a character"),
+    ],
+)
+def test_wrong_words_are_refused_with_the_right_ones(operator, field, value, start):
+    errors = errors_of(operator.post(page("add"), GOOD | {field: value}))
+
+    assert list(errors) == [field]
+    assert errors[field][0].startswith(start)
+    assert not TrustedIssuer.objects.exists()
+
+
+def test_issuer_is_edited(operator):
+    issuer = TrustedIssuerFactory(jwks=jwks(EC_KEY))
+    change = {"issuer": issuer.issuer, "jwks": json.dumps(jwks(RSA_KEY)), "scope": "notes:read", "subject_field": "id"}
+
+    response = operator.post(page("change", issuer.pk), GOOD | change)
+
+    assert response.status_code == HTTPStatus.FOUND
+    issuer.refresh_from_db()
+    assert (issuer.jwks, issuer.scope, issuer.subject_field) == (jwks(RSA_KEY), "notes:read", "id")
+
+
+def test_issuer_is_trusted_no_longer(operator):
+    issuer = TrustedIssuerFactory(jwks=jwks(EC_KEY))
+
+    operator.post(page("change", issuer.pk), {k: v for k, v in GOOD.items() if k != "is_active"})
+
+    assert not TrustedIssuer.objects.get().is_active
+
+
+def test_page_of_an_issuer_saves_what_it_shows(operator):
+    issuer = TrustedIssuerFactory(jwks=jwks(EC_KEY), scope="notes:read", algorithms="ES256")
+    before = TrustedIssuer.objects.values().get()
+    form = operator.get(page("change", issuer.pk)).context["adminform"].form
+    shown = {name: form[name].value() for name in form.fields}
+
+    operator.post(page("change", issuer.pk), shown)
+
+    assert TrustedIssuer.objects.values().get() == before
+
+
+@pytest.mark.parametrize(("change", "errors"), [pair for pair in BAD if "already" not in str(pair)])
+def test_wrong_input_is_refused_at_its_field_and_changes_nothing(operator, change, errors):
+    issuer = TrustedIssuerFactory(jwks=jwks(EC_KEY))
+    before = TrustedIssuer.objects.values().get()
+
+    response = operator.post(page("change", issuer.pk), GOOD | change)
+
+    assert {name: errors_of(response)[name][:1] for name in errors} == errors
+    assert TrustedIssuer.objects.values().get() == before
+
+
+def test_issuers_are_found_by_name(operator):
+    TrustedIssuerFactory(issuer="https://one.example")
+    TrustedIssuerFactory(issuer="https://two.example")
+
+    found = operator.get(page("changelist"), {"q": "two"}).context["cl"].queryset
+
+    assert [issuer.issuer for issuer in found] == ["https://two.example"]
+
+
+def test_used_assertion_is_not_deleted_by_hand(operator):
+    used = UsedAssertionFactory()
+
+    response = operator.post(reverse("admin:oauth_refresh_usedassertion_delete", args=[used.pk]), {"post": "yes"})
+
+    assert response.status_code == HTTPStatus.FORBIDDEN
+    assert UsedAssertion.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["add", "changelist"])
+def test_pages_are_for_staff_with_the_permission(client, db, name):
+    client.force_login(UserFactory(is_staff=True))
+
+    assert client.get(page(name)).status_code == HTTPStatus.FORBIDDEN

@@ -1,0 +1,493 @@
+"""The consent page as a person meets it: what it says, what protects it, and where it leads."""
+
+import logging
+import re
+from html import unescape
+from http import HTTPStatus
+
+import pytest
+from django.contrib.sessions.models import Session
+from django.db import connection
+from django.test import Client
+
+from oauth_refresh.models import Application, AuthorizationCode, Grant
+from oauth_refresh.services import revoke_grant
+from tests.consent import REDIRECT_URI, read_answer, start_flow
+from tests.factories import UserFactory
+from tests.test_leaks import Reports, every_column
+
+CODE = re.compile(r"oac_[A-Za-z0-9_-]{43}")
+LOGIN = "/login/?next="
+MALICE = "<script>alert('x')</script>\"&amp;"
+
+
+@pytest.fixture
+def flow(user):
+    """A confidential application, and the browser of a user who is signed in."""
+    return start_flow(user)
+
+
+def text_of(response):
+    """Return what a person reads of a page: no tags, single spaces."""
+    body = re.sub(r"<head>.*</head>", " ", response.content.decode(), flags=re.DOTALL)
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", body)).split())
+
+
+def assert_asked(response):
+    assert response.status_code == HTTPStatus.OK
+    assert "to act for you?" in text_of(response)
+
+
+def assert_to_sign_in(response, flow):
+    assert response.status_code == HTTPStatus.FOUND
+    assert response.headers["Location"].startswith(LOGIN)
+    assert read_answer(response) == {"next": flow.url()}
+
+
+# What the page says.
+
+
+def test_page_says_who_asks_whom_for_what_and_where_it_leads(user):
+    flow = start_flow(user, name="Notebook", owner=UserFactory(username="acme"))
+
+    response = flow.ask(scope="notes:read notes:write")
+
+    assert text_of(response) == (
+        "Allow Notebook to act for you? "
+        f"You are signed in as {user.username} . Not you? "
+        "It asks to Read your notes Write your notes "
+        "The application belongs to acme. You will go on to app.example . "
+        "Allow Deny"
+    )
+
+
+def test_page_of_an_application_without_owner_and_name_says_its_client_id(user):
+    flow = start_flow(user, name="", client_id="notebook-7")
+
+    text = text_of(flow.ask())
+
+    assert text.startswith("Allow notebook-7 to act for you?")
+    assert "belongs to" not in text
+
+
+def test_page_of_a_project_without_scopes_has_no_list_of_them(flow, settings):
+    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "SCOPES": {}, "DEFAULT_SCOPES": []}
+
+    assert "It asks to" not in text_of(flow.ask(scope=None))
+
+
+@pytest.mark.parametrize(
+    ("redirect_uri", "destination"),
+    [
+        ("https://app.example:8443/callback", "app.example"),
+        ("http://127.0.0.1:8000/callback", "127.0.0.1"),
+        ("http://[::1]/callback", "::1"),
+        ("com.example.app:/callback", "com.example.app"),
+        ("com.example.app://bank.example/callback", "com.example.app"),
+    ],
+)
+def test_page_says_where_the_answer_goes(user, redirect_uri, destination):
+    flow = start_flow(user, public=True, redirect_uris=redirect_uri)
+
+    assert f"You will go on to {destination} ." in text_of(flow.ask())
+
+
+def test_page_works_without_scripts(flow):
+    page = flow.ask().content.decode()
+
+    assert re.findall(r'name="decision" value="(\w+)"', page) == ["switch", "allow", "deny"]
+    assert '<form method="post">' in page
+    assert "<script" not in page
+
+
+def test_first_button_that_the_enter_key_presses_does_not_allow(flow):
+    first_button = re.search(r"<button[^>]*>", flow.ask().content.decode())[0]
+
+    assert 'value="allow"' not in first_button
+
+
+def test_names_and_texts_are_escaped(user, settings):
+    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "SCOPES": {"notes:read": MALICE}}
+    flow = start_flow(user, name=MALICE, owner=UserFactory(username=f"owner {MALICE}"))
+    type(user).objects.filter(pk=user.pk).update(username=MALICE)
+
+    response = flow.ask(state=MALICE, nonce=MALICE)
+
+    assert "<script" not in response.content.decode()
+    assert "&amp;amp;" in response.content.decode()
+    assert text_of(response).count("alert('x')") >= 4
+
+
+@pytest.mark.parametrize("parameter", ["client_id", "redirect_uri", "state"])
+def test_page_of_a_refusal_repeats_nothing_of_the_request(flow, parameter):
+    response = flow.ask(**{"client_id": "unknown", parameter: MALICE})
+
+    assert response.status_code == HTTPStatus.BAD_REQUEST
+    assert "alert" not in response.content.decode()
+
+
+@pytest.mark.parametrize(("language", "direction"), [("de", "ltr"), ("ar", "rtl"), ("en", "ltr")])
+@pytest.mark.parametrize("client_id", [None, "unknown"], ids=["consent", "refusal"])
+def test_pages_are_in_the_language_of_the_project(flow, settings, language, direction, client_id):
+    settings.LANGUAGE_CODE = language
+    client_id = client_id or flow.client.application.client_id
+
+    page = flow.ask(client_id=client_id).content.decode()
+
+    assert f'<html lang="{language}" dir="{direction}">' in page
+
+
+# What protects the page.
+
+
+@pytest.mark.parametrize(
+    ("redirect_uri", "source"),
+    [
+        ("https://app.example/callback?a=b", "https://app.example"),
+        ("https://app.example:8443/callback", "https://app.example:8443"),
+        ("http://127.0.0.1:8000/callback", "http://127.0.0.1:8000"),
+        ("http://localhost/callback", "http://localhost"),
+        ("http://[::1]:8000/callback", "http:"),
+        ("com.example.app:/callback", "com.example.app:"),
+        ("com.example.app://host/callback", "com.example.app:"),
+    ],
+)
+def test_form_may_only_go_to_this_site_and_to_the_redirect_uri(user, redirect_uri, source):
+    flow = start_flow(user, public=True, redirect_uris=redirect_uri)
+
+    response = flow.ask()
+
+    assert response.headers["Content-Security-Policy"] == (
+        f"frame-ancestors 'none'; form-action 'self' {source}; base-uri 'none'; object-src 'none'"
+    )
+
+
+def test_form_may_go_to_the_port_that_the_native_app_has(user):
+    flow = start_flow(user, public=True, redirect_uris="http://127.0.0.1/callback")
+
+    response = flow.ask(redirect_uri="http://127.0.0.1:51004/callback")
+
+    assert "form-action 'self' http://127.0.0.1:51004;" in response.headers["Content-Security-Policy"]
+
+
+def test_page_of_a_refusal_has_no_form(flow):
+    response = flow.ask(client_id="unknown")
+
+    assert response.headers["Content-Security-Policy"] == (
+        "frame-ancestors 'none'; form-action 'none'; base-uri 'none'; object-src 'none'"
+    )
+    assert "<form" not in response.content.decode()
+
+
+@pytest.mark.parametrize("client_id", [None, "unknown"], ids=["consent", "refusal"])
+def test_page_is_neither_framed_nor_stored_nor_told_to_other_sites(flow, client_id):
+    headers = flow.ask(client_id=client_id or flow.client.application.client_id).headers
+
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["Referrer-Policy"] == "same-origin"
+    assert {"no-store", "private"} <= set(headers["Cache-Control"].split(", "))
+
+
+@pytest.mark.parametrize("decision", ["allow", "deny"])
+def test_way_back_to_the_application_is_not_stored(flow, decision):
+    assert "no-store" in flow.decide(decision).headers["Cache-Control"]
+
+
+@pytest.fixture
+def strict_browser(user):
+    """A browser that is signed in, and whose forms are checked."""
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(user)
+    return browser
+
+
+def token_of(page):
+    return re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.content.decode())[1]
+
+
+def test_form_of_the_page_is_accepted(flow, strict_browser):
+    form = {"decision": "allow", "csrfmiddlewaretoken": token_of(strict_browser.get(flow.url()))}
+
+    response = strict_browser.post(flow.url(), form)
+
+    assert CODE.fullmatch(read_answer(response)["code"])
+
+
+@pytest.fixture(params=[True, False], ids=["with the middleware", "without the middleware"])
+def csrf_middleware(request, settings):
+    if not request.param:
+        settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if "csrf" not in name]
+
+
+@pytest.mark.usefixtures("csrf_middleware")
+@pytest.mark.parametrize("token", ["", "x" * 64], ids=["none", "another"])
+def test_form_without_the_token_of_the_page_decides_nothing(flow, strict_browser, token):
+    strict_browser.get(flow.url())
+
+    response = strict_browser.post(flow.url(), {"decision": "allow", "csrfmiddlewaretoken": token})
+
+    assert response.status_code == HTTPStatus.FORBIDDEN
+    assert not Grant.objects.exists()
+
+
+@pytest.mark.usefixtures("csrf_middleware")
+@pytest.mark.parametrize("origin", ["https://evil.example", "null"])
+def test_form_of_another_origin_decides_nothing(flow, strict_browser, origin):
+    form = {"decision": "allow", "csrfmiddlewaretoken": token_of(strict_browser.get(flow.url()))}
+
+    response = strict_browser.post(flow.url(), form, headers={"Origin": origin})
+
+    assert response.status_code == HTTPStatus.FORBIDDEN
+    assert not Grant.objects.exists()
+
+
+def test_look_without_a_body_allows_nothing(user):
+    flow = start_flow(user, is_trusted=True)
+
+    response = flow.browser.head(flow.url())
+
+    assert response.status_code == HTTPStatus.METHOD_NOT_ALLOWED
+    assert not Grant.objects.exists()
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
+def test_other_methods_allow_nothing(user, method):
+    flow = start_flow(user, is_trusted=True)
+
+    response = flow.browser.generic(method, flow.url())
+
+    assert response.status_code == HTTPStatus.METHOD_NOT_ALLOWED
+    assert not Grant.objects.exists()
+
+
+def test_parameters_in_the_form_do_not_count(flow):
+    response = flow.browser.post(
+        flow.url(), {"decision": "allow", "redirect_uri": "https://evil.example/", "scope": "SANDBOX", "state": "x"}
+    )
+
+    assert response.headers["Location"].startswith(REDIRECT_URI)
+    assert Grant.objects.get().scope == "notes:read"
+
+
+def test_decision_in_the_address_does_not_count(flow):
+    assert_asked(flow.ask(decision="allow"))
+
+
+# Who is asked.
+
+
+def test_stranger_signs_in_and_comes_back(flow):
+    assert_to_sign_in(Client().get(flow.url()), flow)
+
+
+def test_who_was_signed_out_meanwhile_signs_in_again(flow):
+    flow.browser.logout()
+
+    assert_to_sign_in(flow.decide("allow"), flow)
+    assert not Grant.objects.exists()
+
+
+def test_who_was_deactivated_meanwhile_allows_nothing(flow, user):
+    type(user).objects.update(is_active=False)
+
+    assert_to_sign_in(flow.decide("allow"), flow)
+    assert not Grant.objects.exists()
+
+
+def test_not_you_signs_out_and_comes_back(flow):
+    response = flow.decide("switch")
+
+    assert_to_sign_in(response, flow)
+    assert not Session.objects.exists()
+    assert_to_sign_in(flow.ask(), flow)
+    assert not Grant.objects.exists()
+
+
+@pytest.mark.parametrize("signed_in", [True, False])
+def test_page_of_a_refusal_is_for_everybody_where_all_pages_require_a_login(flow, settings, signed_in):
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.contrib.auth.middleware.LoginRequiredMiddleware"]
+    browser = flow.browser if signed_in else Client()
+
+    assert browser.get(flow.url(client_id="unknown")).status_code == HTTPStatus.BAD_REQUEST
+
+
+def test_flow_works_where_all_pages_require_a_login(flow, settings):
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.contrib.auth.middleware.LoginRequiredMiddleware"]
+
+    assert_to_sign_in(Client().get(flow.url()), flow)
+    assert flow.redeem(flow.code()).status_code == HTTPStatus.OK
+
+
+# When nobody is asked.
+
+
+def test_user_of_a_trusted_application_is_not_asked(user):
+    flow = start_flow(user, is_trusted=True)
+
+    response = flow.ask()
+
+    assert response.status_code == HTTPStatus.SEE_OTHER
+    assert flow.redeem(read_answer(response)["code"]).status_code == HTTPStatus.OK
+
+
+def test_user_of_a_trusted_application_signs_in_first(user):
+    flow = start_flow(user, is_trusted=True)
+
+    assert_to_sign_in(Client().get(flow.url()), flow)
+    assert not Grant.objects.exists()
+
+
+@pytest.mark.parametrize("scope", ["notes:read", "notes:write", "notes:write notes:read"])
+def test_user_who_allowed_as_much_before_is_not_asked_again(flow, scope):
+    flow.redeem(flow.code(scope="notes:read notes:write"))
+
+    response = flow.ask(scope=scope)
+
+    assert flow.redeem(read_answer(response)["code"]).json()["scope"] == scope
+
+
+def unredeemed(flow):
+    flow.code()
+
+
+def with_fewer_scopes(flow):
+    flow.redeem(flow.code(scope="notes:write"))
+
+
+def revoked_since(flow):
+    flow.redeem(flow.code())
+    revoke_grant(Grant.objects.get(), reason="lost device")
+
+
+def of_another_user(flow):
+    flow.redeem(flow.code())
+    flow.browser.force_login(UserFactory())
+
+
+@pytest.mark.parametrize("consent", [unredeemed, with_fewer_scopes, revoked_since, of_another_user])
+def test_user_is_asked_again_where_the_consent_does_not_cover_it(flow, consent):
+    consent(flow)
+
+    assert_asked(flow.ask())
+
+
+def test_user_is_asked_again_where_the_project_says_so(flow, settings):
+    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "REMEMBER_CONSENT": False}
+    flow.redeem(flow.code())
+
+    assert_asked(flow.ask())
+
+
+@pytest.mark.parametrize(
+    "redirect_uri", ["http://127.0.0.1/callback", "http://localhost/callback", "com.example.app:/callback"]
+)
+def test_user_is_asked_again_where_another_application_may_catch_the_code(user, redirect_uri):
+    flow = start_flow(user, public=True, redirect_uris=redirect_uri, is_trusted=True)
+    flow.redeem(flow.code())
+
+    assert_asked(flow.ask())
+
+
+def test_user_who_is_not_asked_may_still_be_refused(user):
+    flow = start_flow(user, is_trusted=True)
+
+    assert read_answer(flow.ask(scope="unknown"))["error"] == "invalid_scope"
+    assert read_answer(flow.decide("deny"))["error"] == "access_denied"
+    assert not Grant.objects.exists()
+
+
+# What is stored and logged.
+
+
+def test_where_the_user_was_is_recorded_with_the_grant(flow):
+    flow.browser.post(flow.url(), {"decision": "allow"}, REMOTE_ADDR="192.0.2.7", headers={"User-Agent": "browser/1"})
+
+    assert Grant.objects.values("address", "user_agent").get() == {"address": "192.0.2.7", "user_agent": "browser/1"}
+
+
+def test_raw_code_is_nowhere_but_in_the_answer(flow, caplog):
+    caplog.set_level(logging.DEBUG)
+
+    response = flow.decide("allow")
+    flow.redeem(read_answer(response)["code"])
+
+    assert CODE.search(response.headers["Location"])
+    assert not CODE.search(caplog.text)
+    assert not CODE.search("\n".join(every_column()))
+    assert not CODE.search(repr([session.get_decoded() for session in Session.objects.all()]))
+    assert AuthorizationCode.objects.count() == 1
+
+
+def test_reason_of_a_refusal_is_logged(flow, caplog):
+    caplog.set_level(logging.INFO, "oauth_refresh.web.authorize")
+
+    flow.ask(scope="unknown")
+    flow.ask(client_id="unknown")
+
+    assert [record.getMessage() for record in caplog.records if record.name == "oauth_refresh.web.authorize"] == [
+        "Refused with invalid_scope: A requested scope is unknown or not the application's.",
+        "Refused with a page: The application that sent you here is not known, or not active any more.",
+    ]
+
+
+def fail_to_insert_a_code(execute, sql, params, many, context):
+    if sql.startswith("INSERT") and AuthorizationCode._meta.db_table in sql:
+        raise LookupError
+    return execute(sql, params, many, context)
+
+
+@pytest.fixture
+def reports():
+    """Keep all log records, and what would be mailed to the administrators."""
+    reports, logger = Reports(), logging.getLogger("django.request")
+    logger.addHandler(reports)
+    yield reports
+    logger.removeHandler(reports)
+
+
+def test_fault_is_told_to_the_client_and_reported_without_a_secret(flow, reports):
+    with connection.execute_wrapper(fail_to_insert_a_code):
+        response = flow.decide("allow")
+
+    assert read_answer(response)["error"] == "server_error"
+    (record,) = reports.records
+    assert record.getMessage() == "Fault at a protocol endpoint: /oauth/authorize"
+    assert record.exc_info[0] is LookupError
+    assert any("LookupError" in mail for mail in reports.mails)
+    assert not [mail for mail in reports.mails if CODE.search(mail)]
+    assert not Grant.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("atomic_requests", [False, True], ids=["without ATOMIC_REQUESTS", "with ATOMIC_REQUESTS"])
+def test_fault_leaves_nothing_behind(flow, monkeypatch, atomic_requests):
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", atomic_requests)
+
+    with connection.execute_wrapper(fail_to_insert_a_code):
+        response = flow.decide("allow")
+
+    assert read_answer(response)["error"] == "server_error"
+    assert not Grant.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_code_is_committed_with_atomic_requests_too(flow, monkeypatch):
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+
+    assert flow.redeem(flow.code()).status_code == HTTPStatus.OK
+
+
+def test_stranger_signs_in_where_the_project_says(flow, settings):
+    settings.LOGIN_URL = "/accounts/sign-in/"
+
+    response = Client().get(flow.url())
+
+    assert response.headers["Location"].startswith("/accounts/sign-in/?next=")
+
+
+def test_application_that_was_deactivated_meanwhile_gets_nothing(flow):
+    assert_asked(flow.ask())
+    Application.objects.update(is_active=False)
+
+    assert flow.decide("allow").status_code == HTTPStatus.BAD_REQUEST
+    assert not Grant.objects.exists()
