@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, TypeVar
 
 from django.conf import settings as django_settings
 from django.utils.functional import Promise
@@ -28,13 +28,7 @@ class Setting(Generic[T]):
     def __set_name__(self, owner: type, name: str) -> None:
         self.key = name.upper()
 
-    @overload
-    def __get__(self, instance: None, owner: type) -> "Setting[T]": ...
-    @overload
-    def __get__(self, instance: object, owner: type) -> T: ...
-    def __get__(self, instance: object | None, owner: type) -> "Setting[T] | T":
-        if instance is None:
-            return self
+    def __get__(self, instance: object, owner: type) -> T:
         configured = user_settings()
         return self.convert(configured[self.key]) if self.key in configured else self.default
 

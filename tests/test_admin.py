@@ -1,4 +1,4 @@
-"""The admin pages that write: whom the server believes."""
+"""The admin pages: what they show of a grant, and what they let an operator write."""
 
 import json
 from http import HTTPStatus
@@ -7,7 +7,13 @@ import pytest
 from django.urls import reverse
 
 from oauth_refresh.models import TrustedIssuer, UsedAssertion
-from tests.factories import TrustedIssuerFactory, UsedAssertionFactory, UserFactory
+from tests.factories import (
+    ApplicationFactory,
+    GrantFactory,
+    TrustedIssuerFactory,
+    UsedAssertionFactory,
+    UserFactory,
+)
 from tests.jwts import EC_KEY, RSA_KEY, jwks
 
 ADDRESS = "https://issuer.example/keys"
@@ -178,3 +184,26 @@ def test_pages_are_for_staff_with_the_permission(client, db, name):
     client.force_login(UserFactory(is_staff=True))
 
     assert client.get(page(name)).status_code == HTTPStatus.FORBIDDEN
+
+
+@pytest.mark.parametrize(
+    ("state", "shown"),
+    [({}, "live"), ({"revoked": True}, "revoked: operator_request"), ({"expired": True}, "expired")],
+)
+def test_list_of_grants_says_what_became_of_each(operator, state, shown):
+    GrantFactory(**state)
+
+    text = operator.get(reverse("admin:oauth_refresh_grant_changelist")).content.decode()
+
+    assert f'<td class="field-state">{shown}</td>' in text
+
+
+def test_application_cannot_be_left_without_credentials(operator):
+    application = ApplicationFactory(public=True)
+    change = reverse("admin:oauth_refresh_application_change", args=[application.pk])
+    form = operator.get(change).context["adminform"].form
+    shown = {name: "" if value is None else value for name, value in form.initial.items()}
+
+    response = operator.post(change, shown | {"auth_method": "client_secret_basic", "jwks": "null"})
+
+    assert errors_of(response) == {"auth_method": ["The application has no secret to authenticate with."]}

@@ -12,6 +12,7 @@ from django.db import connection
 from psycopg import IsolationLevel
 
 from oauth_refresh import checks
+from oauth_refresh.models import Application
 from oauth_refresh.signals import refresh_token_exchanged
 from tests.factories import ApplicationFactory
 
@@ -46,6 +47,12 @@ def ids(messages):
         ({"GRANT_LIFETIME": 1, "REFRESH_TOKEN_LIFETIME": 2}, ["oauth_refresh.E003", "oauth_refresh.E003"]),
         ({"RETRY_WINDOW": 10}, ["oauth_refresh.E004"]),
         ({"DEFAULT_SCOPES": ["read"]}, ["oauth_refresh.E005"]),
+        (["SCOPES"], ["oauth_refresh.E001"]),
+        (None, ["oauth_refresh.E001"]),
+        ({"GRANT_TYPES": ["pasword"]}, ["oauth_refresh.E010"]),
+        ({"REFRESH_TOKEN_GRANT_TYPES": ["urn:ietf:params:oauth:grant-type:jwt-bearer"]}, ["oauth_refresh.E010"]),
+        ({"ACCESS_TOKEN_PREFIX": "ort_"}, ["oauth_refresh.E011"]),
+        ({"ACCESS_TOKEN_PREFIX": "o", "REFRESH_TOKEN_PREFIX": "or"}, ["oauth_refresh.E011"]),
     ],
 )
 def test_check_of_the_settings_finds(settings, configured, found):
@@ -240,3 +247,17 @@ def test_check_of_a_missing_issuer_asks_no_database_without_need(
 
     with django_assert_num_queries(0):
         assert ids(checks.check_issuer_is_set(databases=databases)) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_applications_are_not_looked_for_before_the_migration(settings):
+    settings.OAUTH_REFRESH = {}
+    table = Application._meta.db_table
+    with connection.schema_editor() as editor:
+        editor.alter_db_table(Application, table, "oauth_refresh_elsewhere")
+
+    found = ids(checks.check_issuer_is_set(databases=["default"]))
+
+    with connection.schema_editor() as editor:
+        editor.alter_db_table(Application, "oauth_refresh_elsewhere", table)
+    assert found == []

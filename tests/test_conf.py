@@ -93,6 +93,9 @@ REFUSED = [
     ],
     ("ACCESS_TOKEN_LIFETIME", timedelta(milliseconds=999), LIFETIME),
     ("ACCESS_TOKEN_LIFETIME", None, SECONDS),
+    ("ACCESS_TOKEN_LIFETIME", 10**20, SECONDS),
+    ("ACCESS_TOKEN_LIFETIME", timedelta.max, SECONDS),
+    ("SCOPES", {"read": 5}, "write each scope's text as a string"),
     *[("RETRY_WINDOW", value, SECONDS) for value in (-1, None, "10", False)],
     *[
         (key, value, BOOLEAN)

@@ -616,3 +616,14 @@ def test_deleted_application_takes_its_grants_along(client_app, application):
 
     assert client_app.refresh().status_code == HTTPStatus.UNAUTHORIZED
     assert not Grant.objects.exists()
+
+
+def test_password_of_an_unknown_hasher_is_no_rehash(client_app):
+    user = User.objects.get(pk=client_app.grant.user_id)
+    User.objects.filter(pk=user.pk).update(password="rot13$cnffjbeq")
+    client_app.start(user=User.objects.get(pk=user.pk))
+    user._password = None
+
+    user.save(update_fields=["password"])
+
+    assert reason_of(client_app) == "password_changed"

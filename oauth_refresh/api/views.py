@@ -114,9 +114,6 @@ class _NoSession(SessionBase):
     def is_empty(self) -> bool:
         return True
 
-    def load(self) -> dict[str, Any]:
-        return {}
-
     def save(self, must_create: bool = False) -> None:
         pass
 

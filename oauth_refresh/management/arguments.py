@@ -69,8 +69,6 @@ def seconds(text: str) -> timedelta:
 
 def sentence(error: ValidationError) -> str:
     """Return what is wrong, by field, in one line."""
-    if not hasattr(error, "error_dict"):
-        return " ".join(error.messages)
     return " ".join(
         f"{name}: {message}" if name != "__all__" else message
         for name, messages in error.message_dict.items()

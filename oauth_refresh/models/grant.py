@@ -236,5 +236,4 @@ def password_fingerprints(user: Any) -> Iterator[str]:
     if not hasattr(user, "get_session_auth_hash"):
         return
     yield crypto.digest(user.get_session_auth_hash())
-    if hasattr(user, "get_session_auth_fallback_hash"):
-        yield from map(crypto.digest, user.get_session_auth_fallback_hash())
+    yield from map(crypto.digest, getattr(user, "get_session_auth_fallback_hash", tuple)())

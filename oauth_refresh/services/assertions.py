@@ -33,6 +33,7 @@ def accept_client_assertion(application: Application, token: jose.SignedJWT, *, 
 
     Its audience is the issuer alone, so that it is of no use elsewhere. Raises AssertionRefused.
     """
+    _require_own_issuer()
     if (token.claims.get("iss"), token.claims.get("sub")) != (application.client_id, application.client_id):
         raise AssertionRefused("iss and sub are not the client ID")
     _require_type(token, _CLIENT_TYPES)
@@ -51,6 +52,7 @@ def believe_grant_assertion(token: jose.SignedJWT, *, now: datetime) -> tuple[Tr
 
     Its audience may be the issuer or the token endpoint, but nobody else besides. Raises AssertionRefused.
     """
+    _require_own_issuer()
     issuer = _find_issuer(token.claims.get("iss"))
     _require_type(token, _GRANT_TYPES)
     audience = token.claims.get("aud")
@@ -80,6 +82,11 @@ def use_up_assertion(token: jose.SignedJWT, *, now: datetime) -> None:
             used.save(using=alias, force_insert=True)
     except IntegrityError as error:
         raise AssertionRefused("it was used before") from error
+
+
+def _require_own_issuer() -> None:
+    if app_settings.issuer is None:
+        raise AssertionRefused("this server has no issuer that an assertion could be meant for")
 
 
 def _find_issuer(name: Any) -> TrustedIssuer:

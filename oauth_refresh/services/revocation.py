@@ -35,8 +35,8 @@ class Revocation:
 def revoke_token(application: Application, raw_token: str) -> None:
     """Revoke the grant of a token for the application that owns it; a text that is no token of ours changes nothing.
 
-    A spent or pruned refresh token revokes its grant as well, and so does an expired access token: the client wants the
-    session gone (RFC 7009 §2.1). Only an access token that a refresh has killed changes nothing.
+    A spent or pruned refresh token revokes its grant as well, and so does a dead access token: the client wants the
+    session gone (RFC 7009 §2.1), and may not know of a refresh that came first.
     Raises InvalidGrant for another application's token.
     """
     if (presented := find_refresh_token(raw_token)) is not None:
@@ -44,8 +44,6 @@ def revoke_token(application: Application, raw_token: str) -> None:
         revoke_grant(presented.grant, reason=RevocationReason.CLIENT_REQUEST)
     elif (access_token := find_access_token(raw_token)) is not None:
         _require_owner(access_token.grant, application)
-        if access_token.generation < access_token.grant.access_floor:
-            return  # who tidies up after a refresh does not mean to sign out
         if app_settings.revoke_grant_with_access_token:
             revoke_grant(access_token.grant, reason=RevocationReason.CLIENT_REQUEST)
         else:

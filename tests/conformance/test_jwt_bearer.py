@@ -253,6 +253,12 @@ def test_jb_006_confidential_client_must_prove_who_it_is(client, speak, refused)
     assert refused(lambda: post_form("token", form)) == INVALID_CLIENT
 
 
+def test_jb_006_public_client_cannot_bring_an_assertion(speak, refused):
+    public = OAuthClient(ApplicationFactory(public=True, grant_types=GrantType.JWT_BEARER))
+
+    assert refused(lambda: public.token(grant_type=GrantType.JWT_BEARER, assertion=speak())) == INVALID_CLIENT
+
+
 SUBJECTS = {
     "missing": LEFT_OUT,
     "null": None,

@@ -91,6 +91,15 @@ def test_pw_003_inactive_user_is_refused(client, refused):
     assert refused(lambda: log_in(client, username=inactive.username)) == INVALID_GRANT
 
 
+@pytest.mark.parametrize("username", ["abc", "²", "1.5"])
+def test_pw_003_text_that_cannot_be_a_user_name_is_a_wrong_one(client, refused, monkeypatch, username):
+    monkeypatch.setattr(get_user_model(), "USERNAME_FIELD", "id")
+
+    answer = refused(lambda: log_in(client, username=username))
+
+    assert answer == INVALID_GRANT
+
+
 @pytest.mark.parametrize("empty", [{"username": ""}, {"password": ""}], ids=["username", "password"])
 def test_pw_004_user_name_and_password_are_required(client, user, refused, empty):
     parameter = next(iter(empty))

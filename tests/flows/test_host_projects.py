@@ -3,8 +3,10 @@
 import logging
 from contextlib import suppress
 from http import HTTPStatus
+from io import BytesIO
 
 import pytest
+from django.contrib import messages
 from django.db import DatabaseError, transaction
 from django.db.models.signals import post_save, pre_delete
 from django.test import RequestFactory
@@ -30,6 +32,7 @@ def reads_and_writes_the_session(get_response):
     def middleware(request):
         response = get_response(request)
         request.session["seen"] = request.session.get("seen", 0) + 1
+        request.session.save()
         return response
 
     return middleware
@@ -42,6 +45,23 @@ def test_middleware_that_uses_the_session_afterwards_breaks_nothing(client_app, 
         f"{MIDDLEWARE}.reads_and_writes_the_session",
     ]
     settings.SESSION_SAVE_EVERY_REQUEST = save_every_request
+
+    response = client_app.refresh()
+
+    assert response.status_code == HTTPStatus.OK
+    assert response.cookies == {}
+
+
+def adds_a_message(get_response):
+    def middleware(request):
+        messages.info(request, "Welcome back")
+        return get_response(request)
+
+    return middleware
+
+
+def test_message_for_a_browser_is_not_sent_to_a_client(client_app, settings):
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"{MIDDLEWARE}.adds_a_message"]
 
     response = client_app.refresh()
 
@@ -91,6 +111,25 @@ def test_receivers_are_told_of_a_grant_that_is_over(client_app, django_capture_o
 
     assert told == [(False, "reuse_detected")] * 2
     assert not Grant.objects.live().exists()
+
+
+def test_endpoints_work_without_any_middleware(client_app, settings):
+    settings.MIDDLEWARE = []
+
+    assert client_app.refresh().status_code == HTTPStatus.OK
+
+
+class BrokenConnection(BytesIO):
+    def read(self, *args):
+        raise OSError("the client went away")
+
+
+def test_body_of_a_broken_connection_is_refused():
+    request = RequestFactory().post("/", "grant_type=refresh_token", content_type=FORM)
+    request._stream = BrokenConnection()
+
+    with pytest.raises(InvalidRequest, match=r"The body could not be read\."):
+        read_parameters(request)
 
 
 def test_body_that_was_cut_off_is_refused():

@@ -56,6 +56,15 @@ def test_every_option_reaches_its_column():
     assert (application.owner, application.retry_window) == (owner, timedelta(0))
 
 
+def test_grant_type_that_the_server_does_not_offer_is_noted(settings):
+    settings.OAUTH_REFRESH = {"GRANT_TYPES": ["refresh_token"]}
+    err = StringIO()
+
+    call_command("oauth_create_application", "App", "--grant-type", "password", stdout=StringIO(), stderr=err)
+
+    assert err.getvalue() == "Note: GRANT_TYPES does not offer password, so the application cannot use it yet.\n"
+
+
 def test_public_keys_of_a_file_are_stored(tmp_path):
     keys = {"keys": [ECKey.generate_key("P-256").as_dict(private=False)]}
     file = tmp_path / "keys.json"

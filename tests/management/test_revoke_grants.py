@@ -7,6 +7,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
+from oauth_refresh.management import arguments
 from oauth_refresh.models import Grant, RefreshToken
 from tests.factories import ApplicationFactory, GrantFactory, UserFactory
 
@@ -52,6 +53,19 @@ def test_selectors_add_up(grants, arguments, expected):
     answer = json.loads(output)
     assert (answer["count"], answer["dry_run"]) == (len(expected), False)
     assert {str(grant.revocation_id) for grant in revoked()} <= {answer["revocation_id"]}
+
+
+@pytest.mark.parametrize("moment", ["2020-01-02", "2020-01-02T00:00:00+00:00"])
+def test_time_is_understood_where_the_project_has_no_time_zones(settings, moment):
+    settings.USE_TZ = False
+
+    assert arguments.moment(moment) == datetime(2020, 1, 2)
+
+
+def test_second_time_there_is_nothing_left_to_revoke(grants):
+    run("--user", "eve", "--yes")
+
+    assert run("--user", "eve", "--yes").startswith("Nothing to revoke: no grant matches")
 
 
 def test_leaked_token_on_standard_input_ends_its_grant(client_app, grants, monkeypatch):

@@ -18,6 +18,7 @@ from oauth_refresh.services.assertions import (
     believe_grant_assertion,
     use_up_assertion,
 )
+from oauth_refresh.services.endpoints import endpoint_url
 from oauth_refresh.signals import client_authentication_failed
 from tests.conftest import SECRET
 from tests.factories import ApplicationFactory, TrustedIssuerFactory
@@ -391,3 +392,19 @@ def test_refresh_by_a_client_with_keys_costs_one_statement_more_than_by_a_secret
 def test_assertion_that_is_refused_costs_no_statement(key_app, django_assert_num_queries):
     with django_assert_num_queries(0), pytest.raises(AssertionRefused, match=SIGNATURE):
         accept(key_app, key=OTHER_KEY)
+
+
+@pytest.mark.parametrize("audience", [LEFT_OUT, None, "", ISSUER])
+def test_server_without_an_issuer_believes_no_assertion(key_app, issuer, user, settings, audience):
+    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "ISSUER": None}
+    reason = "this server has no issuer that an assertion could be meant for"
+
+    assert why_refused(accept, key_app, aud=audience) == reason
+    assert why_refused(believe, issuer, user, aud=audience) == reason
+
+
+def test_server_without_an_issuer_has_no_addresses(settings):
+    settings.OAUTH_REFRESH = {}
+
+    with pytest.raises(ValueError, match="'ISSUER'"):
+        endpoint_url("token")

@@ -77,6 +77,13 @@ def test_refused_start_leaves_no_grant(application, user, bend, reason):
     assert not Grant.objects.exists()
 
 
+def test_grant_of_a_user_who_is_gone_does_not_start(application, user):
+    type(user).objects.filter(pk=user.pk).delete()
+
+    with pytest.raises(InvalidGrant, match="the user is gone"):
+        start(application, user)
+
+
 @pytest.mark.parametrize("grant_type", ["password", "authorization_code", OPERATOR])
 def test_grant_without_a_user_is_for_client_credentials_only(application, grant_type):
     with pytest.raises(ValueError, match=f"'{grant_type}' cannot start a grant without a user"):

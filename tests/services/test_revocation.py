@@ -47,13 +47,7 @@ EVERY_TOKEN = [
 ]
 
 
-def test_access_token_that_a_refresh_has_killed_changes_nothing(client_app, held):
-    revoke_token(client_app.application, held["dead access token"])
-
-    assert Grant.objects.get().revoked_at is None
-
-
-@pytest.mark.parametrize("which", EVERY_TOKEN[:-1])
+@pytest.mark.parametrize("which", EVERY_TOKEN)
 def test_any_token_revokes_its_whole_grant(client_app, held, which):
     revoke_token(client_app.application, held[which])
 
@@ -168,6 +162,15 @@ def test_revocation_without_a_proper_reason_is_an_error_and_changes_nothing(revo
 
     with pytest.raises(ValueError, match="A revocation needs a reason of 1 to 255 characters"):
         revoke()
+
+    assert Grant.objects.get().revoked_at is None
+
+
+def test_set_without_a_selector_is_an_error_and_changes_nothing():
+    GrantFactory()
+
+    with pytest.raises(ValueError, match="an empty selector would revoke them all"):
+        revoke_grants(Q(), reason="a slip")
 
     assert Grant.objects.get().revoked_at is None
 

@@ -44,6 +44,15 @@ def assert_to_sign_in(response, flow):
     assert read_answer(response) == {"next": flow.url()}
 
 
+def test_page_is_refused_in_the_clear_and_nothing_is_shared(flow, settings):
+    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "REQUIRE_HTTPS": True}
+
+    response = flow.ask()
+
+    assert response.status_code == HTTPStatus.BAD_REQUEST
+    assert "This page must be opened by https." in text_of(response)
+
+
 # What the page says.
 
 
