@@ -22,7 +22,7 @@ from oauth_refresh.crypto import digest
 
 logger = logging.getLogger(__name__)
 
-_SECONDS = 4.0
+_SECONDS = 3.0
 _MAXIMUM_BYTES = 65_536
 _MAXIMUM_KEYS = 100
 _PAUSE_SECONDS = 60
