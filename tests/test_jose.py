@@ -191,7 +191,8 @@ def test_header_nested_as_deep_as_can_be_read_is_judged():
         text = assemble(b'{"alg": "ES256", "deep": ' + b"[" * depth + b"]" * depth + b"}", CLAIMS, b"s" * 64)
         outcomes.add("unreadable" if why_unreadable(text) else verifies(text))
 
-    assert outcomes == {"unreadable", False}
+    assert False in outcomes
+    assert outcomes <= {"unreadable", False}
 
 
 # Who is believed.
