@@ -1,4 +1,4 @@
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.contrib.auth import get_user_model
 from django.core import checks as django_checks
 from django.db.models.signals import post_save, pre_delete, pre_save
@@ -23,16 +23,11 @@ class OAuthRefreshConfig(AppConfig):
         post_save.connect(
             receivers.revoke_when_application_changes, dispatch_uid="oauth_refresh.revoke_when_application_changes"
         )
-        # With a sender: for anybody else's models Django may go on deleting without reading them first.
-        pre_delete.connect(
-            receivers.revoke_before_user_is_deleted,
-            sender=get_user_model(),
-            dispatch_uid="oauth_refresh.revoke_before_user_is_deleted",
-        )
-        pre_delete.connect(
-            receivers.revoke_before_application_is_deleted,
-            sender=self.get_model("Application"),
-            dispatch_uid="oauth_refresh.revoke_before_application_is_deleted",
-        )
+        for model in apps.get_models():
+            # With senders: for anybody else's models Django may go on deleting without reading them first.
+            if issubclass(model, (get_user_model(), self.get_model("Application"))):
+                pre_delete.connect(
+                    receivers.revoke_before_deletion, sender=model, dispatch_uid="oauth_refresh.revoke_before_deletion"
+                )
         for check, tag, deploy in checks.ALL:
             django_checks.register(check, tag, deploy=deploy)

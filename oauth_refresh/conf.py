@@ -11,7 +11,7 @@ from django.utils.functional import Promise
 T = TypeVar("T")
 
 SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")  # RFC 6749 §3.3
-_LONGEST = timedelta(days=36_525)
+LONGEST_DURATION = timedelta(days=36_525)
 
 
 class Setting(Generic[T]):
@@ -53,7 +53,7 @@ def duration(value: Any) -> timedelta:
     """Accept a timedelta or a whole number of seconds, not negative."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = _seconds(value)
-    if not isinstance(value, timedelta) or not timedelta(0) <= value <= _LONGEST:
+    if not isinstance(value, timedelta) or not timedelta(0) <= value <= LONGEST_DURATION:
         raise ValueError("write a timedelta or a number of seconds, not negative and at most a hundred years")
     return value
 

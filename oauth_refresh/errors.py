@@ -88,6 +88,7 @@ class ServerError(OAuthError):
     """A fault of ours, told to a client by redirect, where no status can tell it (RFC 6749 §4.1.2.1)."""
 
     code = "server_error"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
     public_description = "The server could not answer now. Try again."
 
 
@@ -122,4 +123,4 @@ class DoomedTransaction(RuntimeError):
 
 
 class ContentionError(RuntimeError):
-    """A refresh kept losing to others without ever finding out why. A fault of ours: 503."""
+    """A refresh or redemption kept losing to others without ever finding out why. A fault of ours: 503."""

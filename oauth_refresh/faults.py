@@ -14,7 +14,9 @@ def log_fault(fault: Exception, *, request: HttpRequest, response: HttpResponse)
     also in code that is not ours, and error reports print them. So does what was posted.
     """
     chained: BaseException | None = fault
-    while chained is not None:
+    seen: set[int] = set()
+    while chained is not None and id(chained) not in seen:  # causes may run in a circle
+        seen.add(id(chained))
         traceback.clear_frames(chained.__traceback__)
         chained = chained.__cause__ or chained.__context__
     # Reports print the names of what was posted, and a body without "=" is all name. Both, or one is read again.

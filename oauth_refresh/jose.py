@@ -98,16 +98,16 @@ def _candidates(token: SignedJWT, jwks: Mapping[str, Any]) -> Iterator[Mapping[s
     key_id, key_type = token.header.get("kid"), _KEY_TYPES.get(token.algorithm[:2])
     if not isinstance(key_id, str | None):
         return
-    fitting = (
+    fitting = [
         key
         for key in jwks.get("keys", ())
         if isinstance(key, Mapping)
         and key.get("kty") == key_type
         and key.get("use", "sig") == "sig"
         and (key_id is None or key.get("kid") is None or key.get("kid") == key_id)
-    )
-    for _number, key in zip(range(_MAXIMUM_KEYS_TRIED), fitting, strict=False):
-        yield key
+    ]
+    # The key of the very name first: those without a name must not use up the tries.
+    yield from sorted(fitting, key=lambda key: key.get("kid") != key_id)[:_MAXIMUM_KEYS_TRIED]
 
 
 def _verifies(key: Mapping[str, Any], token: SignedJWT) -> bool:

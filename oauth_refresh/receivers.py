@@ -1,6 +1,7 @@
 """Signals that deactivate old refresh tokens: the one of every refresh, and the events that end a user's grants.
 
-They connect without a sender and test the instance, so that proxies and child models count.
+What listens to saves connects without a sender and tests the instance, what listens to deletions connects to each
+model concerned: so proxies and child models count.
 """
 
 from typing import Any
@@ -92,12 +93,12 @@ def revoke_when_application_changes(
         revoke_for_withdrawn_credentials(instance)
 
 
-def revoke_before_user_is_deleted(sender: type[Model], instance: Model, **kwargs: object) -> None:
-    revoke_for_deleted_user(_user_id(instance))
-
-
-def revoke_before_application_is_deleted(sender: type[Model], instance: Application, **kwargs: object) -> None:
-    revoke_for_deleted_application(instance)
+def revoke_before_deletion(sender: type[Model], instance: Model, **kwargs: object) -> None:
+    """Before a user or an application goes, and all its grants with it."""
+    if isinstance(instance, Application):
+        revoke_for_deleted_application(instance)
+    else:
+        revoke_for_deleted_user(_user_id(instance))
 
 
 def _writes(field: str, update_fields: frozenset[str] | None) -> bool:

@@ -401,3 +401,9 @@ def test_json_that_is_malformed_or_ambiguous_is_a_value_error(text):
 
 def test_json_is_read():
     assert jose.read_json(b'{"keys": [{"kty": "EC"}]}') == {"keys": [{"kty": "EC"}]}
+
+
+def test_key_of_the_very_name_is_tried_before_those_without_a_name():
+    token = parse_jwt(sign(CLAIMS, EC_KEY, kid="mine"))
+
+    assert is_signed_by(token, {"keys": [*[public(OTHER_KEY)] * 20, public(EC_KEY, kid="mine")]})

@@ -12,7 +12,7 @@ from oauth_refresh.conf import AppSettings, Setting, app_settings, user_settings
 from oauth_refresh.models import GrantType
 
 _ISSUER = re.compile(
-    r"(?P<scheme>https?)://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~%!$&'()*+,;=:@/-]*)?"
+    r"(?P<scheme>https?)://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~!$&'()*+,;=:@/-]*)?"
 )
 
 
@@ -48,14 +48,17 @@ def _problem(setting: Setting[Any]) -> str | None:
 
 
 def _contradictions() -> list[CheckMessage]:
-    messages: list[CheckMessage] = []
+    return [*_lifetimes_out_of_order(), *_unknown_words(), *_unusable_choices()]
+
+
+def _lifetimes_out_of_order() -> list[CheckMessage]:
     longest = app_settings.grant_lifetime
     lifetimes = {
         "ACCESS_TOKEN_LIFETIME": app_settings.access_token_lifetime,
         "REFRESH_TOKEN_LIFETIME": app_settings.refresh_token_lifetime,
         **({} if longest is None else {"GRANT_LIFETIME": longest}),
     }
-    messages += [
+    return [
         Error(
             f"OAUTH_REFRESH[{shorter!r}] is longer than OAUTH_REFRESH[{longer!r}].",
             hint="A token cannot outlive what it depends on; shorten the first or lengthen the second.",
@@ -64,50 +67,53 @@ def _contradictions() -> list[CheckMessage]:
         for shorter, longer in pairwise(lifetimes)
         if lifetimes[shorter] > lifetimes[longer]
     ]
-    if app_settings.retry_window:
-        messages.append(
-            Error(
-                "OAUTH_REFRESH['RETRY_WINDOW'] is above 0, but this version has no retry window yet.",
-                hint="Leave it at 0: a refresh token is single use.",
-                id="oauth_refresh.E004",
-            )
-        )
-    known_types = {name.rpartition(":")[2] for name in GrantType.values}
-    unknown_types = [
+
+
+def _unknown_words() -> list[CheckMessage]:
+    short_names = {name.rpartition(":")[2] for name in GrantType.values}
+    grant_types = [
         *(name for name in app_settings.grant_types if name not in GrantType.values),
-        *(name for name in app_settings.refresh_token_grant_types if name not in known_types),
+        *(name for name in app_settings.refresh_token_grant_types if name not in short_names),
     ]
-    if unknown_types:
-        messages.append(
-            Error(
-                f"OAUTH_REFRESH names grant types that do not exist: {' '.join(unknown_types)}.",
-                hint=f"Choose from: {', '.join(GrantType.values)}; REFRESH_TOKEN_GRANT_TYPES writes jwt-bearer.",
-                id="oauth_refresh.E010",
-            )
-        )
+    scopes = [name for name in app_settings.default_scopes if name not in app_settings.scopes]
+    findings = (
+        (
+            scopes,
+            f"OAUTH_REFRESH['DEFAULT_SCOPES'] names scopes that SCOPES does not: {' '.join(scopes)}.",
+            "Add them to SCOPES with the text a user reads, or leave them out.",
+            "oauth_refresh.E005",
+        ),
+        (
+            grant_types,
+            f"OAUTH_REFRESH names grant types that do not exist: {' '.join(grant_types)}.",
+            f"Choose from: {', '.join(GrantType.values)}; REFRESH_TOKEN_GRANT_TYPES writes jwt-bearer.",
+            "oauth_refresh.E010",
+        ),
+    )
+    return [Error(message, hint=hint, id=id_) for found, message, hint, id_ in findings if found]
+
+
+def _unusable_choices() -> list[CheckMessage]:
     prefixes = (
         app_settings.access_token_prefix,
         app_settings.authorization_code_prefix,
         app_settings.refresh_token_prefix,
     )
-    if any(one.startswith(other) for one, other in permutations(prefixes, 2)):
-        messages.append(
-            Error(
-                "The prefixes of access tokens, refresh tokens and codes do not tell them apart.",
-                hint="Let none of the three begin with another.",
-                id="oauth_refresh.E011",
-            )
-        )
-    unknown_scopes = [name for name in app_settings.default_scopes if name not in app_settings.scopes]
-    if unknown_scopes:
-        messages.append(
-            Error(
-                f"OAUTH_REFRESH['DEFAULT_SCOPES'] names scopes that SCOPES does not: {' '.join(unknown_scopes)}.",
-                hint="Add them to SCOPES with the text a user reads, or leave them out.",
-                id="oauth_refresh.E005",
-            )
-        )
-    return messages
+    findings = (
+        (
+            bool(app_settings.retry_window),
+            "OAUTH_REFRESH['RETRY_WINDOW'] is above 0, but this version has no retry window yet.",
+            "Leave it at 0: a refresh token is single use.",
+            "oauth_refresh.E004",
+        ),
+        (
+            any(one.startswith(other) for one, other in permutations(prefixes, 2)),
+            "The prefixes of access tokens, refresh tokens and codes do not tell them apart.",
+            "Let none of the three begin with another.",
+            "oauth_refresh.E011",
+        ),
+    )
+    return [Error(message, hint=hint, id=id_) for found, message, hint, id_ in findings if found]
 
 
 def check_issuer(**kwargs: Any) -> list[CheckMessage]:

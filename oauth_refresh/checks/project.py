@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from typing import Any
 
+from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as Caution
@@ -10,7 +11,7 @@ from django.db import connections, router
 from django.db.models import Model
 
 from oauth_refresh.conf import app_settings
-from oauth_refresh.models import AccessToken, Application, AuthorizationCode, Grant, GrantEvent, GrantType, RefreshToken
+from oauth_refresh.models import Application, GrantType
 from oauth_refresh.services.transactions import write_alias
 from oauth_refresh.signals import DEACTIVATION_UID, refresh_token_exchanged
 
@@ -30,15 +31,7 @@ def check_receiver(**kwargs: Any) -> list[CheckMessage]:
 
 def check_one_database(**kwargs: Any) -> list[CheckMessage]:
     """Find models of the app, or users, that are routed to different databases."""
-    models: list[type[Model]] = [
-        Grant,
-        Application,
-        RefreshToken,
-        AccessToken,
-        AuthorizationCode,
-        GrantEvent,
-        get_user_model(),
-    ]
+    models: list[type[Model]] = [*apps.get_app_config("oauth_refresh").get_models(), get_user_model()]
     elsewhere = [model._meta.label for model in models if router.db_for_write(model) != write_alias()]
     if not elsewhere:
         return []

@@ -6,6 +6,7 @@ client by redirect.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import quote_plus
 
 from oauth_refresh.conf import app_settings
 from oauth_refresh.crypto import is_code_challenge
@@ -15,6 +16,7 @@ from oauth_refresh.services.clients import find_application
 from oauth_refresh.services.issuing import grantable_scope
 
 # Each may come once (RFC 6749 §3.1). What is not listed is ignored, however often it comes.
+_LONGEST_STATE = 8_000  # percent-encoded; Django redirects to no address of over 16,384 characters
 _PARAMETERS = ("response_type", "scope", "state", "code_challenge", "code_challenge_method")
 
 
@@ -50,6 +52,8 @@ def find_recipient(query: Mapping[str, Sequence[str]]) -> Recipient:
     if not application.allows_redirect_uri(redirect_uri):
         raise UnusableRedirect("The application wants to send you back to an address that is not registered.")
     states = query.get("state", ())
+    if len(quote_plus("".join(states))) > _LONGEST_STATE:
+        raise UnusableRedirect("The application that sent you here sent too long a text along.")
     return Recipient(
         application=application,
         redirect_uri=redirect_uri,

@@ -5,10 +5,9 @@ from django.utils import timezone
 from oauth_refresh.errors import InvalidClient, InvalidGrant, InvalidScope
 from oauth_refresh.grant_types.requests import ClientRequest
 from oauth_refresh.jose import UnreadableJWT, parse_jwt
-from oauth_refresh.models import GrantType
 from oauth_refresh.scopes import join_scope
-from oauth_refresh.services import IssuedTokens, issue_tokens
-from oauth_refresh.services.assertions import AssertionRefused, believe_grant_assertion, use_up_assertion
+from oauth_refresh.services import IssuedTokens
+from oauth_refresh.services.assertions import AssertionRefused, believe_grant_assertion, redeem_assertion
 from oauth_refresh.services.issuing import grantable_scope
 
 
@@ -22,13 +21,13 @@ def exchange(request: ClientRequest) -> IssuedTokens:
         scope = grantable_scope(request.application, request.parameters.get("scope"))
         if not issuer.allows_scope(scope):
             raise InvalidScope("The issuer may not start grants for the requested scope.")
-        use_up_assertion(token, now=now)
+        return redeem_assertion(
+            request.application,
+            token,
+            user=user,
+            scope=join_scope(scope) or None,
+            client_info=request.client_info,
+            now=now,
+        )
     except (UnreadableJWT, AssertionRefused) as error:
         raise InvalidGrant(f"The assertion is refused: {error}.") from error
-    return issue_tokens(
-        request.application,
-        user=user,
-        grant_type=GrantType.JWT_BEARER,
-        scope=join_scope(scope) or None,
-        client_info=request.client_info,
-    )

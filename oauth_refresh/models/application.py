@@ -159,7 +159,7 @@ class Application(Overrides):
         """Whether anything is left that it could authenticate with; a public application needs nothing."""
         if self.uses_secret:
             return bool(self.live_secret_digests(timezone.now()))
-        return self.is_public or bool(self.jwks_uri or (self.jwks and self.jwks.get("keys")))
+        return self.is_public or bool(self.jwks_uri or (isinstance(self.jwks, dict) and self.jwks.get("keys")))
 
     def live_secret_digests(self, now: datetime) -> tuple[str, ...]:
         """Return the digests a secret may match now: the current one, and the old one while both work."""

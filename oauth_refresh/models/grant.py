@@ -112,6 +112,7 @@ class Grant(models.Model):
     )
     grant_type = models.CharField(_("started by"), max_length=64)
     scope = models.TextField(_("scope"), blank=True)
+    consented = models.BooleanField(_("the user was asked"), default=False)
     mac_key = models.BinaryField(max_length=crypto.MAC_KEY_BYTES, default=crypto.generate_mac_key, editable=False)
     generation = models.PositiveIntegerField(_("generation"), default=0)
     access_floor = models.PositiveIntegerField(_("oldest live access token generation"), default=0)

@@ -2,13 +2,13 @@
 
 from datetime import datetime, timedelta
 
-from django.core.validators import MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from oauth_refresh.conf import app_settings
+from oauth_refresh.conf import LONGEST_DURATION, app_settings
 
-at_least_a_second = MinValueValidator(timedelta(seconds=1))
+sensible = (MinValueValidator(timedelta(seconds=1)), MaxValueValidator(LONGEST_DURATION))
 
 
 class Overrides(models.Model):
@@ -16,21 +16,21 @@ class Overrides(models.Model):
 
     access_token_lifetime = models.DurationField(
         _("access token lifetime"),
-        validators=[at_least_a_second],
+        validators=sensible,
         null=True,
         blank=True,
         help_text=_("Empty: as the project's settings say."),
     )
     refresh_token_lifetime = models.DurationField(
         _("refresh token lifetime"),
-        validators=[at_least_a_second],
+        validators=sensible,
         null=True,
         blank=True,
         help_text=_("How long a refresh token may wait for its use. Empty: as the project's settings say."),
     )
     grant_lifetime = models.DurationField(
         _("grant lifetime"),
-        validators=[at_least_a_second],
+        validators=sensible,
         null=True,
         blank=True,
         help_text=_("How long a session may last in all. Empty: as the project's settings say."),

@@ -1,7 +1,7 @@
 """Redirect URIs: which may be registered, and which is the same as a registered one (RFC 6749 §3.1.2, RFC 8252 §7)."""
 
 import re
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address
 
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
@@ -9,14 +9,15 @@ from django.utils.translation import gettext as _
 from oauth_refresh.conf import app_settings
 
 # A literal loopback address with any port, or none: a native app learns its port only when it runs (RFC 8252 §7.3).
-_LOOPBACK = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]|localhost))(?::[0-9]{1,5})?((?:[/?].*)?)")
-
+_LOOPBACK = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]|localhost))(?::([0-9]{1,5}))?((?:[/?].*)?)")
 _CHARACTERS = re.compile(r"[A-Za-z0-9._~:/?@!$&'()*+,;=%\[\]-]+")
-_PRIVATE_USE = re.compile(r"[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+:/")
+_PRIVATE_USE = re.compile(r"[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+:/[^\[\]]*")
 _WEB = re.compile(
-    r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?(?:[/?].*)?"
+    r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?(?:[/?][^\[\]]*)?"
 )
+_NAME = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
 _HIGHEST_PORT = 65_535
+_LONGEST_URI = 2_000
 
 
 def matches_redirect_uri(uri: str, registered: str) -> bool:
@@ -24,9 +25,10 @@ def matches_redirect_uri(uri: str, registered: str) -> bool:
     if uri == registered:
         return True
     asked, known = _LOOPBACK.fullmatch(uri), _LOOPBACK.fullmatch(registered)
-    if asked is None or known is None or asked.groups() != known.groups():
+    if asked is None or known is None or asked.group(1, 3) != known.group(1, 3):
         return False
-    return not asked[1].endswith("localhost") or app_settings.allow_localhost_ports
+    is_port = int(asked[2] or 0) <= _HIGHEST_PORT
+    return is_port and (not asked[1].endswith("localhost") or app_settings.allow_localhost_ports)
 
 
 def validate_redirect_uris(text: str) -> None:
@@ -40,12 +42,12 @@ def _problem(uri: str) -> str | None:
     """Return what to write instead, or None if the URI means the same to us as to every browser."""
     if "#" in uri:
         return _("leave out the fragment (RFC 6749 §3.1.2).")
-    if _CHARACTERS.fullmatch(uri) is None:
-        return _("write only the characters of a URI (RFC 3986 §2), others percent-encoded.")
-    if _PRIVATE_USE.match(uri):
+    if _CHARACTERS.fullmatch(uri) is None or len(uri) > _LONGEST_URI:
+        return _("write only the characters of a URI (RFC 3986 §2), at most 2,000, others percent-encoded.")
+    if _PRIVATE_USE.fullmatch(uri):
         return None
     web = _WEB.fullmatch(uri)
-    if web is None or int(web["port"] or 0) > _HIGHEST_PORT:
+    if web is None or int(web["port"] or 0) > _HIGHEST_PORT or not _is_host(web["host"]):
         return _(
             "write an absolute https URI with a host and without user or password, or a private-use scheme with a "
             "period, like com.example.app:/callback."
@@ -55,8 +57,18 @@ def _problem(uri: str) -> str | None:
     return None
 
 
+def _is_host(text: str) -> bool:
+    """Whether it is a name or a plainly written address: browsers read 0x7f.1 as an address, too."""
+    return _NAME.fullmatch(text) is not None or _address(text) is not None
+
+
 def _is_loopback(host: str) -> bool:
+    address = _address(host)
+    return host == "localhost" if address is None else address.is_loopback
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
     try:
-        return ip_address(host.strip("[]")).is_loopback
+        return IPv6Address(host[1:-1]) if host.startswith("[") else IPv4Address(host)
     except ValueError:
-        return host == "localhost"
+        return None

@@ -13,11 +13,12 @@ from django.db import IntegrityError, transaction
 from oauth_refresh import jose
 from oauth_refresh.conf import app_settings
 from oauth_refresh.crypto import digest
-from oauth_refresh.models import Application, TrustedIssuer, UsedAssertion
+from oauth_refresh.models import Application, ClientInfo, GrantType, TrustedIssuer, UsedAssertion
 from oauth_refresh.services.endpoints import endpoint_url
+from oauth_refresh.services.issuing import IssuedTokens, issue_tokens
 from oauth_refresh.services.jwks import KeysUnavailable, current_keys
 from oauth_refresh.services.lookup import is_storable
-from oauth_refresh.services.transactions import write_alias
+from oauth_refresh.services.transactions import retry_serialization_failure, write_alias, writing
 
 # Other kinds of JWT say so in their type; one of those was not made to be an assertion (RFC 8725 §3.11).
 _CLIENT_TYPES = frozenset({"jwt", "client-authentication+jwt"})
@@ -62,6 +63,24 @@ def believe_grant_assertion(token: jose.SignedJWT, *, now: datetime) -> tuple[Tr
     _require_times(token, now=now)
     _require_signature(token, jwks=issuer.jwks, jwks_uri=issuer.jwks_uri, algorithms=issuer.algorithms.split())
     return issuer, _find_user(issuer, token.claims.get("sub"))
+
+
+@retry_serialization_failure
+def redeem_assertion(
+    application: Application,
+    token: jose.SignedJWT,
+    *,
+    user: Any,
+    scope: str | None,
+    client_info: ClientInfo,
+    now: datetime,
+) -> IssuedTokens:
+    """Use the assertion up and start the grant it asks for, or neither. Raises AssertionRefused, InvalidGrant."""
+    with writing(durable=False):
+        use_up_assertion(token, now=now)
+        return issue_tokens(
+            application, user=user, grant_type=GrantType.JWT_BEARER, scope=scope, client_info=client_info
+        )
 
 
 def use_up_assertion(token: jose.SignedJWT, *, now: datetime) -> None:

@@ -18,8 +18,14 @@ from oauth_refresh.models import (
     GrantType,
     RevocationReason,
 )
-from oauth_refresh.scopes import keep_allowed
-from oauth_refresh.services.issuing import IssuedTokens, hand_out, insert_refresh_token, new_grant, yields_refresh_token
+from oauth_refresh.services.issuing import (
+    IssuedTokens,
+    available_scope,
+    hand_out,
+    insert_refresh_token,
+    new_grant,
+    yields_refresh_token,
+)
 from oauth_refresh.services.movement import Overtaken, move, moved
 from oauth_refresh.services.revocation import revoke_grant
 from oauth_refresh.services.transactions import retry_serialization_failure, write_alias, writing
@@ -31,24 +37,28 @@ _ATTEMPTS = 2  # who loses a race looks again and finds the winner
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consent:
-    """What a user agreed to. ``redirect_uri`` is empty if the request named none; no ``code_challenge``: no PKCE."""
+    """What a user agreed to, or, not ``consented``, what goes without asking them for a trusted application.
+
+    ``redirect_uri`` is empty if the request named none; no ``code_challenge``: no PKCE.
+    """
 
     application: Application
     user: Any
     scope: tuple[str, ...]
     redirect_uri: str
     code_challenge: str
+    consented: bool
     client_info: ClientInfo
 
 
 def has_consented(application: Application, user: Any, scope: tuple[str, ...]) -> bool:
     """Whether a live grant shows that ``user`` already gave ``application`` all of ``scope``."""
     grants = Grant.objects.using(write_alias()).live().for_user(user).for_application(application)
-    grants = grants.filter(grant_type=GrantType.AUTHORIZATION_CODE)  # nobody was asked for the others
-    granted = grants.only("scope", "password_fingerprint")
+    granted = grants.filter(consented=True).only("scope", "password_fingerprint")
     return any(set(scope) <= set(grant.scopes) and grant.has_fingerprint_of(user) for grant in granted)
 
 
+@retry_serialization_failure
 def issue_code(consent: Consent) -> str:
     """Store a grant of generation 0, not live until its code is redeemed, and return the raw code."""
     now = timezone.now()
@@ -62,7 +72,7 @@ def issue_code(consent: Consent) -> str:
         client_info=consent.client_info,
         now=now,
     )
-    grant.idle_expires_at = expires_at
+    grant.idle_expires_at, grant.consented = expires_at, consent.consented
     with writing(durable=False):
         grant.save(using=write_alias(), force_insert=True)
         AuthorizationCode(
@@ -88,7 +98,7 @@ def redeem_code(
 
     A request that is wrong in any way changes nothing, so that who saw only the code cannot burn it. A right one that
     comes a second time revokes the grant, committed before the error is raised (RFC 6749 §4.1.2). Raises InvalidGrant,
-    InvalidRequest for a verifier without a challenge.
+    InvalidRequest for a verifier without a challenge, InvalidScope if nothing consented to is still allowed.
     """
     for _attempt in range(_ATTEMPTS):
         now = timezone.now()
@@ -145,7 +155,7 @@ def _revoke_replayed(grant: Grant) -> None:
 @retry_serialization_failure
 def _start(grant: Grant, *, now: datetime, client_info: ClientInfo) -> IssuedTokens:
     """Start the grant by the conditional update 0 → 1 and insert its tokens. Raises Overtaken, with all undone."""
-    refreshable = yields_refresh_token(grant.application, grant.grant_type)
+    refreshable, scope = yields_refresh_token(grant.application, grant.grant_type), available_scope(grant)
     start = {
         "generation": 1,
         "access_floor": 1,
@@ -156,5 +166,4 @@ def _start(grant: Grant, *, now: datetime, client_info: ClientInfo) -> IssuedTok
             raise Overtaken
         started = moved(grant, start)
         refresh_token = insert_refresh_token(started, now=now, client_info=client_info) if refreshable else None
-        scope = keep_allowed(started.scopes, started.application.allowed_scopes)
         return hand_out(started, refresh_token=refresh_token, scope=scope, grant_type=started.grant_type, now=now)

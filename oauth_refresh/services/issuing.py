@@ -25,7 +25,7 @@ from oauth_refresh.models import (
     password_fingerprints,
 )
 from oauth_refresh.scopes import join_scope, keep_allowed, parse_scope
-from oauth_refresh.services.transactions import write_alias, writing
+from oauth_refresh.services.transactions import retry_serialization_failure, write_alias, writing
 from oauth_refresh.signals import tokens_issued
 
 _STARTERS = frozenset({*GrantType.values, OPERATOR} - {GrantType.REFRESH_TOKEN})
@@ -43,6 +43,7 @@ class IssuedTokens:
     scope: str
 
 
+@retry_serialization_failure
 def issue_tokens(
     application: Application,
     *,
@@ -83,7 +84,7 @@ def _locked_user(user: Any) -> Any:
         return None
     no_key = transaction.get_connection(write_alias()).features.has_select_for_no_key_update
     users = get_user_model()._base_manager.using(write_alias()).select_for_update(no_key=no_key)
-    stored = users.filter(pk=user.pk).first()
+    stored = users.filter(pk=user.pk).order_by("pk").first()  # no join that an ordering may ask for can be locked
     if stored is None:
         raise InvalidGrant("A grant cannot start: the user is gone.")
     return stored
@@ -133,6 +134,14 @@ def grantable_scope(application: Application, requested: str | None) -> tuple[st
     if app_settings.scopes and not granted:
         raise InvalidScope("No scope was requested, and none of the default is the application's.")
     return granted
+
+
+def available_scope(grant: Grant) -> tuple[str, ...]:
+    """Return what was granted and is still the application's. Raises InvalidScope if nothing of it is left."""
+    available = keep_allowed(grant.scopes, grant.application.allowed_scopes)
+    if grant.scope and not available:
+        raise InvalidScope("Nothing of the granted scope is still allowed.")
+    return available
 
 
 def insert_refresh_token(grant: Grant, *, now: datetime, client_info: ClientInfo) -> str:

@@ -8,6 +8,7 @@ import ssl
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from http import HTTPStatus
 from http.client import HTTPException, HTTPSConnection
 from ipaddress import IPv4Address, ip_address, ip_network
@@ -58,23 +59,14 @@ def current_keys(token: jose.SignedJWT, *, jwks: Mapping[str, Any] | None, jwks_
 
 
 def fetch_jwks(uri: str) -> Mapping[str, Any]:
-    """Return the JWK set at an https URI, within five seconds. Raises KeysUnavailable."""
+    """Return the JWK set at an https URI, within three seconds. Raises KeysUnavailable."""
     try:
-        jwks = jose.read_json(_within(_SECONDS, _download, uri))
+        jwks = jose.read_json(_download(uri))
     except (OSError, ValueError, RecursionError, HTTPException, TimeoutError) as error:
         raise KeysUnavailable(f"the keys could not be fetched: {type(error).__name__}") from error
     if not isinstance(jwks, dict) or not isinstance(jwks.get("keys"), list) or len(jwks["keys"]) > _MAXIMUM_KEYS:
         raise KeysUnavailable("what was fetched is no JWK set of a sensible size")
     return jwks
-
-
-def _within(seconds: float, download: Callable[[str, float], bytes], uri: str) -> bytes:
-    """Return what ``download`` returns in time. A look-up of a name has no limit, so its thread may be left behind."""
-    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="oauth_refresh_jwks")
-    try:
-        return pool.submit(download, uri, time.monotonic() + seconds).result(timeout=seconds)
-    finally:
-        pool.shutdown(wait=False)
 
 
 class _VettedConnection(HTTPSConnection):
@@ -89,14 +81,31 @@ class _VettedConnection(HTTPSConnection):
             plain.close()
             raise
 
+    def hang_up(self) -> None:
+        """End what another thread may still be reading."""
+        if self.sock is not None:
+            with suppress(OSError):
+                self.sock.shutdown(socket.SHUT_RDWR)
 
-def _download(uri: str, deadline: float) -> bytes:
+
+def _download(uri: str) -> bytes:
+    """Return what is at ``uri``, in time. A look-up of a name has no limit, so its thread may be left behind."""
     parts = urlsplit(uri)
     if parts.scheme != "https" or parts.hostname is None:
         raise ValueError("not https")
     connection = _VettedConnection(parts.hostname, parts.port or 443, timeout=_SECONDS)
+    target = parts.path + (f"?{parts.query}" if parts.query else "")
+    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="oauth_refresh_jwks")
     try:
-        connection.request("GET", parts.path + (f"?{parts.query}" if parts.query else ""))
+        return pool.submit(_get, connection, target, time.monotonic() + _SECONDS).result(timeout=_SECONDS)
+    finally:
+        connection.hang_up()
+        pool.shutdown(wait=False)
+
+
+def _get(connection: _VettedConnection, target: str, deadline: float) -> bytes:
+    try:
+        connection.request("GET", target)
         with connection.getresponse() as response:
             if response.status != HTTPStatus.OK:  # a redirect is an answer like any other wrong one
                 raise ValueError("not 200")

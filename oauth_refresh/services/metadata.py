@@ -31,5 +31,6 @@ def server_metadata(*, grant_types: Collection[str]) -> dict[str, Any]:
     for endpoint in ("token", "revocation"):
         members[f"{endpoint}_endpoint_auth_methods_supported"] = AuthMethod.values
         members[f"{endpoint}_endpoint_auth_signing_alg_values_supported"] = list(jose.ALGORITHMS)
-    # response_types_supported is required, even where nothing answers it; other empty lists are left out (§3.2).
-    return {name: value for name, value in members.items() if value or name == "response_types_supported"}
+    # Empty lists are left out (§3.2), but for one that is required and one that would mean something else if left out.
+    kept = {"response_types_supported", "grant_types_supported"}
+    return {name: value for name, value in members.items() if value or name in kept}

@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from oauth_refresh.errors import ContentionError, DeactivationMissing, InvalidGrant, InvalidScope, RefreshVetoed
 from oauth_refresh.models import NO_CLIENT_INFO, Application, ClientInfo, Grant, GrantType, RefreshToken
-from oauth_refresh.scopes import keep_allowed, parse_scope
-from oauth_refresh.services.issuing import IssuedTokens, hand_out, insert_refresh_token
+from oauth_refresh.scopes import parse_scope
+from oauth_refresh.services.issuing import IssuedTokens, available_scope, hand_out, insert_refresh_token
 from oauth_refresh.services.lookup import PresentedRefreshToken, find_refresh_token
 from oauth_refresh.services.movement import Overtaken, move, moved
 from oauth_refresh.services.reuse import sound_reuse_alarm
@@ -131,12 +131,12 @@ def _require_usable(presented: PresentedRefreshToken, *, now: datetime, client_i
 
 def _narrowed_scope(grant: Grant, *, requested: str | None) -> tuple[str, ...]:
     """Return the scope of the new access token: what was granted and is still allowed, or a part of it."""
-    available = keep_allowed(grant.scopes, grant.application.allowed_scopes)
+    available = available_scope(grant)
     chosen = available if requested is None else parse_scope(requested)
     if any(name not in available for name in chosen):
         raise InvalidScope("A requested scope was not granted, or is no longer allowed.")
     if grant.scope and not chosen:
-        raise InvalidScope("Nothing of the granted scope is still allowed.")
+        raise InvalidScope("The requested scope is empty.")
     return chosen
 
 

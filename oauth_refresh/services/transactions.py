@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
-from django.db import OperationalError, router, transaction
+from django.db import OperationalError, connections, router, transaction
 
 from oauth_refresh.errors import DoomedTransaction
 from oauth_refresh.models import Grant
@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 _SERIALIZATION_SQLSTATES = frozenset({"40001", "40P01"})  # serialization_failure, deadlock_detected
 _SERIALIZATION_ERRNOS = frozenset({1020, 1213})  # MariaDB: record has changed, deadlock
+_IN_ERROR = 3  # libpq's PQTRANS_INERROR, as both psycopg and psycopg2 tell it
 
 
 def write_alias() -> str:
@@ -55,8 +56,14 @@ def writing(*, durable: bool = True) -> Iterator[None]:
     alias = write_alias()
     with transaction.atomic(using=alias, durable=durable):
         yield
-        if transaction.get_rollback(using=alias):
+        if transaction.get_rollback(using=alias) or _server_will_roll_back(alias):
             raise DoomedTransaction("A receiver hid a database error, so nothing can be committed.")
+
+
+def _server_will_roll_back(alias: str) -> bool:
+    """Whether PostgreSQL would turn COMMIT into ROLLBACK: Django does not see errors of a bare cursor."""
+    info = getattr(connections[alias].connection, "info", None)
+    return getattr(info, "transaction_status", None) == _IN_ERROR
 
 
 def _is_serialization_failure(error: OperationalError) -> bool:

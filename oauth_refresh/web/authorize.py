@@ -1,8 +1,8 @@
 """The authorization endpoint (RFC 6749 §3.1): whoever is signed in says whether an application may act for them."""
 
 import logging
+from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_not_required
@@ -15,10 +15,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 
 from oauth_refresh.conf import app_settings
-from oauth_refresh.errors import AccessDenied, InvalidRequest, OAuthError, ServerError, UnusableRedirect
+from oauth_refresh.errors import AccessDenied, OAuthError, ServerError, UnusableRedirect
 from oauth_refresh.faults import log_fault
 from oauth_refresh.grant_types.authorization_request import (
     AuthorizationRequest,
+    Recipient,
     find_recipient,
     read_authorization_request,
 )
@@ -42,27 +43,31 @@ class AuthorizeView(View):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if app_settings.issuer is None:
             raise Http404("OAUTH_REFRESH['ISSUER'] is not set, so there is no authorization endpoint.")
-        if app_settings.https_is_required and not request.is_secure():
-            return _refusal_page(request, InvalidRequest("This page must be opened by https."))
+        query, recipient = dict(request.GET.lists()), None
         try:
-            recipient = find_recipient(dict(request.GET.lists()))
-        except UnusableRedirect as error:
-            return _refusal_page(request, error)
-        if not request.user.is_authenticated:
-            return redirect_to_login(request.get_full_path())
-        try:
-            return super().dispatch(request, read_authorization_request(recipient, dict(request.GET.lists())))
+            _require_https(request)
+            recipient = find_recipient(query)
+            if not request.user.is_authenticated:
+                return redirect_to_login(request.get_full_path())
+            return super().dispatch(request, read_authorization_request(recipient, query))
         except OAuthError as error:
             logger.info("Refused with %s: %s", error.code, error.reason)
-            return redirect_with_error(recipient, error)
-        except Exception as fault:  # noqa: BLE001  the catch-all of this endpoint: the client is told
-            response = redirect_with_error(recipient, ServerError("A fault of ours."))
+            return _tell(request, recipient, error)
+        except Exception as fault:  # noqa: BLE001  the catch-all of this endpoint
+            response = _tell(request, recipient, ServerError("A fault of ours."))
             log_fault(fault, request=request, response=response)
             return response
 
     def get(self, request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
-        if _goes_without_saying(request.user, asked):
-            return _allow(request, asked)
+        """Ask the user, or not: an application of the project's own, or one that they allowed all this before.
+
+        Always ask where another application on the same device may catch the redirect (RFC 8252 §8.6).
+        """
+        application, is_site = asked.recipient.application, asked.recipient.redirect_uri.startswith("https:")
+        if is_site and app_settings.remember_consent and has_consented(application, request.user, asked.scope):
+            return _allow(request, asked, consented=True)
+        if is_site and application.is_trusted:
+            return _allow(request, asked, consented=False)
         return _consent_page(request, asked)
 
     def post(self, request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
@@ -72,27 +77,27 @@ class AuthorizeView(View):
             return redirect_to_login(request.get_full_path())
         if decision != "allow":
             raise AccessDenied("The user refused.")
-        return _allow(request, asked)
+        return _allow(request, asked, consented=True)
 
 
-def _goes_without_saying(user: Any, asked: AuthorizationRequest) -> bool:
-    """Whether the user need not be asked: a trusted application, or one that they allowed all this before.
-
-    Never for a redirect that another application on the same device may catch (RFC 8252 §8.6).
-    """
-    application = asked.recipient.application
-    if urlsplit(asked.recipient.redirect_uri).scheme != "https":
-        return False
-    return application.is_trusted or (app_settings.remember_consent and has_consented(application, user, asked.scope))
+def _require_https(request: HttpRequest) -> None:
+    if app_settings.https_is_required and not request.is_secure():
+        raise UnusableRedirect("This page must be opened by https.")
 
 
-def _allow(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
+def _tell(request: HttpRequest, recipient: Recipient | None, error: OAuthError) -> HttpResponse:
+    """Send the error to the client, or where there is none to send it to, show it to the user."""
+    return _refusal_page(request, error) if recipient is None else redirect_with_error(recipient, error)
+
+
+def _allow(request: HttpRequest, asked: AuthorizationRequest, *, consented: bool) -> HttpResponse:
     consent = Consent(
         application=asked.recipient.application,
         user=request.user,
         scope=asked.scope,
         redirect_uri=asked.recipient.named_redirect_uri,
         code_challenge=asked.code_challenge,
+        consented=consented,
         client_info=read_client_info(request),
     )
     return redirect_with_code(asked.recipient, issue_code(consent))
@@ -110,8 +115,9 @@ def _consent_page(request: HttpRequest, asked: AuthorizationRequest) -> HttpResp
 
 
 def _refusal_page(request: HttpRequest, error: OAuthError) -> HttpResponse:
-    logger.info("Refused with a page: %s", error.reason)
     response = render(request, "oauth_refresh/refusal.html", {"error": error}, status=error.status)
+    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        response["Retry-After"] = "5"
     return _protected(response, form_action="'none'")
 
 

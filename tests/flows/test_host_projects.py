@@ -7,17 +7,20 @@ from io import BytesIO
 
 import pytest
 from django.contrib import messages
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connection, transaction
 from django.db.models.signals import post_save, pre_delete
 from django.test import RequestFactory
 from django.urls import reverse
 
 from oauth_refresh.api.forms import read_parameters
 from oauth_refresh.errors import InvalidRequest
-from oauth_refresh.models import AccessToken, Grant, GrantEvent
-from oauth_refresh.signals import grant_revoked, refresh_token_exchanged, refresh_token_reused
+from oauth_refresh.models import NO_CLIENT_INFO, AccessToken, Grant, GrantEvent
+from oauth_refresh.services import issue_tokens
+from oauth_refresh.services.codes import Consent, issue_code
+from oauth_refresh.signals import grant_revoked, grants_revoked, refresh_token_exchanged, refresh_token_reused
 from tests.factories import UserFactory
-from tests.interference import connected
+from tests.interference import connected, fails_once, heard
+from tests.members.models import StaffUser
 from tests.oauth import FORM, post_form
 from tests.test_leaks import Reports
 
@@ -223,3 +226,69 @@ def test_refresh_that_races_the_deletion_of_its_user_loses(client_app):
 
     assert answers == [HTTPStatus.BAD_REQUEST]
     assert not Grant.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="only PostgreSQL turns COMMIT into ROLLBACK by itself")
+def test_error_of_a_bare_cursor_cannot_undo_a_revocation_unseen(client_app):
+    spent = client_app.refresh_token
+    client_app.rotate()
+
+    def hide(sender, **kwargs):
+        if sender is GrantEvent:
+            with suppress(DatabaseError), connection.cursor() as cursor:
+                cursor.execute("select 1/0")
+
+    with connected(post_save, hide):
+        assert client_app.refresh(spent).status_code == HTTPStatus.SERVICE_UNAVAILABLE
+
+    assert client_app.refresh(spent).status_code == HTTPStatus.BAD_REQUEST
+    assert Grant.objects.get().revoked_reason == "reuse_detected"
+
+
+def test_deletion_through_a_proxy_revokes_first_too(client_app, django_capture_on_commit_callbacks):
+    with heard(grants_revoked) as told, django_capture_on_commit_callbacks(execute=True):
+        StaffUser.objects.get(pk=client_app.grant.user_id).delete()
+
+    assert [carried["reason"] for carried in told] == ["user_deleted"]
+
+
+def test_users_may_be_ordered_by_what_cannot_be_locked(application, user, monkeypatch):
+    monkeypatch.setattr(type(user)._meta, "ordering", ["groups__name", "pk"])
+
+    issued = issue_tokens(application, user=user, grant_type="password")
+
+    assert issued.grant.user == user
+
+
+def test_causes_that_run_in_a_circle_are_logged_and_answered(client_app):
+    def fail(**kwargs):
+        one, other = RuntimeError("one"), RuntimeError("other")
+        one.__cause__, other.__cause__ = other, one
+        raise one
+
+    with connected(refresh_token_exchanged, fail):
+        assert client_app.refresh().status_code == HTTPStatus.SERVICE_UNAVAILABLE
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("table", ["oauth_refresh_grant", "oauth_refresh_authorizationcode"])
+def test_start_of_a_session_is_tried_once_more_after_a_deadlock(application, user, table):
+    with fails_once(f"INSERT INTO {connection.ops.quote_name(table)}") as tried:
+        if table == "oauth_refresh_grant":
+            issue_tokens(application, user=user, grant_type="password")
+        else:
+            issue_code(
+                Consent(
+                    application=application,
+                    user=user,
+                    scope=("notes:read",),
+                    redirect_uri="",
+                    code_challenge="",
+                    consented=True,
+                    client_info=NO_CLIENT_INFO,
+                )
+            )
+
+    assert len(tried) == 2
+    assert Grant.objects.count() == 1

@@ -63,7 +63,11 @@ def behind_port(rest):
     """Return path and query; None if what stands before them is no port."""
     if rest.startswith(":"):
         port = rest[1:].partition("/")[0].partition("?")[0]
-        rest = rest[1 + len(port) :] if port.isascii() and port.isdecimal() and len(port) <= 5 else "no port"
+        rest = (
+            rest[1 + len(port) :]
+            if port.isascii() and port.isdecimal() and len(port) <= 5 and int(port) <= 65535
+            else "no port"
+        )
     return rest if not rest or rest[0] in "/?" else None
 
 
@@ -89,7 +93,7 @@ def test_uri_with_a_character_replaced_is_another_unless_it_is_of_the_port(regis
 
 @bounded
 @given(
-    registered=st.sampled_from(REGISTERED), port=st.integers(0, 99999).map(str) | st.text(":0123456789٣", max_size=7)
+    registered=st.sampled_from(REGISTERED), port=st.integers(0, 65535).map(str) | st.text(":0123456789٣", max_size=7)
 )
 def test_uri_with_a_port_put_in_matches_where_the_address_is_loopback(registered, port):
     scheme, slashes, rest = registered.partition("://")
@@ -215,6 +219,19 @@ def test_uri_that_may_not_be_registered(uri):
         "https://user@app.example/cb",
         "https://user:password@app.example/cb",
         "https://app.example:99999/cb",
+        "https://[1.2.3.4]/cb",
+        "https://[::::]/cb",
+        "https://[12345::]/cb",
+        "https://app.example/[x]",
+        "https://0x7f.1/cb",
+        "https://127.1/cb",
+        "https://1.2.3.4.5/cb",
+        "https://a..b/",
+        "https://./",
+        "https://-/",
+        "https://app.example/" + "x" * 2000,
+        "com.example.app://[/",
+        "com.example.app://a]b/",
         "https://app.example/é",
         "https://äpp.example/cb",
         "https://app.example/<cb>",
@@ -244,3 +261,7 @@ def test_registered_uri_is_absolute_and_has_no_fragment(scheme, rest):
         for part in uri.split():
             assert urlsplit(part).scheme in {"https", "http"} or "." in urlsplit(part).scheme
             assert "#" not in part
+
+
+def test_port_that_does_not_exist_matches_nothing():
+    assert not matches_redirect_uri("http://127.0.0.1:65536/callback", "http://127.0.0.1/callback")

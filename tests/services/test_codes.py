@@ -50,6 +50,7 @@ class Redemption:
                 scope=("notes:read", "notes:write"),
                 redirect_uri=REDIRECT_URI,
                 code_challenge=CHALLENGE,
+                consented=True,
                 client_info=ClientInfo(address="192.0.2.1", user_agent="browser/1"),
             )
         )
@@ -448,6 +449,7 @@ def test_empty_verifier_and_redirect_uri_are_right_where_there_were_none(applica
             scope=("notes:read",),
             redirect_uri="",
             code_challenge="",
+            consented=True,
             client_info=NO_CLIENT_INFO,
         )
     )

@@ -104,6 +104,7 @@ def test_grant_is_stored_as_it_was_started(frozen, application, user):
         "user_id": user.pk,
         "grant_type": "password",
         "scope": "notes:read",
+        "consented": False,
         "generation": 1,
         "access_floor": 1,
         "created_at": NOW,

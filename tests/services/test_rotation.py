@@ -217,7 +217,7 @@ def test_spent_refresh_token_revokes_the_family(client_app, bend):
         ("notes:read PRODUCTION", "", "A requested scope was not granted, or is no longer allowed."),
         ("notes:write", "notes:read", "A requested scope was not granted, or is no longer allowed."),
         (None, "SANDBOX", "Nothing of the granted scope is still allowed."),
-        (" ", "", "Nothing of the granted scope is still allowed."),
+        (" ", "", "The requested scope is empty."),
         ('notes:"read"', "", "The scope holds a character that RFC 6749 does not allow."),
     ],
 )

@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 import pytest
 from django.contrib.sessions.models import Session
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import Client
 
 from oauth_refresh.models import Application, AuthorizationCode, Grant
@@ -435,7 +435,7 @@ def test_reason_of_a_refusal_is_logged(flow, caplog):
 
     assert [record.getMessage() for record in caplog.records if record.name == "oauth_refresh.web.authorize"] == [
         "Refused with invalid_scope: A requested scope is unknown or not the application's.",
-        "Refused with a page: The application that sent you here is not known, or not active any more.",
+        "Refused with invalid_request: The application that sent you here is not known, or not active any more.",
     ]
 
 
@@ -500,3 +500,35 @@ def test_application_that_was_deactivated_meanwhile_gets_nothing(flow):
 
     assert flow.decide("allow").status_code == HTTPStatus.BAD_REQUEST
     assert not Grant.objects.exists()
+
+
+@pytest.mark.parametrize("state", ["s" * 17_000, "€" * 1_000], ids=["long", "long when encoded"])
+def test_state_that_no_redirect_could_carry_is_refused_before_anything_is_stored(flow, state):
+    response = flow.ask(state=state)
+
+    assert response.status_code == HTTPStatus.BAD_REQUEST
+    assert "sent too long a text along" in text_of(response)
+    assert not Grant.objects.exists()
+
+
+def test_application_that_was_trusted_once_has_nobodys_consent(user):
+    flow = start_flow(user, is_trusted=True)
+    silent = flow.ask()
+    assert silent.status_code == HTTPStatus.SEE_OTHER
+    flow.redeem(read_answer(silent)["code"])
+    Application.objects.update(is_trusted=False)
+
+    assert_asked(flow.ask())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_fault_before_the_recipient_is_known_is_a_page_of_ours(flow):
+    def fail(execute, sql, params, many, context):
+        raise OperationalError("the database is away")
+
+    with connection.execute_wrapper(fail):
+        response = flow.ask()
+
+    assert response.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+    assert response.headers["Retry-After"] == "5"
+    assert "The server could not answer now." in text_of(response)
