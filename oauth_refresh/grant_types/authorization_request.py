@@ -12,6 +12,7 @@ from oauth_refresh.conf import app_settings
 from oauth_refresh.crypto import is_code_challenge
 from oauth_refresh.errors import InvalidRequest, UnauthorizedClient, UnsupportedResponseType, UnusableRedirect
 from oauth_refresh.models import Application, GrantType
+from oauth_refresh.models.redirects import is_usable_redirect_uri
 from oauth_refresh.services.clients import find_application
 from oauth_refresh.services.issuing import grantable_scope
 
@@ -49,7 +50,7 @@ def find_recipient(query: Mapping[str, Sequence[str]]) -> Recipient:
     if named is None and len(registered) != 1:
         raise UnusableRedirect("The application did not say where to send you back to.")
     redirect_uri = registered[0] if named is None else named
-    if not application.allows_redirect_uri(redirect_uri):
+    if not application.allows_redirect_uri(redirect_uri) or not is_usable_redirect_uri(redirect_uri):
         raise UnusableRedirect("The application wants to send you back to an address that is not registered.")
     states = query.get("state", ())
     if len(quote_plus("".join(states))) > _LONGEST_STATE:

@@ -38,6 +38,11 @@ def validate_redirect_uris(text: str) -> None:
             raise ValidationError("%(uri)s: %(problem)s", params={"uri": uri, "problem": problem})
 
 
+def is_usable_redirect_uri(uri: str) -> bool:
+    """Whether ``uri`` may be registered; a row may have been written past the validator."""
+    return _problem(uri) is None
+
+
 def _problem(uri: str) -> str | None:
     """Return what to write instead, or None if the URI means the same to us as to every browser."""
     if "#" in uri:

@@ -532,3 +532,13 @@ def test_fault_before_the_recipient_is_known_is_a_page_of_ours(flow):
     assert response.status_code == HTTPStatus.SERVICE_UNAVAILABLE
     assert response.headers["Retry-After"] == "5"
     assert "The server could not answer now." in text_of(response)
+
+
+@pytest.mark.parametrize("redirect_uri", ["https://[1.2.3.4]/cb", "https://[::::]/cb", "javascript:alert(1)"])
+def test_redirect_uri_that_was_stored_past_the_validator_is_refused(user, redirect_uri):
+    flow = start_flow(user, redirect_uris=redirect_uri)
+
+    response = flow.decide("allow")
+
+    assert response.status_code == HTTPStatus.BAD_REQUEST
+    assert not AuthorizationCode.objects.exists()

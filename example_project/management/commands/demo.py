@@ -46,16 +46,13 @@ class Command(BaseCommand):
             server.server_close()
 
     def _play(self, origin: str) -> None:
-        logs = [logging.getLogger(name) for name in ("django.request", "django.server", "oauth_refresh")]
-        for log in logs:
-            log.disabled = True  # the story prints each exchange itself
+        logging.disable()  # the story prints each exchange itself
         try:
             play(origin=origin, write=self.stdout.write)
         except UnexpectedAnswer as error:
             raise CommandError(str(error)) from error
         finally:
-            for log in logs:
-                log.disabled = False
+            logging.disable(logging.NOTSET)
 
     def _invite(self, port: int) -> None:
         self.stdout.write(f"Serving http://{HOST}:{port}/ (Ctrl-C stops it)")
