@@ -153,12 +153,28 @@ def write_certificates(folder: Path) -> tuple[Path, Path]:
     return authority, server
 
 
+# What Python 3.13 asks of an authority, as RFC 5280 does.
+_CERTIFIES = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+
+
 @cache
 def _authority() -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
     key = ec.generate_private_key(ec.SECP256R1())
     name = _name("Authority of the tests")
     builder = _certificate(name, key.public_key(), issuer=name)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    builder = builder.add_extension(_CERTIFIES, critical=True)
     return builder.sign(key, SHA256()), key
 
 
@@ -169,6 +185,8 @@ def _server_certificate() -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]
     builder = _certificate(_name("127.0.0.1"), key.public_key(), issuer=authority.subject)
     names = [x509.IPAddress(ip_address("127.0.0.1"))]
     builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key())
+    builder = builder.add_extension(identifier, critical=False)
     return builder.sign(authority_key, SHA256()), key
 
 
