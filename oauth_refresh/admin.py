@@ -6,7 +6,8 @@ from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from oauth_refresh.models import (
     AccessToken,
@@ -75,7 +76,7 @@ class GrantAdmin(ReadOnlyAdmin):
     list_filter = ("grant_type", "revoked_reason")
     list_select_related = ("user", "application")
     date_hierarchy = "created_at"
-    sortable_by = ("created_at", "revoked_at")
+    sortable_by = ("created_at",)
     fields = (
         ("public_id", "application", "user"),
         ("grant_type", "scope"),
@@ -88,8 +89,8 @@ class GrantAdmin(ReadOnlyAdmin):
     @admin.display(description=_("state"))
     def state(self, grant: Grant) -> str:
         if grant.revoked_at:
-            return f"{_('revoked')}: {grant.revoked_reason}"
-        return grant.why_dead(timezone.now()) or _("live")
+            return f"{gettext('revoked')}: {grant.revoked_reason}"
+        return grant.why_dead(timezone.now()) or gettext("live")
 
 
 @admin.register(RefreshToken)

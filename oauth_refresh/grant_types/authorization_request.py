@@ -16,8 +16,9 @@ from oauth_refresh.models.redirects import is_usable_redirect_uri
 from oauth_refresh.services.clients import find_application
 from oauth_refresh.services.issuing import grantable_scope
 
-# Each may come once (RFC 6749 §3.1). What is not listed is ignored, however often it comes.
 _LONGEST_STATE = 8_000  # percent-encoded; Django redirects to no address of over 16,384 characters
+
+# Each may come once (RFC 6749 §3.1). What is not listed is ignored, however often it comes.
 _PARAMETERS = ("response_type", "scope", "state", "code_challenge", "code_challenge_method")
 
 

@@ -2,7 +2,6 @@
 and no address inside our own network.
 """
 
-import logging
 import socket
 import ssl
 import time
@@ -20,8 +19,6 @@ from django.core.cache import cache
 from oauth_refresh import jose
 from oauth_refresh.conf import app_settings
 from oauth_refresh.crypto import digest
-
-logger = logging.getLogger(__name__)
 
 _SECONDS = 3.0
 _MAXIMUM_BYTES = 65_536
