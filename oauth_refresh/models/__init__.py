@@ -1,15 +1,13 @@
 """State, and questions about it. Only ``services`` writes it."""
 
 from oauth_refresh.models.application import Application
-from oauth_refresh.models.choices import AuthMethod, GrantType
+from oauth_refresh.models.choices import OPERATOR, AuthMethod, GrantType, RevocationReason
 from oauth_refresh.models.codes import AuthorizationCode
 from oauth_refresh.models.events import GrantEvent
 from oauth_refresh.models.grant import (
     NO_CLIENT_INFO,
-    OPERATOR,
     ClientInfo,
     Grant,
-    RevocationReason,
     password_fingerprints,
 )
 from oauth_refresh.models.issuers import TrustedIssuer, UsedAssertion

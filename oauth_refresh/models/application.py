@@ -102,6 +102,7 @@ class Application(Overrides):
     class Meta:
         verbose_name = _("application")
         verbose_name_plural = _("applications")
+        permissions = [("issue_tokens", "Can generate tokens for a user")]
         constraints = [
             models.UniqueConstraint(fields=["client_id"], name="oauth_application_client_id"),
             models.CheckConstraint(

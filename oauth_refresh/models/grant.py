@@ -25,24 +25,6 @@ from oauth_refresh.models.choices import GrantType
 
 REASON_LENGTH = USER_AGENT_LENGTH = 255
 
-OPERATOR = "operator"
-"""The ``grant_type`` of a grant that somebody in charge handed out, without a request of RFC 6749."""
-
-
-class RevocationReason(models.TextChoices):
-    """The reasons of our own; an operator may write any other text."""
-
-    CODE_REPLAYED = "code_replayed", _("an authorization code was redeemed twice")
-    CLIENT_REQUEST = "client_request", _("the application revoked a token")
-    REUSE_DETECTED = "reuse_detected", _("a spent refresh token came back")
-    USER_DELETED = "user_deleted", _("the user was deleted")
-    USER_DEACTIVATED = "user_deactivated", _("the user was deactivated")
-    PASSWORD_CHANGED = "password_changed", _("the user's password changed")
-    APPLICATION_DELETED = "application_deleted", _("the application was deleted")
-    APPLICATION_DEACTIVATED = "application_deactivated", _("the application was deactivated")
-    CREDENTIALS_WITHDRAWN = "credentials_withdrawn", _("the application's secrets or keys were withdrawn")
-    OPERATOR_REQUEST = "operator_request", _("an operator revoked it")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientInfo:
@@ -89,6 +71,12 @@ class GrantQuerySet(models.QuerySet["Grant"]):
 
     def for_user(self, user: models.Model) -> Self:
         return self.filter(user=user)
+
+    def usable_for(self, user: models.Model, now: datetime | None = None) -> Self:
+        """Keep the live ones of ``user`` that began with the password the user has now."""
+        usable = self.live(now).for_user(user)
+        fingerprints = tuple(password_fingerprints(user)) if app_settings.revoke_on_password_change else ()
+        return usable.filter(password_fingerprint__in=("", *fingerprints)) if fingerprints else usable
 
     def for_application(self, application: Application) -> Self:
         return self.filter(application=application)
@@ -143,12 +131,14 @@ class Grant(models.Model):
     class Meta:
         verbose_name = _("grant")
         verbose_name_plural = _("grants")
+        permissions = [("revoke_grant", "Can revoke grants")]
         # No index may hold a column that a refresh changes (generation, refreshed_at, idle_expires_at, access_floor,
         # the retry slot): PostgreSQL then updates the row in place.
         indexes = [
             models.Index(fields=["application", "created_at"], name="oauth_grant_application"),
             models.Index(fields=["user", "created_at"], name="oauth_grant_user"),
             models.Index(fields=["created_at"], name="oauth_grant_created"),
+            models.Index(fields=["revoked_at"], name="oauth_grant_revoked"),
             models.Index(fields=["revoked_by"], name="oauth_grant_revoked_by"),
             models.Index(fields=["revocation_id"], name="oauth_grant_revocation"),
         ]

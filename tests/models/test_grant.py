@@ -109,6 +109,23 @@ def test_querysets_select_by_user_application_and_revocation():
     assert list(Grant.objects.for_user(grant.user).for_application(grant.application).live()) == [grant]
 
 
+def test_user_can_use_the_live_grants_that_began_with_the_present_password():
+    user = UserFactory()
+    usable = {GrantFactory(user=user), GrantFactory(user=user, password_fingerprint="")}
+    GrantFactory(user=user, password_fingerprint="another password's")
+    GrantFactory(user=user, revoked=True)
+    GrantFactory()
+
+    assert set(Grant.objects.usable_for(user)) == usable
+
+
+def test_user_can_use_grants_of_an_older_password_where_the_project_does_not_mind(settings):
+    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "REVOKE_ON_PASSWORD_CHANGE": False}
+    grant = GrantFactory(password_fingerprint="another password's")
+
+    assert set(Grant.objects.usable_for(grant.user)) == {grant}
+
+
 def test_scopes_are_the_words_of_the_scope():
     assert GrantFactory.build(scope="notes:read notes:write").scopes == ("notes:read", "notes:write")
     assert GrantFactory.build(scope="").scopes == ()
