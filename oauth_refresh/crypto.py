@@ -28,9 +28,9 @@ _VERSION = 1
 # version, grant public id, generation, secret: 53 bytes. With the MAC 69, a multiple of three: base64 needs no padding
 # and leaves no unused bits, so exactly one text stands for one token.
 _SIGNED_PART = struct.Struct(">B16sI32s")
-_REFRESH_TOKEN_BODY = re.compile(r"[A-Za-z0-9_-]{92}")
+REFRESH_TOKEN_BODY = re.compile(r"[A-Za-z0-9_-]{92}")
 _CODE_VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
-_OPAQUE_BODY = re.compile(r"[A-Za-z0-9_-]{43}")
+OPAQUE_BODY = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -55,7 +55,7 @@ def mint_opaque_token(*, prefix: str, secret: bytes | None = None) -> str:
 
 def is_opaque_token_text(text: str, *, prefix: str) -> bool:
     """Whether ``text`` has the form of such a token, so that a look-up is worth its statement."""
-    return text.startswith(prefix) and _OPAQUE_BODY.fullmatch(text, len(prefix)) is not None
+    return text.startswith(prefix) and OPAQUE_BODY.fullmatch(text, len(prefix)) is not None
 
 
 def mint_refresh_token(
@@ -71,7 +71,7 @@ def mint_refresh_token(
 
 def parse_refresh_token(text: str, *, prefix: str) -> RefreshTokenText | None:
     """Return the parts of a refresh token, or None for any other text. Never raises."""
-    if not text.startswith(prefix) or not _REFRESH_TOKEN_BODY.fullmatch(text, len(prefix)):
+    if not text.startswith(prefix) or not REFRESH_TOKEN_BODY.fullmatch(text, len(prefix)):
         return None
     raw = base64.urlsafe_b64decode(text[len(prefix) :])
     signed_part, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
@@ -97,7 +97,7 @@ def matches_any_digest(raw: str, digests: Iterable[str]) -> bool:
 
 def is_code_challenge(text: str) -> bool:
     """Whether ``text`` can be the S256 challenge of some verifier (RFC 7636 §4.2)."""
-    return _OPAQUE_BODY.fullmatch(text) is not None
+    return OPAQUE_BODY.fullmatch(text) is not None
 
 
 def verifier_matches(verifier: str, *, challenge: str) -> bool:

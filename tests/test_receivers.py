@@ -539,7 +539,8 @@ def test_application_deactivated_by_save_revokes(client_app, application):
 def test_application_deactivated_in_the_admin_revokes(client_app, admin_client, application):
     page = reverse("admin:oauth_refresh_application_change", args=[application.pk])
     form = admin_client.get(page).context["adminform"].form
-    unchanged = {name: value for name, value in form.initial.items() if value is not None}
+    shown = {name: form[name].value() for name in form.fields}
+    unchanged = {name: value for name, value in shown.items() if value is not None}
 
     response = admin_client.post(page, {**unchanged, "is_active": ""})
 

@@ -168,6 +168,16 @@ class Grant(models.Model):
         return tuple(self.scope.split())
 
     @property
+    def scope_texts(self) -> dict[str, str]:
+        """Return scope name to what a user reads: the name again where the project no longer has a text for it."""
+        texts = app_settings.scopes
+        return {name: texts.get(name, name) for name in self.scopes}
+
+    @property
+    def last_active_at(self) -> datetime:
+        return self.refreshed_at or self.created_at
+
+    @property
     def is_live(self) -> bool:
         return self.why_dead(timezone.now()) is None
 

@@ -1,6 +1,10 @@
 """From the text of a token to its rows."""
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
 from oauth_refresh import crypto
 from oauth_refresh.conf import app_settings
@@ -48,9 +52,40 @@ def find_access_token(raw: str) -> AccessToken | None:
     )
 
 
-def find_grant(raw: str) -> Grant | None:
-    """Return the grant of a refresh token, live, spent or pruned, or of an access token whose row exists."""
-    if (presented := find_refresh_token(raw)) is not None:
-        return presented.grant
-    access_token = find_access_token(raw)
-    return None if access_token is None else access_token.grant
+def find_token(raw: str) -> PresentedRefreshToken | AccessToken | None:
+    """Return the token that ``raw`` is: a refresh token, live, spent or pruned, or an access token whose row exists."""
+    return find_refresh_token(raw) or find_access_token(raw)
+
+
+def mentions_token(text: str) -> bool:
+    """Whether something in ``text`` has the form of a token of ours."""
+    return next(_candidates(text), None) is not None
+
+
+def find_tokens_in(text: str, *, at_most: int = 50) -> list[PresentedRefreshToken | AccessToken]:
+    """Return the genuine tokens in a text such as a line of a log, the first of each grant.
+
+    Only the first ``at_most`` that look like tokens are looked up.
+    """
+    first_of_each: dict[Any, PresentedRefreshToken | AccessToken] = {}
+    for raw in islice(_candidates(text), at_most):
+        if (token := find_token(raw)) is not None:
+            first_of_each.setdefault(token.grant.pk, token)
+    return list(first_of_each.values())
+
+
+def _candidates(text: str) -> Iterator[str]:
+    """Yield what has the form of a refresh or access token, each once.
+
+    They may overlap: ``export_ort_…`` holds a prefix twice, and which of them begins a token only a look-up can say.
+    """
+    kinds = (
+        (app_settings.refresh_token_prefix, crypto.REFRESH_TOKEN_BODY),
+        (app_settings.access_token_prefix, crypto.OPAQUE_BODY),
+    )
+    pattern = "|".join(f"{re.escape(prefix)}{body.pattern}" for prefix, body in kinds)
+    seen: set[str] = set()
+    for match in re.finditer(f"(?=({pattern}))", text):
+        if (raw := match[1]) not in seen:
+            seen.add(raw)
+            yield raw

@@ -1,21 +1,17 @@
 """The authorization endpoint (RFC 6749 §3.1): whoever is signed in says whether an application may act for them."""
 
 import logging
-from http import HTTPStatus
 from typing import Any
 
 from django.contrib.auth import logout
-from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils.decorators import method_decorator
 from django.views import View
-from django.views.decorators.cache import never_cache
-from django.views.decorators.csrf import csrf_protect
 
 from oauth_refresh.conf import app_settings
-from oauth_refresh.errors import AccessDenied, OAuthError, ServerError, UnusableRedirect
+from oauth_refresh.errors import AccessDenied, OAuthError, ServerError
 from oauth_refresh.faults import log_fault
 from oauth_refresh.grant_types.authorization_request import (
     AuthorizationRequest,
@@ -25,12 +21,13 @@ from oauth_refresh.grant_types.authorization_request import (
 )
 from oauth_refresh.grant_types.client_info import read_client_info
 from oauth_refresh.services.codes import Consent, has_consented, issue_code
+from oauth_refresh.web.protection import PROTECTION, protected, refusal_page, require_https
 from oauth_refresh.web.redirects import destination, form_action_source, redirect_with_code, redirect_with_error
 
 logger = logging.getLogger(__name__)
 
 
-@method_decorator([login_not_required, never_cache, csrf_protect], name="dispatch")
+@method_decorator(PROTECTION, name="dispatch")
 class AuthorizeView(View):
     """``GET authorize`` shows the consent page, ``POST authorize`` takes the user's decision.
 
@@ -45,7 +42,7 @@ class AuthorizeView(View):
             raise Http404("OAUTH_REFRESH['ISSUER'] is not set, so there is no authorization endpoint.")
         query, recipient = dict(request.GET.lists()), None
         try:
-            _require_https(request)
+            require_https(request)
             recipient = find_recipient(query)
             if not request.user.is_authenticated:
                 return redirect_to_login(request.get_full_path())
@@ -80,14 +77,9 @@ class AuthorizeView(View):
         return _allow(request, asked, consented=True)
 
 
-def _require_https(request: HttpRequest) -> None:
-    if app_settings.https_is_required and not request.is_secure():
-        raise UnusableRedirect("This page must be opened by https.")
-
-
 def _tell(request: HttpRequest, recipient: Recipient | None, error: OAuthError) -> HttpResponse:
     """Send the error to the client, or where there is none to send it to, show it to the user."""
-    return _refusal_page(request, error) if recipient is None else redirect_with_error(recipient, error)
+    return refusal_page(request, error) if recipient is None else redirect_with_error(recipient, error)
 
 
 def _allow(request: HttpRequest, asked: AuthorizationRequest, *, consented: bool) -> HttpResponse:
@@ -111,24 +103,4 @@ def _consent_page(request: HttpRequest, asked: AuthorizationRequest) -> HttpResp
         "scope_texts": [app_settings.scopes[name] for name in asked.scope],
     }
     response = render(request, "oauth_refresh/consent.html", context)
-    return _protected(response, form_action=f"'self' {form_action_source(redirect_uri)}")
-
-
-def _refusal_page(request: HttpRequest, error: OAuthError) -> HttpResponse:
-    response = render(request, "oauth_refresh/refusal.html", {"error": error}, status=error.status)
-    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        response["Retry-After"] = "5"
-    return _protected(response, form_action="'none'")
-
-
-def _protected(response: HttpResponse, *, form_action: str) -> HttpResponse:
-    """Keep the page out of frames and other sites' sight (RFC 9700 §4.16, §4.2.4).
-
-    Not ``no-referrer``: browsers would then send ``Origin: null`` with the form, and Django would refuse it.
-    """
-    response["Content-Security-Policy"] = (
-        f"frame-ancestors 'none'; form-action {form_action}; base-uri 'none'; object-src 'none'"
-    )
-    response["X-Frame-Options"] = "DENY"
-    response["Referrer-Policy"] = "same-origin"
-    return response
+    return protected(response, form_action=f"'self' {form_action_source(redirect_uri)}")

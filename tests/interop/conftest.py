@@ -4,15 +4,136 @@ They need a browser, Node.js and their packages, so a plain run leaves them out;
 ``node_modules`` and for pictures, as ``.ci/run`` sets it.
 """
 
+import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
-collect_ignore_glob = [] if "INTEROP" in os.environ else ["test_*.py"]
+from tests.flows.server import manage, runserver
+
+if "INTEROP" in os.environ:
+    from playwright.sync_api import sync_playwright
+
+    from tests.interop.site import Site
+else:
+    collect_ignore_glob = ["test_*.py"]
+
+CHROMIUM_ARGUMENTS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
+SCREENS = {
+    "phone-light": {"viewport": PHONE, "color_scheme": "light"},
+    "desktop-dark": {"viewport": DESKTOP, "color_scheme": "dark"},
+}
 
 
 @pytest.fixture(scope="session")
 def folder():
     """Return where ``node_modules`` is and pictures go."""
     return Path(os.environ["INTEROP"])
+
+
+@pytest.fixture(scope="package")
+def site(tmp_path_factory):
+    """Serve the example project with some people and one application, once for all tests here: on SQLite."""
+    database_url = f"sqlite:///{tmp_path_factory.mktemp('interop') / 'site.sqlite3'}"
+    migrated = manage("migrate", database_url=database_url)
+    assert migrated.returncode == 0, migrated.stderr
+    with runserver(database_url=database_url) as origin:
+        site = Site(origin=origin, database_url=database_url)
+        site.populate()
+        yield site
+
+
+@pytest.fixture(scope="package")
+def browser():
+    """Start Chromium, for the tests here only: while it runs, Django lets nobody query the database of this process."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="package")
+def profiles(browser, site):
+    """Return how to get a browser profile, where ``username`` is signed in: the same one again for the same arguments.
+
+    So what it has loaded once is in its cache.
+    """
+    signed_in = {}
+
+    def profiles(username, **options):
+        key = json.dumps([username, options])
+        if key not in signed_in:
+            signed_in[key] = browser.new_context(base_url=site.origin, **options)
+            signed_in[key].add_cookies([site.session_cookie(username)])
+        return signed_in[key]
+
+    return profiles
+
+
+@pytest.fixture(params=SCREENS)
+def screen(request):
+    return request.param
+
+
+@pytest.fixture
+def page(browser, site, screen):
+    """Open a page of a fresh profile, where nobody is signed in.
+
+    The application's own site answers every request with a blank page.
+    """
+    context = browser.new_context(base_url=site.origin, **SCREENS[screen])
+    context.route("https://client.example/**", lambda route: route.fulfill(body="Back at the application."))
+    yield listened_to(context.new_page())
+    context.close()
+
+
+@pytest.fixture
+def open_page(profiles, screen):
+    """Return how to open a page where ``username`` is signed in."""
+    pages = []
+
+    def open_page(username, **options):
+        pages.append(listened_to(profiles(username, **SCREENS[screen], **options).new_page()))
+        return pages[-1]
+
+    yield open_page
+    for page in pages:
+        page.close()
+
+
+@pytest.fixture
+def admin(open_page):
+    """Open a page where eve is signed in, who may do everything."""
+    return open_page("eve")
+
+
+@pytest.fixture
+def shoot(screen, folder):
+    """Return how to take a picture of a whole page, for people to look at."""
+
+    def shoot(page, name):
+        page.wait_for_load_state()
+        page.screenshot(path=folder / f"{name}-{screen}.png", full_page=True)
+
+    return shoot
+
+
+def listened_to(page):
+    """Collect in ``page.complaints`` what the browser's console calls an error."""
+    page.set_default_timeout(10_000)
+    page.complaints = []
+    page.on("console", lambda message: page.complaints.extend(complaint(message)))
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    return page
+
+
+def complaint(message):
+    """Return what a message of the console complains of, if it is an error and not about the icon that there is not."""
+    url = message.location["url"]
+    return [] if message.type != "error" or url.endswith("/favicon.ico") else [f"{message.text} {url}"]

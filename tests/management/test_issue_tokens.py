@@ -51,7 +51,7 @@ def test_without_user_the_application_acts_for_itself_and_has_no_refresh_token(a
     ("arguments", "sentence"),
     [
         pytest.param(["--application", "nobody"], "no application with the client ID 'nobody'", id="application"),
-        pytest.param(["--application", "public"], "Give --user", id="a public application has no self"),
+        pytest.param(["--application", "public"], "needs a user", id="a public application has no self"),
         pytest.param(["--application", "public", "--user", "nobody"], "no user 'nobody'", id="user"),
         pytest.param(["--application", "public", "--user", "eve", "--scope", "x"], "unknown", id="scope"),
         pytest.param(["--application", "public", "--user", "eve", "--count", "0"], "less than 1", id="count of 0"),

@@ -27,7 +27,7 @@ def revoked():
 @pytest.fixture
 def grants(db):
     """Two users with one grant each in two applications; the first grant of all is old."""
-    applications = [ApplicationFactory(client_id="a"), ApplicationFactory(client_id="b")]
+    applications = [ApplicationFactory(client_id="a", name="Notes"), ApplicationFactory(client_id="b", name="Album")]
     users = [UserFactory(username="eve"), UserFactory(username="bob")]
     grants = {(u.username, a.client_id): GrantFactory(user=u, application=a) for u in users for a in applications}
     Grant.objects.filter(pk=grants["eve", "a"].pk).update(created_at=datetime(2020, 1, 1, tzinfo=UTC))
@@ -85,11 +85,62 @@ def test_leaked_refresh_token_ends_its_grant_also_when_its_row_was_pruned(client
     assert revoked() == {client_app.grant}
 
 
-def test_dry_run_only_counts(grants):
-    output = run("--user", "eve", "--dry-run")
+def test_dry_run_only_counts_and_says_whose_they_are(grants):
+    output = run("--application", "a", "--dry-run")
 
-    assert output == "Would revoke 2 grants.\n"
+    assert output == (
+        "Would revoke 2 grants (users: 2, applications: 1).\n  application a: 2\n  user bob: 1\n  user eve: 1\n"
+    )
     assert revoked() == set()
+
+
+def test_dry_run_in_json_names_the_largest_shares(grants):
+    output = run("--user", "eve", "--dry-run", "--json")
+
+    assert json.loads(output) == {
+        "count": 2,
+        "users": 1,
+        "applications": 2,
+        "largest_applications": [
+            {"name": "a", "title": "Notes", "grants": 1},
+            {"name": "b", "title": "Album", "grants": 1},
+        ],
+        "largest_users": [{"name": "eve", "title": "eve", "grants": 2}],
+        "dry_run": True,
+    }
+
+
+def test_preview_names_ten_users_and_counts_the_rest(db):
+    application = ApplicationFactory(client_id="a")
+    for number in range(12):
+        GrantFactory(application=application, user__username=f"user{number:02}")
+
+    output = run("--application", "a", "--dry-run")
+
+    assert output.splitlines()[0] == "Would revoke 12 grants (users: 12, applications: 1)."
+    assert output.splitlines()[-2:] == ["  user user09: 1", "  and of 2 more users"]
+
+
+def test_question_on_the_terminal_says_what_it_ends(grants, monkeypatch):
+    monkeypatch.setattr("sys.stdin", StringIO("yes\n"))
+    asked = StringIO()
+
+    call_command("oauth_revoke_grants", "--user", "eve", stdout=StringIO(), stderr=asked)
+
+    assert asked.getvalue().splitlines()[0] == "This revokes, for good, 2 grants (users: 1, applications: 2)."
+    assert asked.getvalue().endswith("Type yes to go on:\n")
+
+
+def test_every_token_in_a_leaked_log_ends_its_grant(client_app, public_client, grants, monkeypatch):
+    log = (
+        f"GET /notes Authorization: Bearer {client_app.access_token}\n"
+        f'{{"refresh_token": "{public_client.refresh_token}"}}\nort_noise {client_app.refresh_token}\n'
+    )
+
+    output = run("--token-stdin", "--yes", stdin=log, monkeypatch=monkeypatch)
+
+    assert revoked() == {client_app.grant, public_client.grant}
+    assert output.startswith("Revoked 2 grants (revocation ")
 
 
 def test_yes_on_the_terminal_revokes(grants, monkeypatch):

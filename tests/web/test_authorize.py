@@ -2,7 +2,6 @@
 
 import logging
 import re
-from html import unescape
 from http import HTTPStatus
 
 import pytest
@@ -15,9 +14,9 @@ from oauth_refresh.services import revoke_grant
 from tests.consent import REDIRECT_URI, read_answer, start_flow
 from tests.factories import UserFactory
 from tests.test_leaks import Reports, every_column
+from tests.web.pages import LOGIN, text_of, token_of
 
 CODE = re.compile(r"oac_[A-Za-z0-9_-]{43}")
-LOGIN = "/login/?next="
 MALICE = "<script>alert('x')</script>\"&amp;"
 
 
@@ -25,12 +24,6 @@ MALICE = "<script>alert('x')</script>\"&amp;"
 def flow(user):
     """A confidential application, and the browser of a user who is signed in."""
     return start_flow(user)
-
-
-def text_of(response):
-    """Return what a person reads of a page: no tags, single spaces."""
-    body = re.sub(r"<head>.*</head>", " ", response.content.decode(), flags=re.DOTALL)
-    return " ".join(unescape(re.sub(r"<[^>]*>", " ", body)).split())
 
 
 def assert_asked(response):
@@ -202,30 +195,12 @@ def test_way_back_to_the_application_is_not_stored(flow, decision):
     assert "no-store" in flow.decide(decision).headers["Cache-Control"]
 
 
-@pytest.fixture
-def strict_browser(user):
-    """A browser that is signed in, and whose forms are checked."""
-    browser = Client(enforce_csrf_checks=True)
-    browser.force_login(user)
-    return browser
-
-
-def token_of(page):
-    return re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.content.decode())[1]
-
-
 def test_form_of_the_page_is_accepted(flow, strict_browser):
     form = {"decision": "allow", "csrfmiddlewaretoken": token_of(strict_browser.get(flow.url()))}
 
     response = strict_browser.post(flow.url(), form)
 
     assert CODE.fullmatch(read_answer(response)["code"])
-
-
-@pytest.fixture(params=[True, False], ids=["with the middleware", "without the middleware"])
-def csrf_middleware(request, settings):
-    if not request.param:
-        settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if "csrf" not in name]
 
 
 @pytest.mark.usefixtures("csrf_middleware")

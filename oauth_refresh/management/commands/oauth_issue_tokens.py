@@ -8,8 +8,9 @@ from django.core.management.base import BaseCommand, CommandError
 
 from oauth_refresh.errors import OAuthError
 from oauth_refresh.management.arguments import positive, require_application, require_user
-from oauth_refresh.models import OPERATOR, Application, GrantType
-from oauth_refresh.services import IssuedTokens, issue_tokens
+from oauth_refresh.models import Application
+from oauth_refresh.services import IssuedTokens
+from oauth_refresh.services.operator import issue_for_operator
 
 
 class Command(BaseCommand):
@@ -27,12 +28,9 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         application = require_application(options["application"])
         user = require_user(options["user"]) if options["user"] is not None else None
-        if user is None and (application.is_public or not application.allows_grant_type(GrantType.CLIENT_CREDENTIALS)):
-            raise CommandError("Give --user: this application may not act for itself (client_credentials).")
-        grant_type = OPERATOR if user is not None else GrantType.CLIENT_CREDENTIALS
         for _number in range(options["count"]):
             try:
-                issued = issue_tokens(application, user=user, grant_type=grant_type, scope=options["scope"])
+                issued = issue_for_operator(application, user=user, scope=options["scope"])
             except OAuthError as error:
                 raise CommandError(error.reason) from error
             self.stdout.write(json.dumps(_line(application, issued)))

@@ -3,6 +3,8 @@
 import json
 import sys
 from argparse import ArgumentParser
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -12,8 +14,14 @@ from oauth_refresh.management.arguments import moment, require_application, requ
 from oauth_refresh.models import RevocationReason
 from oauth_refresh.models.grant import REASON_LENGTH
 from oauth_refresh.services import revoke_grants
-from oauth_refresh.services.lookup import find_grant
-from oauth_refresh.services.revocation import grants_to_revoke
+from oauth_refresh.services.lookup import find_tokens_in
+from oauth_refresh.services.revocation_preview import RevocationPreview, Share, preview_revocation
+
+LARGEST = 10
+"""How many users and applications a preview names."""
+
+MOST_TOKENS = 1000
+"""How many texts that look like tokens are looked up."""
 
 
 class Command(BaseCommand):
@@ -23,11 +31,15 @@ class Command(BaseCommand):
         parser.add_argument("--application", metavar="CLIENT_ID")
         parser.add_argument("--user", metavar="USERNAME")
         parser.add_argument("--created-before", type=moment, metavar="ISO8601", help="started before this time")
-        parser.add_argument("--token-stdin", action="store_true", help="the grant of the token on standard input")
+        parser.add_argument(
+            "--token-stdin",
+            action="store_true",
+            help="the grants of the tokens in the text on standard input, say a log",
+        )
         parser.add_argument(
             "--reason", default=RevocationReason.OPERATOR_REQUEST.value, metavar="TEXT", help="default: %(default)s"
         )
-        parser.add_argument("--dry-run", action="store_true", help="only say how many there are")
+        parser.add_argument("--dry-run", action="store_true", help="only say how many there are, and whose")
         parser.add_argument("--yes", action="store_true", help="do not ask")
         parser.add_argument("--json", action="store_true")
 
@@ -36,11 +48,10 @@ class Command(BaseCommand):
             raise CommandError(f"--reason needs 1 to {REASON_LENGTH} characters.")
         selector = _selector(options)
         if options["dry_run"]:
-            count = grants_to_revoke(selector).count()
-            self._report(options, f"Would revoke {_grants(count)}.", count=count, dry_run=True)
+            self._preview(options, preview_revocation(selector, largest=LARGEST))
             return
         if not options["yes"]:
-            self._confirm(options, count=grants_to_revoke(selector).count())
+            self._confirm(options, preview_revocation(selector, largest=LARGEST))
         revocation = revoke_grants(selector, reason=options["reason"])
         self._report(
             options,
@@ -52,10 +63,18 @@ class Command(BaseCommand):
             revocation_id=str(revocation.revocation_id),
         )
 
-    def _confirm(self, options: dict[str, Any], *, count: int) -> None:
+    def _preview(self, options: dict[str, Any], preview: RevocationPreview) -> None:
+        largest = {
+            "largest_applications": [asdict(share) for share in preview.largest_applications],
+            "largest_users": [asdict(share) for share in preview.largest_users],
+        }
+        totals = {"count": preview.grants, "users": preview.users, "applications": preview.applications}
+        self._report(options, f"Would revoke {_described(preview)}", **totals, **largest, dry_run=True)
+
+    def _confirm(self, options: dict[str, Any], preview: RevocationPreview) -> None:
         if options["token_stdin"]:
             raise CommandError("Standard input holds the token, so nobody can answer: add --yes or --dry-run.")
-        self.stderr.write(f"This revokes {_grants(count)} for good. Type yes to go on:")
+        self.stderr.write(f"This revokes, for good, {_described(preview)}\nType yes to go on:")
         if sys.stdin.readline().strip() != "yes":
             raise CommandError("Nothing was revoked: type yes, or add --yes.")
 
@@ -73,10 +92,10 @@ def _selector(options: dict[str, Any]) -> Q:
     if options["created_before"] is not None:
         selector &= Q(created_at__lt=options["created_before"])
     if options["token_stdin"]:
-        grant = find_grant(sys.stdin.readline().strip())
-        if grant is None:
+        grants = [token.grant.pk for token in find_tokens_in(sys.stdin.read(), at_most=MOST_TOKENS)]
+        if not grants:
             raise CommandError("Standard input holds no token of this server, or its row is gone.")
-        selector &= Q(pk=grant.pk)
+        selector &= Q(pk__in=grants)
     if not selector:
         raise CommandError("Say which grants: --application, --user, --created-before or --token-stdin.")
     return selector
@@ -84,3 +103,20 @@ def _selector(options: dict[str, Any]) -> Q:
 
 def _grants(count: int) -> str:
     return "1 grant" if count == 1 else f"{count} grants"
+
+
+def _described(preview: RevocationPreview) -> str:
+    """Return the totals, and below them whose grants they are, the largest shares first."""
+    total = f"{_grants(preview.grants)} (users: {preview.users}, applications: {preview.applications})."
+    lines = [
+        *_shares("application", preview.largest_applications, preview.applications),
+        *_shares("user", preview.largest_users, preview.users),
+    ]
+    return "\n".join([total, *lines])
+
+
+def _shares(kind: str, largest: Sequence[Share], total: int) -> Iterator[str]:
+    for share in largest:
+        yield f"  {kind} {share.name}: {share.grants}"
+    if total > len(largest):
+        yield f"  and of {total - len(largest)} more {kind}s"

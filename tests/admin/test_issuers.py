@@ -1,19 +1,13 @@
-"""The admin pages: what they show of a grant, and what they let an operator write."""
+"""Trusted issuers: what an operator may write about them, and the used assertions, which nobody may touch."""
 
 import json
 from http import HTTPStatus
 
 import pytest
-from django.urls import reverse
 
 from oauth_refresh.models import TrustedIssuer, UsedAssertion
-from tests.factories import (
-    ApplicationFactory,
-    GrantFactory,
-    TrustedIssuerFactory,
-    UsedAssertionFactory,
-    UserFactory,
-)
+from tests.admin.pages import address, browser, errors_of, staff
+from tests.factories import TrustedIssuerFactory, UsedAssertionFactory
 from tests.jwts import EC_KEY, RSA_KEY, jwks
 
 ADDRESS = "https://issuer.example/keys"
@@ -28,21 +22,8 @@ GOOD = {
 }
 
 
-@pytest.fixture
-def operator(client, db):
-    """The browser of a superuser."""
-    client.force_login(UserFactory(is_staff=True, is_superuser=True))
-    return client
-
-
 def page(name, *arguments):
-    return reverse(f"admin:oauth_refresh_trustedissuer_{name}", args=arguments)
-
-
-def errors_of(response):
-    """Return what the form complains of, by field."""
-    assert response.status_code == HTTPStatus.OK
-    return {name: list(messages) for name, messages in response.context["adminform"].form.errors.items()}
+    return address(f"trustedissuer_{name}", *arguments)
 
 
 def test_issuer_is_created(operator):
@@ -173,37 +154,15 @@ def test_issuers_are_found_by_name(operator):
 def test_used_assertion_is_not_deleted_by_hand(operator):
     used = UsedAssertionFactory()
 
-    response = operator.post(reverse("admin:oauth_refresh_usedassertion_delete", args=[used.pk]), {"post": "yes"})
+    response = operator.post(address("usedassertion_delete", used.pk), {"post": "yes"})
 
     assert response.status_code == HTTPStatus.FORBIDDEN
     assert UsedAssertion.objects.exists()
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize("name", ["add", "changelist"])
-def test_pages_are_for_staff_with_the_permission(client, db, name):
-    client.force_login(UserFactory(is_staff=True))
+def test_pages_are_for_staff_with_the_permission(name):
+    response = browser(staff()).get(page(name))
 
-    assert client.get(page(name)).status_code == HTTPStatus.FORBIDDEN
-
-
-@pytest.mark.parametrize(
-    ("state", "shown"),
-    [({}, "live"), ({"revoked": True}, "revoked: operator_request"), ({"expired": True}, "expired")],
-)
-def test_list_of_grants_says_what_became_of_each(operator, state, shown):
-    GrantFactory(**state)
-
-    text = operator.get(reverse("admin:oauth_refresh_grant_changelist")).content.decode()
-
-    assert f'<td class="field-state">{shown}</td>' in text
-
-
-def test_application_cannot_be_left_without_credentials(operator):
-    application = ApplicationFactory(public=True)
-    change = reverse("admin:oauth_refresh_application_change", args=[application.pk])
-    form = operator.get(change).context["adminform"].form
-    shown = {name: "" if value is None else value for name, value in form.initial.items()}
-
-    response = operator.post(change, shown | {"auth_method": "client_secret_basic", "jwks": "null"})
-
-    assert errors_of(response) == {"auth_method": ["The application has no secret to authenticate with."]}
+    assert response.status_code == HTTPStatus.FORBIDDEN

@@ -1,0 +1,1 @@
+"""Measurements that are too slow or too dependent on a machine to be tests. See README.md."""

@@ -1,0 +1,41 @@
+"""What stands in the cells of our lists."""
+
+from datetime import datetime
+
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+from oauth_refresh.models import Grant
+
+
+def state_badge(grant: Grant) -> SafeString:
+    """Return whether the grant is live, and if not, what keeps it from being used."""
+    now = timezone.now()
+    if (ended := grant.why_ended(now)) is not None:
+        words = {"revoked": _("revoked"), "expired": _("expired")}
+        return badge(words[ended], look=ended)
+    barred = {
+        "application inactive": _("application inactive"),
+        "user inactive": _("user inactive"),
+        "password changed": _("password changed"),
+    }
+    why = grant.why_dead(now)
+    return badge(_("live"), look="live") if why is None else badge(barred[why], look="expired")
+
+
+def badge(text: str, *, look: str) -> SafeString:
+    return format_html('<span class="oauth-badge oauth-{}">{}</span>', look, text)
+
+
+def two_lines(first: object, second: object = "") -> SafeString:
+    """Return a cell of two lines, the second quiet; so that a wide table stays readable."""
+    if not second:
+        return format_html("{}", first)
+    return format_html('{}<br><span class="quiet">{}</span>', first, second)
+
+
+def moment(time: datetime) -> str:
+    """Return a time to the second, in the time zone of the site: in an incident seconds matter."""
+    return f"{timezone.localtime(time) if timezone.is_aware(time) else time:%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,137 @@
+"""What each list and each page of the admin costs in statements: the same with ten rows and with a thousand."""
+
+from http import HTTPStatus
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from tests.admin.many import many_rows
+from tests.admin.pages import address, form_with
+
+pytestmark = pytest.mark.django_db
+
+SIGNED_IN = 2
+"""Session and user, at every request."""
+
+
+@pytest.fixture(scope="module", params=[10, 1000], ids="with {} rows".format)
+def rows(request, django_db_setup, django_db_blocker):
+    """One row of each model, among so many; stored once for all tests here."""
+    with django_db_blocker.unblock():
+        rows = many_rows(request.param)
+    yield rows
+    with django_db_blocker.unblock():
+        call_command("flush", interactive=False, verbosity=0)
+
+
+def costs(client, urls):
+    """Return what each page costs beyond knowing who asks, once Django knows the content types by heart."""
+    found = {}
+    for name, url in urls.items():
+        assert client.get(url).status_code == HTTPStatus.OK, url
+        with CaptureQueriesContext(connection) as queries:
+            client.get(url)
+        found[name] = len(queries) - SIGNED_IN
+    return found
+
+
+LISTS = {
+    "grant": 2,
+    "refreshtoken": 2,
+    "accesstoken": 2,
+    "application": 2,
+    "grantevent": 2,
+    "authorizationcode": 2,
+    "trustedissuer": 2,
+    "usedassertion": 2,
+    "auth_user": 4,
+}
+"""Count and read. Django's own list of users counts a second time and reads the groups to filter by."""
+
+
+def test_every_list_costs_the_same(rows, operator):
+    assert costs(operator, {name: address(f"{name}_changelist") for name in LISTS}) == LISTS
+
+
+FILTERED = {
+    "state=live": 2,
+    "state=barred": 2,
+    "reason=other": 2,
+    "client_id=client-1": 2,
+    "application=1": 3,
+    "created_at__gte=2020-01-01T00:00Z": 2,
+    "q=user": 2,
+    "q=user+application+client": 2,
+    "o=7": 2,
+    "o=-3": 2,
+    "p=1": 2,
+}
+
+
+def test_no_filter_costs_more_but_to_name_the_application_chosen(rows, operator):
+    urls = {query: f"{address('grant_changelist')}?{query}" for query in FILTERED}
+
+    assert costs(operator, urls) == FILTERED
+
+
+PAGES = {
+    "grant": 6,
+    "refreshtoken": 4,
+    "accesstoken": 4,
+    "application": 2,
+    "grantevent": 2,
+    "authorizationcode": 2,
+    "trustedissuer": 1,
+    "usedassertion": 1,
+    "auth_user": 5,
+}
+
+
+def test_every_page_of_a_row_costs_the_same(rows, operator):
+    assert costs(operator, {name: address(f"{name}_change", rows[name].pk) for name in PAGES}) == PAGES
+
+
+REVOCABLE = ["grant", "refreshtoken", "accesstoken", "application", "auth_user"]
+
+
+def test_page_that_asks_before_a_row_is_revoked_costs_the_row_and_the_preview(rows, operator):
+    assert costs(operator, {name: address(f"{name}_revoke", rows[name].pk) for name in REVOCABLE}) == dict.fromkeys(
+        REVOCABLE, 1 + 3
+    )
+
+
+def test_page_that_asks_before_a_list_is_revoked_costs_the_count_and_the_preview(rows, operator):
+    assert costs(operator, {name: address(f"{name}_revoke_list") for name in REVOCABLE}) == {
+        **dict.fromkeys(REVOCABLE, 1 + 3),
+        "auth_user": 7,
+    }
+
+
+OTHERS = {"application_secret": 1, "application_tokens": 1, "application_add": 0}
+
+
+def test_other_pages_of_an_application_cost_the_same(rows, operator):
+    urls = {name: address(name, *([] if name.endswith("add") else [rows["application"].pk])) for name in OTHERS}
+
+    assert costs(operator, urls) == OTHERS
+
+
+@pytest.mark.parametrize(("name", "reads"), [*dict.fromkeys(REVOCABLE[:-1], 1).items(), ("auth_user", 4)])
+def test_revoking_a_whole_list_costs_the_same(rows, operator, name, reads):
+    url = address(f"{name}_revoke_list")
+    form = form_with(operator.get(url), "confirm")
+
+    with CaptureQueriesContext(connection) as queries:
+        operator.post(url, form | {"reason": "incident"})
+
+    verbs = [query["sql"].split()[0] for query in queries]
+    assert (verbs.count("UPDATE"), verbs.count("INSERT"), verbs.count("SELECT") - SIGNED_IN) == (1, 1, reads)
+
+
+def test_finding_a_token_costs_one_statement(rows, operator, client_app):
+    with CaptureQueriesContext(connection) as queries:
+        operator.post(address("grant_find"), {"text": client_app.refresh_token})
+
+    assert len(queries) - SIGNED_IN == 1

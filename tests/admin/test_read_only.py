@@ -1,0 +1,190 @@
+"""What only services write can be looked at in the admin, and nothing else: not added, edited, deleted, or revived."""
+
+from http import HTTPStatus
+
+import pytest
+from django.contrib.admin.models import LogEntry
+
+from oauth_refresh.models import AccessToken, AuthorizationCode, Grant, GrantEvent, RefreshToken, UsedAssertion
+from tests.admin.pages import address, browser, column, links, staff, text_of
+from tests.factories import (
+    AccessTokenFactory,
+    AuthorizationCodeFactory,
+    GrantEventFactory,
+    GrantFactory,
+    RefreshTokenFactory,
+    UsedAssertionFactory,
+)
+
+FACTORIES = {
+    Grant: GrantFactory,
+    RefreshToken: RefreshTokenFactory,
+    AccessToken: AccessTokenFactory,
+    GrantEvent: GrantEventFactory,
+    AuthorizationCode: AuthorizationCodeFactory,
+    UsedAssertion: UsedAssertionFactory,
+}
+EVERY_MODEL = pytest.mark.parametrize("model", FACTORIES, ids=lambda model: model._meta.model_name)
+OF_GRANTS = pytest.mark.parametrize(
+    "model", [model for model in FACTORIES if model not in {Grant, UsedAssertion}], ids=lambda model: model.__name__
+)
+
+pytestmark = pytest.mark.django_db
+
+
+def at(model, page, *arguments, **query):
+    return address(f"{model._meta.model_name}_{page}", *arguments, **query)
+
+
+@EVERY_MODEL
+@pytest.mark.parametrize("page", ["changelist", "change", "history"])
+def test_whoever_has_the_permission_to_view_rows_looks_at_them(model, page):
+    row = FACTORIES[model]()
+    client = browser(staff(f"view_{model._meta.model_name}"))
+
+    response = client.get(at(model, page, *([] if page == "changelist" else [row.pk])))
+
+    assert response.status_code == HTTPStatus.OK
+
+
+@EVERY_MODEL
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_nothing_is_added_by_hand(operator, model, method):
+    response = getattr(operator, method)(at(model, "add"))
+
+    assert response.status_code == HTTPStatus.FORBIDDEN
+    assert not model.objects.exists()
+
+
+@EVERY_MODEL
+def test_nothing_is_changed_by_hand(operator, model):
+    row = FACTORIES[model]()
+    before = model.objects.values().get()
+    values = dict.fromkeys(before, "9")
+
+    response = operator.post(at(model, "change", row.pk), {**values, "_save": "Save"})
+
+    assert response.status_code == HTTPStatus.FORBIDDEN
+    assert model.objects.values().get() == before
+
+
+@EVERY_MODEL
+def test_page_of_a_row_offers_nothing_to_save_or_delete(operator, model):
+    row = FACTORIES[model]()
+
+    html = operator.get(at(model, "change", row.pk)).content.decode()
+
+    assert [name for name in ("_save", "_continue", "_addanother", "deletelink") if name in html] == []
+
+
+@EVERY_MODEL
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_nothing_is_deleted_by_hand(operator, model, method):
+    row = FACTORIES[model]()
+
+    response = getattr(operator, method)(at(model, "delete", row.pk), {"post": "yes"})
+
+    assert response.status_code == HTTPStatus.FORBIDDEN
+    assert model.objects.exists()
+
+
+@EVERY_MODEL
+def test_nothing_is_deleted_by_the_list(operator, model):
+    row = FACTORIES[model]()
+    action = {"action": "delete_selected", "_selected_action": row.pk, "post": "yes"}
+
+    response = operator.post(at(model, "changelist"), action)
+
+    assert response.status_code in {HTTPStatus.OK, HTTPStatus.FOUND}
+    assert "delete_selected" not in operator.get(at(model, "changelist")).content.decode()
+    assert model.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"revoked_at_0": "", "revoked_at_1": "", "revoked_reason": ""},
+        {"revoked_at": "", "revoked_reason": "", "revoked_by": "", "revocation_id": "", "_save": "Save"},
+        {"_saveasnew": "1"},
+    ],
+)
+def test_revoked_grant_is_not_revived(operator, values):
+    grant = GrantFactory(revoked=True)
+    before = Grant.objects.values().get()
+
+    response = operator.post(address("grant_change", grant.pk), values)
+
+    assert response.status_code == HTTPStatus.FORBIDDEN
+    assert Grant.objects.values().get() == before
+
+
+def test_refused_change_leaves_no_entry_in_the_log(operator):
+    operator.post(address("grant_change", GrantFactory().pk), {"scope": "PRODUCTION"})
+
+    assert not LogEntry.objects.exists()
+
+
+@EVERY_MODEL
+def test_every_permission_but_to_view_is_not_enough_to_look(model):
+    name = model._meta.model_name
+    client = browser(staff(f"add_{name}", f"delete_{name}", "revoke_grant"))
+    row = FACTORIES[model]()
+
+    answers = {client.get(url).status_code for url in (at(model, "changelist"), at(model, "change", row.pk))}
+
+    assert answers == {HTTPStatus.FORBIDDEN}
+
+
+@OF_GRANTS
+def test_list_leads_to_the_grant_of_each_row(operator, model):
+    row = FACTORIES[model](grant__user__username="alice", grant__application__name="Notes")
+
+    response = operator.get(at(model, "changelist"))
+
+    assert column(response, "of") == ["alice Notes"]
+    assert address("grant_change", row.grant.pk) in links(response)
+
+
+@OF_GRANTS
+def test_list_says_that_a_grant_has_no_user(operator, model):
+    FACTORIES[model](grant=GrantFactory(without_user=True, application__name="Cron"))
+
+    response = operator.get(at(model, "changelist"))
+
+    assert column(response, "of") == ["no user Cron"]
+
+
+@pytest.mark.parametrize(
+    ("factory", "bent", "badge"),
+    [
+        (RefreshTokenFactory, {}, "live"),
+        (RefreshTokenFactory, {"spent": True}, "dead"),
+        (RefreshTokenFactory, {"expired": True}, "dead"),
+        (RefreshTokenFactory, {"grant__revoked": True}, "dead"),
+        (AccessTokenFactory, {}, "live"),
+        (AccessTokenFactory, {"revoked": True}, "dead"),
+        (AccessTokenFactory, {"expired": True}, "dead"),
+        (AccessTokenFactory, {"grant__user__is_active": False}, "dead"),
+    ],
+)
+def test_list_and_page_say_whether_a_token_lives(operator, factory, bent, badge):
+    row = factory(**bent)
+    model = type(row)
+
+    response = operator.get(at(model, "changelist"))
+
+    assert column(response, "state") == [badge]
+    assert f"State: {badge}" in text_of(operator.get(at(model, "change", row.pk)))
+
+
+def test_events_are_listed_by_kind_in_words(operator):
+    GrantEventFactory(kind="reused", address="192.0.2.1")
+    GrantEventFactory(kind="retried")
+
+    response = operator.get(address("grantevent_changelist", kind__exact="reused"))
+
+    assert [column(response, name) for name in ("kind", "generation", "address")] == [
+        ["a spent refresh token came back"],
+        ["1"],
+        ["192.0.2.1"],
+    ]

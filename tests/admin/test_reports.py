@@ -1,0 +1,149 @@
+"""The database fails under a page that holds a raw value: no report of it to the administrators holds the value."""
+
+import logging
+import re
+from http import HTTPStatus
+from urllib.parse import quote_plus
+
+import pytest
+from django.contrib.admin.models import LogEntry
+
+from oauth_refresh import crypto
+from oauth_refresh.models import Application, Grant
+from tests.admin.faults import failing
+from tests.admin.pages import address, browser
+from tests.factories import UserFactory
+from tests.test_leaks import Reports
+
+pytestmark = pytest.mark.django_db
+
+_RUN = re.compile(r"[A-Za-z0-9_-]{43,}")
+_LENGTHS = (43, 47, 96)  # of a client secret, an access token and a refresh token
+
+
+@pytest.fixture
+def reports():
+    """Every log record, and every mail to the administrators, with all logging on."""
+    handler, root = Reports(), logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    yield handler
+    root.setLevel(level)
+    root.removeHandler(handler)
+
+
+@pytest.fixture
+def client(superuser):
+    """A superuser's browser, which is shown the error page of a fault."""
+    return browser(superuser, raise_request_exception=False)
+
+
+def reported(reports):
+    return "\n".join([*reports.mails, *(f"{record.getMessage()} {vars(record)!r}" for record in reports.records)])
+
+
+def raw_values_in(text, digests):
+    """Return each piece of ``text`` that has one of the digests: nobody but the answer ever held these values."""
+    pieces = {
+        run[start : start + length]
+        for run in _RUN.findall(text)
+        for length in _LENGTHS
+        for start in range(len(run) - length + 1)
+    }
+    return sorted(piece for piece in pieces if crypto.digest(piece) in digests)
+
+
+@pytest.mark.parametrize(
+    "table",
+    ["django_session", "auth_user", "oauth_refresh_refreshtoken", "oauth_refresh_grant", "oauth_refresh_accesstoken"],
+)
+def test_fault_while_a_token_is_looked_for_reports_no_token(client, client_app, reports, table):
+    unknown = f"{client_app.refresh_token[:-1]}{'A' if client_app.refresh_token[-1] != 'A' else 'B'}"
+    raw_values = [client_app.refresh_token, client_app.access_token, unknown]
+    text = f"Bearer {' '.join(reversed(raw_values))}"
+
+    with failing("SELECT", table):
+        response = client.post(address("grant_find"), {"text": text})
+
+    assert response.status_code == HTTPStatus.INTERNAL_SERVER_ERROR
+    assert any("OperationalError" in mail and "find_view" in mail for mail in reports.mails)
+    assert [raw for raw in raw_values if raw in reported(reports) or quote_plus(raw) in reported(reports)] == []
+
+
+def test_fault_after_a_new_secret_was_generated_reports_no_secret_and_keeps_the_old_one(client, application, reports):
+    before = Application.objects.values().get()
+
+    with failing("INSERT", "django_admin_log") as digests:
+        response = client.post(address("application_secret", application.pk), {"overlap": "3600"})
+
+    assert response.status_code == HTTPStatus.INTERNAL_SERVER_ERROR
+    assert len(digests - {application.secret_digest}) == 1
+    assert "hand_out_secret" in reported(reports)
+    assert raw_values_in(reported(reports), digests) == []
+    assert Application.objects.values().get() == before
+
+
+def test_fault_after_the_first_secret_was_generated_reports_no_secret_and_creates_nothing(client, reports):
+    fields = {"name": "App", "auth_method": "client_secret_basic", "grant_types": ["password"], "is_active": "on"}
+
+    with failing("UPDATE", "oauth_refresh_application") as digests:
+        response = client.post(address("application_add"), fields)
+
+    assert response.status_code == HTTPStatus.INTERNAL_SERVER_ERROR
+    assert "replace_secret" in reported(reports)
+    assert raw_values_in(reported(reports), digests) == []
+    assert (Application.objects.count(), LogEntry.objects.count()) == (0, 0)
+
+
+def test_fault_after_tokens_were_generated_reports_no_token_and_starts_nothing(client, application, reports):
+    user = UserFactory()
+
+    with failing("INSERT", "django_admin_log") as digests:
+        response = client.post(
+            address("application_tokens", application.pk), {"username": user.username, "scope": ["notes:read"]}
+        )
+
+    assert response.status_code == HTTPStatus.INTERNAL_SERVER_ERROR
+    assert len(digests) >= 2
+    assert "tokens_view" in reported(reports)
+    assert raw_values_in(reported(reports), digests) == []
+    assert not Grant.objects.exists()
+
+
+ANSWERS = [
+    ("application_secret", {"overlap": "0"}, 1),
+    ("application_tokens", {"username": "alice", "scope": ["notes:read"]}, 2),
+]
+
+
+@pytest.fixture
+def broken_template(settings):
+    """A project whose own template for a raw value has a fault."""
+    broken = {"admin/oauth_refresh/application/value.html": "{{ 1|divisibleby:0 }}"}
+    (engine,) = settings.TEMPLATES
+    loaders = [("django.template.loaders.locmem.Loader", broken), "django.template.loaders.app_directories.Loader"]
+    settings.TEMPLATES = [{**engine, "APP_DIRS": False, "OPTIONS": {**engine["OPTIONS"], "loaders": loaders}}]
+
+
+@pytest.mark.usefixtures("broken_template")
+@pytest.mark.parametrize(("page", "data"), [answer[:2] for answer in ANSWERS])
+def test_fault_in_a_template_of_the_project_reports_no_raw_value(client, application, reports, page, data):
+    UserFactory(username="alice")
+
+    with failing("DELETE", "nothing") as digests:
+        response = client.post(address(page, application.pk), data)
+
+    assert response.status_code == HTTPStatus.INTERNAL_SERVER_ERROR
+    assert "django/template/base.py" in reported(reports)
+    assert raw_values_in(reported(reports), digests) == []
+
+
+@pytest.mark.parametrize(("page", "data", "count"), ANSWERS)
+def test_search_for_raw_values_finds_those_of_an_answer(client, application, page, data, count):
+    UserFactory(username="alice")
+
+    with failing("DELETE", "nothing") as digests:
+        response = client.post(address(page, application.pk), data)
+
+    assert len(raw_values_in(response.content.decode(), digests)) == count

@@ -1,0 +1,253 @@
+"""An operator revokes: whatever was selected and however, the same grants die, at once, and nothing else."""
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+
+import pytest
+import time_machine
+from django.contrib.admin.models import LogEntry
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from oauth_refresh.models import AccessToken, Grant
+from oauth_refresh.services import revoke_grant
+from oauth_refresh.signals import grants_revoked
+from tests.admin.faults import failing
+from tests.admin.pages import address, browser, facts, log, told
+from tests.admin.revocations import (
+    MODELS,
+    NOTHING,
+    REASON,
+    WAYS,
+    by_action,
+    by_list,
+    by_page,
+    by_select_across,
+    confirm,
+    revoker,
+    set_scene,
+)
+from tests.factories import GrantFactory
+from tests.interference import everything, fails_once, heard, rival_acts_after_a_look_at
+
+NOW = datetime(2026, 3, 1, 12, 30, 15, tzinfo=UTC)
+EVERY_MODEL = pytest.mark.parametrize("model", MODELS)
+PAIRS = [*[(model, by_page) for model in MODELS], *[("application", way) for way in WAYS if way is not by_page]]
+EVERY_MODEL_AND_EVERY_WAY = pytest.mark.parametrize(("model", "way"), PAIRS)
+EVERY_WAY = pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def scene(db):
+    with time_machine.travel(NOW, tick=False):
+        yield set_scene()
+
+
+def rows_but(grants):
+    return list(Grant.objects.exclude(pk__in=[grant.pk for grant in grants]).order_by("pk").values())
+
+
+@EVERY_WAY
+@EVERY_MODEL
+def test_selected_grants_die_and_nothing_else_changes(scene, model, way):
+    client, doomed = revoker(model), scene.doomed(model)
+    tokens, others = {**everything(), "Grant": None}, rows_but(doomed)
+
+    response = confirm(client, way(client, model, scene.row(model)))
+
+    assert response.status_code == HTTPStatus.FOUND
+    ended = Grant.objects.filter(pk__in=[grant.pk for grant in doomed])
+    assert set(ended.values_list("revoked_at", "revoked_reason", "revoked_by__username")) == {(NOW, REASON, "boss")}
+    assert ended.exclude(revocation_id=None).values("revocation_id").distinct().count() == 1
+    assert rows_but(doomed) == others
+    assert {**everything(), "Grant": None} == tokens
+
+
+@EVERY_MODEL_AND_EVERY_WAY
+def test_true_count_is_told_where_the_operator_came_from(scene, model, way):
+    client, row = revoker(model), scene.row(model)
+    count = len(scene.doomed(model))
+    back = {
+        by_page: address(f"{model}_change", row.pk),
+        by_action: address(f"{model}_changelist"),
+        by_list: address(f"{model}_changelist", pk__in=row.pk),
+        by_select_across: address(f"{model}_changelist", pk__in=row.pk),
+    }
+
+    response = confirm(client, way(client, model, row), follow=True)
+
+    assert response.redirect_chain == [(back[way], HTTPStatus.FOUND)]
+    assert told(response) == [("success", "1 grant was revoked." if count == 1 else f"{count} grants were revoked.")]
+
+
+@EVERY_WAY
+@EVERY_MODEL
+def test_one_entry_in_the_log_says_what_was_done(scene, model, way):
+    client, row, count = revoker(model), scene.row(model), len(scene.doomed(model))
+    kind, name = MODELS[model], model.rpartition("_")[2]
+    selected = {
+        by_page: f"{kind} {row}",
+        by_action: f"{kind} {row}",
+        by_list: f"all {kind} of the list filtered by pk__in={row.pk}",
+        by_select_across: f"all {kind} of the list filtered by pk__in={row.pk}",
+    }
+
+    confirm(client, way(client, model, row))
+
+    revocation = Grant.objects.get(pk=scene.session.grant.pk).revocation_id
+    what = f"Revoked grants: {count}. Reason: {REASON}. Revocation: {revocation}. Selected: {selected[way]}."
+    on = (str(row.pk), str(row)) if way is by_page else (None, kind)
+    assert log() == [(name, *on, what)]
+    assert LogEntry.objects.get().user.username == "boss"
+
+
+@EVERY_MODEL_AND_EVERY_WAY
+def test_one_update_ends_all(scene, model, way):
+    client = revoker(model)
+    question = way(client, model, scene.row(model))
+
+    with CaptureQueriesContext(connection) as queries:
+        confirm(client, question)
+
+    written = [sql for query in queries if (sql := query["sql"]).startswith(("INSERT", "UPDATE", "DELETE"))]
+    assert [sql.split()[:3] for sql in written] == [
+        ["UPDATE", connection.ops.quote_name("oauth_refresh_grant"), "SET"],
+        ["INSERT", "INTO", connection.ops.quote_name("django_admin_log")],
+    ]
+
+
+TOTALS = {
+    "application": {"grants": "3", "users": "2", "applications": "1"},
+    "auth_user": {"grants": "3", "users": "1", "applications": "2"},
+    "members_staffuser": {"grants": "3", "users": "1", "applications": "2"},
+    "members_member": {"grants": "3", "users": "1", "applications": "2"},
+}
+
+
+@EVERY_MODEL_AND_EVERY_WAY
+def test_page_shows_what_will_die_and_ends_nothing_yet(scene, model, way):
+    client, before = revoker(model), everything()
+
+    _url, page = way(client, model, scene.row(model))
+
+    assert page.status_code == HTTPStatus.OK
+    assert facts(page) == TOTALS.get(model, {"grants": "1", "users": "1", "applications": "1"})
+    assert everything() == before
+    assert log() == []
+
+
+def test_superuser_revokes(scene, operator, superuser):
+    confirm(operator, by_page(operator, "grant", scene.session.grant))
+
+    assert Grant.objects.get(revoked_by=superuser) == scene.session.grant
+
+
+def test_next_request_of_the_client_is_refused(scene):
+    client = revoker("grant")
+
+    confirm(client, by_page(client, "grant", scene.session.grant))
+
+    answer = scene.session.refresh()
+    assert (answer.status_code, answer.json()["error"]) == (HTTPStatus.BAD_REQUEST, "invalid_grant")
+    assert [token.is_live for token in AccessToken.objects.filter(grant=scene.session.grant)] == [False]
+
+
+def test_client_whose_session_was_not_selected_goes_on(scene):
+    client = revoker("auth_user")
+
+    confirm(client, by_page(client, "auth_user", scene.of_others.user))
+
+    assert scene.session.refresh().status_code == HTTPStatus.OK
+
+
+@EVERY_WAY
+def test_listeners_hear_of_it_once_after_commit(scene, django_capture_on_commit_callbacks, way):
+    client = revoker("application")
+    question = way(client, "application", scene.session.application)
+
+    with heard(grants_revoked) as carried, django_capture_on_commit_callbacks(execute=True):
+        confirm(client, question)
+        before_commit = list(carried)
+
+    (told_of,) = carried
+    assert before_commit == []
+    assert (told_of["count"], told_of["reason"], told_of["by"].username) == (3, REASON, "boss")
+    assert set(Grant.objects.filter(revocation_id=told_of["revocation_id"])) == scene.doomed("application")
+
+
+@EVERY_MODEL_AND_EVERY_WAY
+def test_grants_that_others_revoked_meanwhile_stay_as_they_were(scene, model, way):
+    client, row = revoker(model), scene.row(model)
+    question = way(client, model, row)
+    for grant in scene.doomed(model):
+        revoke_grant(grant, reason="first")
+    before = everything()
+
+    response = confirm(client, question, follow=True)
+
+    assert told(response) == [("warning", NOTHING)]
+    assert everything() == before
+    assert log() == []
+
+
+def test_count_leaves_out_what_others_revoked_meanwhile(scene):
+    client = revoker("application")
+    question = by_page(client, "application", scene.session.application)
+    revoke_grant(scene.of_application, reason="first")
+
+    response = confirm(client, question, follow=True)
+
+    assert told(response) == [("success", "2 grants were revoked.")]
+    assert Grant.objects.get(pk=scene.of_application.pk).revoked_reason == "first"
+
+
+def test_revocation_in_the_very_last_moment_wins(scene):
+    client = revoker("grant")
+    question = by_action(client, "grant", scene.session.grant)
+
+    with rival_acts_after_a_look_at(Grant, lambda: revoke_grant(scene.session.grant, reason="first")):
+        response = confirm(client, question, follow=True)
+
+    assert told(response) == [("warning", NOTHING)]
+    assert Grant.objects.get(pk=scene.session.grant.pk).revoked_reason == "first"
+    assert log() == []
+
+
+def test_revoked_grant_has_nothing_left_to_revoke(operator):
+    grant = GrantFactory(revoked=True)
+
+    response = operator.get(address("grant_revoke", grant.pk))
+
+    html = response.content.decode()
+    assert response.context["title"] == "Nothing to revoke"
+    assert "Everything selected was revoked or had expired before." in html
+    assert '<form method="post" novalidate>' not in html
+    assert f'<a href="{address("grant_change", grant.pk)}">Go back</a>' in html
+
+
+def test_fault_of_the_log_leaves_the_grants_alive(scene, superuser):
+    client = browser(superuser, raise_request_exception=False)
+    question = by_page(client, "application", scene.session.application)
+    before = everything()
+
+    with failing("INSERT", "django_admin_log"):
+        response = confirm(client, question)
+
+    assert response.status_code == HTTPStatus.INTERNAL_SERVER_ERROR
+    assert everything() == before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_deadlock_is_tried_again_and_logged_once():
+    grant = GrantFactory()
+    client = revoker("grant")
+    question = by_page(client, "grant", grant)
+
+    with fails_once("UPDATE") as tried:
+        confirm(client, question)
+
+    assert len(tried) == 2
+    assert Grant.objects.get().revoked_reason == REASON
+    assert len(log()) == 1

@@ -1,0 +1,319 @@
+"""The timeline on the page of a grant: its life, on which a theft is seen at a glance."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+import pytest
+import time_machine
+from django.utils import timezone
+
+from oauth_refresh.models import RefreshToken
+from tests.admin.pages import address, words
+from tests.factories import GrantEventFactory, GrantFactory, RefreshTokenFactory
+
+START = datetime(2026, 3, 1, 8, tzinfo=UTC)
+HOME = {"address": "192.0.2.1", "user_agent": "NotesApp/1"}
+THIEF = {"address": "203.0.113.66", "user_agent": "curl/8.5"}
+
+pytestmark = pytest.mark.django_db
+
+
+class Line(NamedTuple):
+    """An entry of the timeline: its look, and its text with that of the place; what is folded is left out."""
+
+    look: str
+    text: str
+
+
+@pytest.fixture(autouse=True)
+def clock():
+    with time_machine.travel(START + timedelta(hours=12), tick=False) as traveller:
+        yield traveller
+
+
+def at(hours, minutes=0):
+    return START + timedelta(hours=hours, minutes=minutes)
+
+
+def grant_of(generation=1, **fields):
+    """Return a grant that was started at 8 o'clock, with its first refresh token."""
+    grant = GrantFactory(
+        **{"created_at": START, "generation": generation, "access_floor": generation, **HOME, **fields}
+    )
+    RefreshTokenFactory(grant=grant, generation=1, created_at=START, **HOME)
+    return grant
+
+
+def refreshed(grant, generation, time, place=HOME):
+    RefreshTokenFactory(grant=grant, generation=generation, created_at=time, **place)
+
+
+def page(operator, grant):
+    return operator.get(address("grant_change", grant.pk))
+
+
+def lines(operator, grant):
+    """Return the timeline, as it is read from the top."""
+    html = page(operator, grant).content.decode()
+    body = re.search(r'<ol class="oauth-timeline">(.*?)</ol>', html, re.DOTALL)[1]
+    body = re.sub(r"<details>.*?</details>", "", body, flags=re.DOTALL)
+    return [
+        Line(look, words(text)) for look, text in re.findall(r'<li class="oauth-([\w -]+)">(.*?)</li>', body, re.DOTALL)
+    ]
+
+
+STARTED = Line("started", "2026-03-01 08:00:00 Started by password 192.0.2.1 NotesApp/1")
+
+
+def test_life_begins_with_the_start(operator):
+    assert lines(operator, grant_of()) == [STARTED]
+
+
+def test_start_says_how_and_from_where(operator):
+    grant = GrantFactory(created_at=START, grant_type="urn:ietf:params:oauth:grant-type:jwt-bearer", **THIEF)
+
+    assert lines(operator, grant) == [
+        Line("started", "2026-03-01 08:00:00 Started by jwt-bearer 203.0.113.66 curl/8.5")
+    ]
+
+
+def test_theft_is_seen_at_a_glance(operator):
+    grant = grant_of(generation=3, revoked_at=at(3), revoked_reason="reuse_detected")
+    refreshed(grant, 2, at(1), THIEF)
+    refreshed(grant, 3, at(2), THIEF)
+    GrantEventFactory(grant=grant, kind="reused", generation=1, at=at(3), **HOME)
+
+    assert lines(operator, grant) == [
+        Line("revoked", "2026-03-01 11:00:00 Revoked a spent refresh token came back"),
+        Line(
+            "alarm",
+            "2026-03-01 11:00:00 A spent refresh token came back token 1, spent on 2026-03-01 09:00:00: somebody has a "
+            "copy 192.0.2.1 NotesApp/1",
+        ),
+        Line("refreshed oauth-elsewhere", "2026-03-01 10:00:00 Refreshed token 3 elsewhere: 203.0.113.66 curl/8.5"),
+        Line("refreshed oauth-elsewhere", "2026-03-01 09:00:00 Refreshed token 2 elsewhere: 203.0.113.66 curl/8.5"),
+        STARTED,
+    ]
+
+
+def test_every_kind_of_event_stands_where_it_happened(operator):
+    grant = grant_of(generation=3)
+    refreshed(grant, 2, at(1))
+    GrantEventFactory(grant=grant, kind="retried", generation=1, at=at(1, 1), **HOME)
+    GrantEventFactory(grant=grant, kind="refused", generation=1, at=at(1, 2), **THIEF)
+    refreshed(grant, 3, at(2))
+    GrantEventFactory(grant=grant, kind="reused", generation=2, at=at(3), **THIEF)
+
+    assert lines(operator, grant) == [
+        Line(
+            "alarm oauth-elsewhere",
+            "2026-03-01 11:00:00 A spent refresh token came back token 2, spent on 2026-03-01 10:00:00: somebody has a "
+            "copy elsewhere: 203.0.113.66 curl/8.5",
+        ),
+        Line("refreshed", "2026-03-01 10:00:00 Refreshed token 3 192.0.2.1 NotesApp/1"),
+        Line(
+            "event oauth-elsewhere",
+            "2026-03-01 09:02:00 A retry was refused token 1 elsewhere: 203.0.113.66 curl/8.5",
+        ),
+        Line("event", "2026-03-01 09:01:00 A lost response was asked for again token 1 192.0.2.1 NotesApp/1"),
+        Line("refreshed", "2026-03-01 09:00:00 Refreshed token 2 192.0.2.1 NotesApp/1"),
+        STARTED,
+    ]
+
+
+def test_alarm_does_not_guess_when_a_pruned_token_was_spent(operator):
+    grant = grant_of(generation=9)
+    GrantEventFactory(grant=grant, kind="reused", generation=4, at=at(3), **HOME)
+
+    assert lines(operator, grant)[0] == Line(
+        "alarm", "2026-03-01 11:00:00 A spent refresh token came back token 4 192.0.2.1 NotesApp/1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("place", "look"),
+    [
+        (HOME, "refreshed"),
+        ({**HOME, "address": "192.0.2.2"}, "refreshed oauth-elsewhere"),
+        ({**HOME, "user_agent": "NotesApp/2"}, "refreshed oauth-elsewhere"),
+        ({**HOME, "address": None}, "refreshed"),
+        ({"address": None, "user_agent": ""}, "refreshed"),
+    ],
+    ids=str,
+)
+def test_refresh_is_elsewhere_if_it_is_not_from_where_the_client_was_first_seen(operator, place, look):
+    grant = grant_of(generation=2)
+    refreshed(grant, 2, at(1), place)
+
+    assert lines(operator, grant)[0].look == look
+
+
+def test_client_is_not_expected_where_the_users_browser_started_the_grant(operator):
+    grant = grant_of(generation=2, address="198.51.100.7", user_agent="Firefox")
+    refreshed(grant, 2, at(1))
+
+    assert [line.look for line in lines(operator, grant)] == ["refreshed", "started"]
+
+
+def test_client_is_not_expected_where_an_operator_generated_its_tokens(operator):
+    grant = grant_of(generation=3, grant_type="operator")
+    refreshed(grant, 2, at(1), THIEF)
+    refreshed(grant, 3, at(2), HOME)
+
+    assert [line.look for line in lines(operator, grant)] == ["refreshed oauth-elsewhere", "refreshed", "started"]
+
+
+def test_nothing_is_elsewhere_where_no_place_was_recorded(operator):
+    grant = GrantFactory(created_at=START)
+    GrantEventFactory(grant=grant, kind="refused", generation=1, at=at(1), **THIEF)
+
+    assert [line.look for line in lines(operator, grant)] == ["event", "started"]
+
+
+def test_four_like_refreshes_are_folded_into_one(operator):
+    grant = grant_of(generation=5)
+    for generation in range(2, 6):
+        refreshed(grant, generation, at(generation - 1))
+
+    html = page(operator, grant).content.decode()
+
+    assert lines(operator, grant) == [
+        Line(
+            "refreshed",
+            "2026-03-01 12:00:00 Refreshed 4 times since 2026-03-01 09:00:00 192.0.2.1 NotesApp/1",
+        ),
+        STARTED,
+    ]
+    (folded,) = re.findall(r"<details>(.*?)</details>", html, re.DOTALL)
+    assert words(folded) == "each of them " + " ".join(
+        f"2026-03-01 {7 + number:02}:00:00 Refreshed token {number}" for number in (5, 4, 3, 2)
+    )
+
+
+def test_three_like_refreshes_are_not_folded(operator):
+    grant = grant_of(generation=4)
+    for generation in range(2, 5):
+        refreshed(grant, generation, at(generation))
+
+    assert [line.look for line in lines(operator, grant)] == [*["refreshed"] * 3, "started"]
+
+
+@pytest.mark.parametrize(
+    "other", [THIEF, {**HOME, "user_agent": "NotesApp/2"}, {**HOME, "address": "192.0.2.2"}], ids=str
+)
+def test_refresh_from_elsewhere_is_never_folded_away(operator, other):
+    grant = grant_of(generation=10)
+    for generation in range(2, 11):
+        refreshed(grant, generation, at(generation - 1), other if generation == 6 else HOME)
+
+    texts = [line.text.split(" ", 2)[2] for line in lines(operator, grant)]
+
+    assert [text[:24] for text in texts] == [
+        "Refreshed 4 times since ",
+        "Refreshed token 6 elsewh",
+        "Refreshed 4 times since ",
+        "Started by password 192.",
+    ]
+
+
+def test_run_of_refreshes_from_elsewhere_is_folded_and_marked(operator):
+    grant = grant_of(generation=5)
+    for generation in range(2, 6):
+        refreshed(grant, generation, at(generation), THIEF)
+
+    assert [line.look for line in lines(operator, grant)] == ["refreshed oauth-elsewhere", "started"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [("laptop was stolen", "laptop was stolen"), ("user_request", "the user signed the application out")],
+)
+def test_revocation_stands_with_its_reason_and_author(operator, superuser, reason, told):
+    grant = grant_of(revoked_at=at(5), revoked_reason=reason, revoked_by=superuser)
+
+    assert lines(operator, grant)[0] == Line("revoked", f"2026-03-01 13:00:00 Revoked {told}, by boss")
+
+
+@pytest.mark.parametrize(
+    "bent",
+    [{"idle_expires_at": at(3)}, {"expires_at": at(3)}, {"idle_expires_at": at(3), "expires_at": at(4)}],
+    ids=str,
+)
+def test_expiry_stands_where_the_grant_ended(operator, bent):
+    assert lines(operator, grant_of(**bent)) == [Line("expired", "2026-03-01 11:00:00 Expired"), STARTED]
+
+
+def test_grant_without_an_end_expires_idle(operator):
+    assert lines(operator, grant_of(expires_at=None, idle_expires_at=at(3)))[0].look == "expired"
+
+
+def test_revoked_grant_did_not_expire(operator):
+    grant = grant_of(idle_expires_at=at(3), revoked_at=at(2), revoked_reason="leak")
+
+    assert [line.look for line in lines(operator, grant)] == ["revoked", "started"]
+
+
+@pytest.mark.parametrize(
+    ("generation", "kept", "text"),
+    [
+        (6, [5, 6], "2026-03-01 13:00:00 3 refreshes are not shown pruned, or too many"),
+        (3, [3], "2026-03-01 11:00:00 1 refresh is not shown pruned, or too many"),
+        (3, [], "2026-03-01 15:00:00 2 refreshes are not shown pruned, or too many"),
+    ],
+)
+def test_gap_says_how_many_refreshes_were_pruned(operator, generation, kept, text):
+    grant = GrantFactory(created_at=START, generation=generation, refreshed_at=at(7), **HOME)
+    for number in kept:
+        refreshed(grant, number, at(number))
+
+    assert lines(operator, grant)[-2] == Line("gap", text)
+
+
+def test_nothing_is_missing_where_rotation_is_off(operator):
+    grant = grant_of(refreshed_at=at(7))
+
+    assert lines(operator, grant) == [STARTED]
+
+
+def test_page_of_a_grant_with_a_thousand_refreshes_is_bounded(operator):
+    grant = grant_of(generation=1001)
+    RefreshToken.objects.bulk_create(
+        RefreshTokenFactory.build(grant=grant, generation=number, created_at=START + timedelta(seconds=number), **place)
+        for number in range(2, 1002)
+        for place in [HOME if number % 2 else THIEF]
+    )
+
+    shown = lines(operator, grant)
+
+    assert len(shown) == 202
+    assert shown[-2] == Line("gap", "2026-03-01 08:13:22 800 refreshes are not shown pruned, or too many")
+
+
+def test_page_of_a_grant_with_many_events_is_bounded(operator):
+    grant = grant_of()
+    GrantEventFactory.create_batch(150, grant=grant, kind="retried", at=at(1), **HOME)
+
+    shown = lines(operator, grant)
+
+    assert [line.look for line in shown] == [*["event"] * 100, "started"]
+
+
+def test_times_are_those_of_the_site(operator):
+    grant = grant_of(generation=2)
+    refreshed(grant, 2, at(1))
+    GrantEventFactory(grant=grant, kind="reused", generation=1, at=at(3), **HOME)
+
+    with timezone.override("Asia/Kolkata"):
+        shown = lines(operator, grant)
+
+    assert [line.text[:19] for line in shown] == ["2026-03-01 16:30:00", "2026-03-01 14:30:00", "2026-03-01 13:30:00"]
+    assert "spent on 2026-03-01 14:30:00" in shown[0].text
+
+
+def test_user_agent_of_a_thief_is_shown_as_text(operator):
+    grant = grant_of(generation=2)
+    refreshed(grant, 2, at(1), {**THIEF, "user_agent": "<img src=x onerror=alert(1)>"})
+
+    assert "<img src=x" not in page(operator, grant).content.decode()
+    assert lines(operator, grant)[0].text.endswith("203.0.113.66 <img src=x onerror=alert(1)>")

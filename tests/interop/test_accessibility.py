@@ -1,0 +1,198 @@
+"""axe-core, the accessibility checker, on every page of ours: on a phone and on a desk, by day and by night."""
+
+import json
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.interop.conftest import DESKTOP, PHONE
+from tests.interop.site import CLIENT_ID, REDIRECT_URI
+
+ADMIN = "/admin/oauth_refresh"
+CONSENT = (
+    f"/oauth/authorize?response_type=code&client_id={CLIENT_ID}&redirect_uri={REDIRECT_URI}&scope=notes:read"
+    "&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256"
+)
+EVERY_RULE, COLOURS = {}, {"runOnly": ["color-contrast", "link-in-text-block"]}
+LOOKS = [
+    (size, scheme, rules)
+    for size in (PHONE, DESKTOP)
+    for scheme, rules in (("light", EVERY_RULE), ("dark", COLOURS))  # by night nothing but colours is different
+]
+GRAVE = {"serious", "critical"}
+DJANGOS_OWN = {
+    ("aria-input-field-name", ".select2-selection"),  # the select2 that Django brings along names neither its box
+    ("aria-input-field-name", "#select2-oauth-application-container"),  # nor the text in it while nothing is chosen
+    ("label-title-only", "#searchbar"),  # Django labels its search by a picture, so only the help text is seen
+}
+"""What Django's admin does on its own in pages that we did not write: rule and selector."""
+ROWS = """
+import json
+from oauth_refresh.models import AccessToken, Application, Grant, GrantEvent, RefreshToken
+
+grants = Grant.objects.filter(user__username="uma", generation__gt=1)
+newest = {
+    "live": grants.filter(revoked_at=None),
+    "stolen": grants.exclude(revoked_at=None),
+    "risky": Application.objects.filter(client_id="risky"),
+    "refresh": RefreshToken.objects,
+    "access": AccessToken.objects,
+    "event": GrantEvent.objects,
+}
+print(json.dumps({name: rows.latest("pk").pk for name, rows in newest.items()} | {"uma": grants[0].user_id}))
+"""
+RUN = """async (rules) => {
+    document.getAnimations().forEach((animation) => animation.finish());  // links fade from one colour to the other
+    const {violations} = await axe.run(document, {...rules, resultTypes: ["violations"]});
+    return violations.flatMap(({id, impact, help, nodes}) => nodes.map((node) => ({
+        id, impact, help, target: node.target.join(" "), why: node.any.map((check) => check.message).join(" "),
+    })));
+}"""
+
+
+@pytest.fixture(scope="module")
+def axe(folder):
+    """Return the source of axe-core: evaluated in a page, it is subject to no content security policy."""
+    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text()
+
+
+@pytest.fixture(scope="module")
+def rows(site):
+    """Return the keys of rows that show everything there is to see: long lives, a theft, an application with risks."""
+    site.create_application(
+        "Risky business", "--client-id", "risky", "--grant-type", "password", "--redirect-uri", REDIRECT_URI
+    )
+    refreshed, stolen = site.issue("uma", count=2)
+    spent = stolen.pair["refresh_token"]
+    for holder in (refreshed, stolen):
+        for _refresh in range(6):
+            assert holder.refresh().ok
+    assert not stolen.refresh(spent, program="thief/6.6").ok
+    return json.loads(site.manage("shell", "--verbosity", "0", "--command", ROWS))
+
+
+@pytest.fixture
+def screen():
+    """Start on one screen; the tests go through all looks themselves."""
+    return "phone-light"
+
+
+@pytest.fixture
+def user(open_page):
+    """Open a page where uma is signed in, for whom some applications act."""
+    return open_page("uma")
+
+
+def faults(page, axe):
+    """Return what is grave in each look of the page, as sentences with rule and selector."""
+    page.wait_for_load_state()
+    page.evaluate(axe)
+    for size, scheme, rules in LOOKS:
+        page.set_viewport_size(size)
+        page.emulate_media(color_scheme=scheme)
+        look = f"{size['width']} pixels, {scheme}"
+        if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
+            yield f"{look}: the page scrolls sideways"
+        for found in page.evaluate(RUN, rules):
+            if found["impact"] in GRAVE and (found["id"], found["target"]) not in DJANGOS_OWN:
+                yield "{look}: {id} ({impact}) at {target}: {help}. {why}".format(look=look, **found)
+
+
+def assert_accessible(page, axe):
+    found = list(faults(page, axe))
+    assert not found, "\n".join(["", *found])
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "grant/",
+        "grant/{live}/change/",
+        "grant/{stolen}/change/",
+        "grant/{live}/revoke/",
+        "grant/{stolen}/revoke/",
+        "refreshtoken/",
+        "refreshtoken/{refresh}/change/",
+        "accesstoken/",
+        "accesstoken/{access}/change/",
+        "authorizationcode/",
+        "grantevent/",
+        "grantevent/{event}/change/",
+        "application/",
+        "application/add/",
+        "application/{risky}/change/",
+        "application/{risky}/secret/",
+        "application/{risky}/tokens/",
+        "trustedissuer/",
+        "trustedissuer/add/",
+        "usedassertion/",
+        "../auth/user/{uma}/revoke/",
+    ],
+)
+def test_page_of_the_admin_is_accessible(admin, rows, axe, path):
+    admin.goto(f"{ADMIN}/{path.format(**rows)}")
+    for summary in admin.locator(".oauth-timeline summary").all():
+        summary.click()
+
+    assert_accessible(admin, axe)
+
+
+@pytest.mark.parametrize(
+    ("path", "button"),
+    [
+        ("grant/{live}/revoke/", "Revoke 1 grant"),
+        ("application/add/", "Save"),
+        ("application/{risky}/tokens/", "Generate tokens"),
+    ],
+)
+def test_form_of_the_admin_that_lacks_something_is_accessible(admin, rows, axe, path, button):
+    admin.goto(f"{ADMIN}/{path.format(**rows)}")
+    admin.get_by_role("button", name=button, exact=True).click()
+    expect(admin.get_by_text("This field is required.").first).to_be_visible()
+
+    assert_accessible(admin, axe)
+
+
+def test_pages_about_a_new_secret_are_accessible(admin, rows, axe):
+    admin.goto(f"{ADMIN}/application/{rows['risky']}/secret/")
+    admin.get_by_role("button", name="Generate a new secret").click()
+    expect(admin.get_by_text("Copy the secret now.")).to_be_visible()
+
+    assert_accessible(admin, axe)
+    admin.goto(f"{ADMIN}/application/{rows['risky']}/secret/")
+    expect(admin.get_by_role("button", name="Withdraw the old secret now")).to_be_visible()
+    assert_accessible(admin, axe)
+
+
+def test_page_with_new_tokens_is_accessible(admin, rows, axe):
+    admin.goto(f"{ADMIN}/application/{rows['risky']}/tokens/")
+    admin.get_by_label("User name").fill("uma")
+    admin.get_by_role("button", name="Generate tokens").click()
+    expect(admin.get_by_text("Copy the tokens now.")).to_be_visible()
+
+    assert_accessible(admin, axe)
+
+
+@pytest.mark.parametrize(
+    ("path", "heading"),
+    [
+        (CONSENT, "Allow Photo album to act for you?"),
+        ("/oauth/authorize?client_id=nobody", "This link does not work"),
+        ("/oauth/applications/", "Applications that act for you"),
+        ("/oauth/applications/revoke/", "Sign out of all applications?"),
+    ],
+)
+def test_page_for_users_is_accessible(user, rows, axe, path, heading):
+    user.goto(path)
+    expect(user.get_by_role("heading", name=heading)).to_be_visible()
+
+    assert_accessible(user, axe)
+
+
+def test_page_that_asks_before_signing_out_is_accessible(user, rows, axe):
+    user.goto("/oauth/applications/")
+    user.get_by_role("link", name=re.compile("^Sign out of Photo album")).first.click()
+    expect(user.get_by_role("heading", name="Sign out of Photo album?")).to_be_visible()
+
+    assert_accessible(user, axe)

@@ -1,0 +1,285 @@
+"""People in charge, in a real browser, and the applications that feel what they do."""
+
+import re
+from http import HTTPStatus
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.flows.server import curl
+from tests.interop.site import SECRET
+
+GRANTS = "/admin/oauth_refresh/grant/"
+APPLICATIONS = "/admin/oauth_refresh/application/"
+WHOLE_LIST = 150
+"""More grants than the admin shows on one page."""
+
+
+@pytest.fixture(scope="module")
+def stock(site):
+    """Grants of Photo album for sam, enough for every test here: one command is quicker than many."""
+    return site.issue("sam", count=20)
+
+
+@pytest.fixture
+def holder(stock):
+    """Photo album with the tokens of a grant of its own."""
+    return stock.pop()
+
+
+@pytest.fixture(scope="module")
+def bulk(site):
+    """Register an application whose grants are revoked many at a time."""
+    site.create_application("Bulk mailer", "--client-id", "bulk")
+    return "bulk"
+
+
+def find(page, text):
+    """Paste a text that holds a token, and go to its grant."""
+    page.goto(GRANTS)
+    page.get_by_label("Leaked token").fill(text)
+    page.get_by_role("button", name="Find its grant").click()
+    expect(page.get_by_role("heading", name="What happened")).to_be_visible()
+
+
+def confirm(page, count, *, reason):
+    """Give a reason on the page that shows what will die, and revoke."""
+    expect(page.locator(".oauth-totals div", has_text="grants").get_by_role("definition")).to_have_text(str(count))
+    page.get_by_label("Reason").fill(reason)
+    page.get_by_role("button", name=re.compile(rf"^Revoke {count} grants?$")).click()
+
+
+def told(page):
+    return page.locator(".messagelist")
+
+
+def happened(page):
+    """Return the entries of a grant's timeline, the newest first."""
+    return page.locator(".oauth-timeline > li")
+
+
+def assert_is_over(holder):
+    answer = holder.refresh()
+    assert (answer.status_code, answer.json()["error"]) == (HTTPStatus.BAD_REQUEST, "invalid_grant")
+
+
+def test_leaked_token_leads_to_its_grant_and_its_client_is_stopped(admin, holder, shoot):
+    leaked = holder.pair["refresh_token"]
+    assert holder.refresh().ok
+
+    find(admin, f'10.0.0.7 - "POST /oauth/token" refresh_token={leaked}&grant_type=refresh_token 200')
+    expect(told(admin)).to_have_text("What you pasted is refresh token 1 of this grant: spent.")
+    shoot(admin, "leak-found")
+    admin.get_by_role("link", name="Revoke…").click()
+    shoot(admin, "leak-revoke")
+    confirm(admin, 1, reason="found in a public log")
+
+    expect(told(admin)).to_have_text("1 grant was revoked.")
+    expect(happened(admin).first).to_contain_text("Revoked found in a public log, by eve")
+    expect(admin.get_by_role("link", name="Revoke…")).to_have_count(0)
+    shoot(admin, "leak-revoked")
+    assert leaked not in admin.content()
+    assert_is_over(holder)
+    assert admin.complaints == []
+
+
+def test_pasted_text_without_a_token_is_answered_kindly(admin, shoot):
+    admin.goto(GRANTS)
+    admin.get_by_label("Leaked token").fill("ort_not-a-token")
+    admin.get_by_role("button", name="Find its grant").click()
+
+    expect(told(admin)).to_have_text("No such token.")
+    shoot(admin, "no-such-token")
+    assert admin.complaints == []
+
+
+def test_theft_is_an_alarm_on_the_timeline(admin, holder, shoot):
+    stolen = holder.pair["refresh_token"]
+    for _refresh in range(6):
+        assert holder.refresh().ok
+    assert not holder.refresh(stolen, program="thief/6.6 (bought in a dark corner)").ok
+
+    admin.goto(GRANTS)
+    admin.locator("#changelist-filter").get_by_role("link", name="a spent refresh token came back").click()
+    expect(admin.locator("#result_list")).to_contain_text("a spent refresh token came back")
+    shoot(admin, "theft-list")
+    find(admin, stolen)
+
+    alarm = admin.locator(".oauth-timeline > .oauth-alarm.oauth-elsewhere")
+    expect(alarm).to_contain_text("A spent refresh token came back token 1, spent on")
+    expect(alarm).to_contain_text("elsewhere: 127.0.0.1 thief/6.6 (bought in a dark corner)")
+    expect(happened(admin).filter(has_text="Revoked a spent refresh token came back")).to_be_visible()
+    expect(happened(admin).filter(has_text="Refreshed 6 times")).to_be_visible()
+    admin.get_by_text("each of them").click()
+    shoot(admin, "theft-found")
+    assert_is_over(holder)
+    assert admin.complaints == []
+
+
+def test_staff_who_may_only_view_can_look_and_not_touch(open_page, holder, shoot):
+    page = open_page("vera")
+    find(page, holder.pair["access_token"])
+    expect(told(page)).to_have_text("What you pasted is an access token of this grant: it works.")
+    shoot(page, "viewer-grant")
+    grant = page.url.removesuffix("change/")
+    expect(page.get_by_text("Revoke…")).to_have_count(0)
+    for path in (GRANTS, "/admin/oauth_refresh/refreshtoken/", "/admin/oauth_refresh/accesstoken/", APPLICATIONS):
+        page.goto(path)
+        expect(page.locator("#result_list tbody tr").first).to_be_visible()
+        expect(page.get_by_role("combobox", name="Action")).to_have_count(0)
+        expect(page.get_by_text(re.compile("Revoke (the|all)"))).to_have_count(0)
+    shoot(page, "viewer-applications")
+    page.get_by_role("link", name="Photo album").first.click()
+    expect(page.get_by_role("link", name=re.compile("Revoke|Secret|Generate"))).to_have_count(0)
+    shoot(page, "viewer-application")
+    application = page.url.removesuffix("change/")
+    assert page.complaints == []
+
+    refused = {
+        url: page.goto(url).status
+        for url in (
+            f"{grant}revoke/",
+            f"{GRANTS}revoke/",
+            f"{application}revoke/",
+            f"{application}secret/",
+            f"{application}tokens/",
+        )
+    }
+
+    assert set(refused.values()) == {HTTPStatus.FORBIDDEN}, refused
+    assert holder.refresh().ok
+
+
+def test_secret_is_replaced_while_both_work_until_the_old_one_is_withdrawn(open_page, site, shoot):
+    page = open_page("eve", permissions=["clipboard-read", "clipboard-write"])
+
+    def copied():
+        """Press the button beside the secret, and return what it put into the clipboard."""
+        page.get_by_role("button", name="Copy Client secret").click()
+        expect(page.get_by_role("button", name="Copied")).to_be_visible()
+        return page.evaluate("navigator.clipboard.readText()")
+
+    def status(secret):
+        return site.ask_for_token(client_id, secret, grant_type="client_credentials").status_code
+
+    page.goto(f"{APPLICATIONS}add/")
+    page.get_by_label("Name:").fill("Weather station")
+    page.get_by_label("client credentials").check()
+    shoot(page, "application-add")
+    page.get_by_role("button", name="Save", exact=True).click()
+    client_id, first = page.get_by_label("Client ID").input_value(), copied()
+    shoot(page, "secret-first")
+    assert status(first) == HTTPStatus.OK
+
+    page.get_by_role("link", name="I have copied it").click()
+    page.get_by_role("link", name="Secret…").click()
+    page.get_by_label("for one day").check()
+    shoot(page, "secret-replace")
+    page.get_by_role("button", name="Generate a new secret").click()
+    expect(page.get_by_text("The old secret works until")).to_be_visible()
+    second = copied()
+    shoot(page, "secret-second")
+    assert second != first
+    assert (status(first), status(second)) == (HTTPStatus.OK, HTTPStatus.OK)
+
+    page.get_by_role("link", name="I have copied it").click()
+    assert first not in page.content()
+    assert second not in page.content()
+    page.get_by_role("link", name="Secret…").click()
+    shoot(page, "secret-two-work")
+    page.get_by_role("button", name="Withdraw the old secret now").click()
+    expect(told(page)).to_have_text("The old secret is dead.")
+    assert (status(first), status(second)) == (HTTPStatus.UNAUTHORIZED, HTTPStatus.OK)
+    assert page.complaints == []
+
+
+def test_generated_tokens_work_by_the_curl_lines_shown(admin, shoot, tmp_path):
+    admin.goto(APPLICATIONS)
+    admin.get_by_role("link", name="Photo album").first.click()
+    shoot(admin, "application")
+    admin.get_by_role("link", name="Generate tokens…").click()
+    admin.get_by_label("User name").fill("nobody")
+    admin.get_by_role("button", name="Generate tokens").click()
+    expect(admin.get_by_text("There is no user of that name.")).to_be_visible()
+    shoot(admin, "tokens-refused")
+    admin.get_by_label("User name").fill("sam")
+    admin.get_by_label("Write your notes").check()
+    admin.get_by_role("button", name="Generate tokens").click()
+    shoot(admin, "tokens-shown")
+    access_token = admin.get_by_label("Access token", exact=True).input_value()
+    refresh_line, revoke_line = (
+        admin.get_by_label(title, exact=True).input_value().replace("CLIENT_SECRET", SECRET)
+        for title in ("Refresh", "Revoke")
+    )
+
+    refreshed = curl(refresh_line, folder=tmp_path)
+    revoked = curl(revoke_line, folder=tmp_path)
+
+    assert (refreshed.status, refreshed.json["scope"]) == (HTTPStatus.OK, "notes:read notes:write")
+    assert access_token in revoke_line
+    assert refreshed.json["access_token"] != access_token
+    assert (revoked.status, revoked.text) == (HTTPStatus.OK, "")
+    admin.get_by_role("link", name=re.compile("^[0-9a-f-]{36}$")).click()
+    expect(happened(admin).first).to_contain_text("Revoked the application revoked a token")
+    expect(happened(admin).last).to_contain_text("Started by operator")
+    assert admin.complaints == []
+
+
+def test_user_is_signed_out_everywhere_from_the_projects_own_user_admin(admin, site, shoot):
+    holders = site.issue("sol", count=2)
+    admin.goto("/admin/auth/user/")
+    admin.get_by_role("link", name="sol").click()
+    shoot(admin, "user")
+
+    admin.get_by_role("link", name="Sign out everywhere…").click()
+    shoot(admin, "user-sign-out")
+    confirm(admin, 2, reason="lost or stolen device")
+
+    expect(told(admin)).to_have_text("2 grants were revoked.")
+    for holder in holders:
+        assert_is_over(holder)
+    assert admin.complaints == []
+
+
+def test_list_is_revoked_without_javascript(open_page, site, holder, bulk, shoot):
+    holders = site.issue("sam", client_id=bulk, count=3)
+    page = open_page("eve", java_script_enabled=False)
+    page.goto(GRANTS)
+
+    page.locator("#changelist-filter").get_by_role("link", name="live").click()
+    page.get_by_label("Client ID").fill(bulk)
+    page.get_by_role("button", name="Filter").click()
+    expect(page.locator("#result_list tbody tr")).to_have_count(3)
+    shoot(page, "no-javascript-list")
+    page.get_by_role("link", name="Revoke all 3 listed…").click()
+    shoot(page, "no-javascript-revoke")
+    confirm(page, 3, reason="application compromised")
+
+    expect(told(page)).to_have_text("3 grants were revoked.")
+    for revoked in holders:
+        assert_is_over(revoked)
+    assert holder.refresh().ok
+    assert page.complaints == []
+
+
+def test_whole_list_is_revoked_over_all_its_pages(admin, site, holder, bulk, shoot):
+    holders = site.issue("sam", client_id=bulk, count=WHOLE_LIST)
+    admin.goto(f"{GRANTS}?state=live")
+    admin.locator(".oauth-filter [role=combobox]").click()
+    admin.get_by_role("option", name="Bulk mailer").click()
+    admin.get_by_role("button", name="Filter").click()
+
+    admin.get_by_label("Select all objects on this page for an action").check()
+    admin.get_by_role("button", name=f"Select all {WHOLE_LIST} grants").click()
+    admin.get_by_label("Action:").select_option("Revoke selected grants")
+    shoot(admin, "whole-list")
+    admin.get_by_role("button", name="Go").click()
+    shoot(admin, "whole-list-revoke")
+    confirm(admin, WHOLE_LIST, reason="security incident")
+
+    expect(told(admin)).to_have_text(f"{WHOLE_LIST} grants were revoked.")
+    shoot(admin, "whole-list-revoked")
+    assert_is_over(holders[0])
+    assert_is_over(holders[-1])
+    assert holder.refresh().ok
+    assert admin.complaints == []
