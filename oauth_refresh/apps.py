@@ -1,3 +1,5 @@
+from importlib import import_module
+
 from django.apps import AppConfig, apps
 from django.contrib.auth import get_user_model
 from django.core import checks as django_checks
@@ -29,5 +31,8 @@ class OAuthRefreshConfig(AppConfig):
                 pre_delete.connect(
                     receivers.revoke_before_deletion, sender=model, dispatch_uid="oauth_refresh.revoke_before_deletion"
                 )
+        for optional, module in (("corsheaders", "api.cors"), ("drf_spectacular", "api.schema")):
+            if apps.is_installed(optional):
+                import_module(f"oauth_refresh.{module}")
         for check, tag, deploy in checks.ALL:
             django_checks.register(check, tag, deploy=deploy)

@@ -3,14 +3,16 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from django.conf import settings as django_settings
 from django.utils.functional import Promise
+from django.utils.module_loading import import_string
 
 T = TypeVar("T")
 
 SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")  # RFC 6749 §3.3
+_RATE = re.compile(r"[1-9][0-9]{0,5}/(s|sec|m|min|h|hour|d|day)")
 LONGEST_DURATION = timedelta(days=36_525)
 
 
@@ -108,9 +110,27 @@ def optional_text(value: Any) -> str | None:
     return value
 
 
+def optional_callable(value: Any) -> Callable[..., Any] | None:
+    """Accept a callable, or the dotted path of one."""
+    if isinstance(value, str):
+        try:
+            value = import_string(value)
+        except ImportError as error:
+            raise ValueError(f"write the dotted path of a callable ({error})") from error
+    if value is not None and not callable(value):
+        raise ValueError("write a callable, its dotted path, or None")
+    return cast("Callable[..., Any] | None", value)
+
+
 def token_prefix(value: Any) -> str:
     if not isinstance(value, str) or not value.isascii() or not value.replace("_", "").isalnum():
         raise ValueError("write ASCII letters, digits and underscores")
+    return value
+
+
+def optional_rate(value: Any) -> str | None:
+    if value is not None and not (isinstance(value, str) and _RATE.fullmatch(value)):
+        raise ValueError("write a number and a time, such as 20/min, or None")
     return value
 
 
@@ -166,6 +186,17 @@ class AppSettings:
     )
     scopes = Setting[Mapping[str, str]]({}, scope_texts, "Scope name to the text that a user reads.")
     default_scopes = Setting[tuple[str, ...]]((), names, "What is granted when the client names no scope.")
+    scope_policy = Setting[Callable[..., Any] | None](
+        None,
+        optional_callable,
+        "Callable (user, application, scopes): the scopes that the user may grant now; asked again at each refresh.",
+    )
+    token_response_fields = Setting[Callable[..., Any] | None](
+        None, optional_callable, "Callable (grant, grant_type): a dict of further members of the token response."
+    )
+    introspection_fields = Setting[Callable[..., Any] | None](
+        None, optional_callable, "Callable (token): a dict of further members of the answer about a live token."
+    )
     issuer = Setting[str | None](None, optional_text, "The issuer URL of this server.")
     clock_skew = Setting(timedelta(seconds=30), duration, "How far the clocks of others may be off.")
     assertion_lifetime = Setting(timedelta(hours=1), lifetime, "How far ahead an assertion may expire.")
@@ -177,6 +208,11 @@ class AppSettings:
         False, boolean, "Whether key sets may be fetched from addresses inside the own network."
     )
     require_https = Setting[bool | None](None, optional_boolean, "Whether plain http is refused; default: not DEBUG.")
+    failure_rate = Setting[str | None](
+        "20/min",
+        optional_rate,
+        "How often one address may fail to authenticate as one client or user, before it must wait; None: always.",
+    )
     num_proxies = Setting(0, count, "How many trusted proxies append to X-Forwarded-For; 0: the header is not read.")
     record_client_info = Setting(True, boolean, "Whether address and user agent are stored with grants and refreshes.")
     authorization_code_prefix = Setting("oac_", token_prefix, "What every authorization code begins with.")

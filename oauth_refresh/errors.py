@@ -38,6 +38,18 @@ class RequestTooLarge(InvalidRequest):
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
+class TooManyAttempts(OAuthError):
+    """Authentication failed too often lately. ``retry_after``: seconds until it may be tried again."""
+
+    code = "temporarily_unavailable"
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    public_description = "Authentication failed too often. Try again later."
+
+    def __init__(self, reason: str, *, retry_after: int) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+
+
 class MethodNotAllowed(InvalidRequest):
     status = HTTPStatus.METHOD_NOT_ALLOWED
 
@@ -62,6 +74,10 @@ class InvalidGrant(OAuthError):
 
     code = "invalid_grant"
     public_description = "The credential presented is invalid, expired, revoked, or was issued to another client."
+
+
+class WrongPassword(InvalidGrant):
+    """Like every unusable credential to the client; to us, somebody who may be guessing."""
 
 
 class UnauthorizedClient(OAuthError):
@@ -105,6 +121,26 @@ class UnusableRedirect(OAuthError):
 class InvalidScope(OAuthError):
     code = "invalid_scope"
     public_description = "The scope is malformed, unknown, or wider than what may be granted."
+
+
+class InvalidToken(OAuthError):
+    """The access token of a request to an API is of no use, for one reason or another (RFC 6750 §3.1)."""
+
+    code = "invalid_token"
+    status = HTTPStatus.UNAUTHORIZED
+    public_description = "The access token is invalid, expired or revoked."
+
+
+class InsufficientScope(OAuthError):
+    """The access token is live, but not for this. ``scopes``: what would be needed (RFC 6750 §3.1)."""
+
+    code = "insufficient_scope"
+    status = HTTPStatus.FORBIDDEN
+    public_description = "The access token does not allow this."
+
+    def __init__(self, reason: str, *, scopes: tuple[str, ...]) -> None:
+        super().__init__(reason)
+        self.scopes = scopes
 
 
 class RefreshVetoed(Exception):

@@ -1,19 +1,22 @@
 """What each operation may cost in statements, BEGIN and COMMIT included, and in rows written."""
 
 import re
+from http import HTTPStatus
 
 import pytest
 from django.contrib.auth.hashers import MD5PasswordHasher
 from django.db import connection
 from django.db.models import Q
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
 from oauth_refresh.models import Grant, RefreshToken
 from oauth_refresh.services import revoke_grant, revoke_grants
 from tests.conftest import SECRET
 from tests.factories import AccessTokenFactory, GrantFactory
 from tests.interference import rival_acts_after_the_token_was_read
-from tests.oauth import OAuthClient
+from tests.oauth import OAuthClient, post_form
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -129,6 +132,43 @@ def test_revocation_by_the_client_costs_three_statements(client_app, queries, ki
         client_app.revoke(token)
 
     assert statements(queries) == ["SELECT application", f"SELECT {kind.replace('_', '')}", "UPDATE grant"]
+
+
+@pytest.mark.parametrize("view", ["notes", "plain", "plain_async"])
+def test_authenticated_request_of_an_api_costs_one_statement(client_app, queries, view):
+    with queries:
+        response = Client().get(reverse(view), headers={"Authorization": f"Bearer {client_app.access_token}"})
+
+    assert response.status_code == HTTPStatus.OK
+    assert statements(queries) == ["SELECT accesstoken"]
+
+
+@pytest.mark.parametrize("raw", ["garbage", "oat_short", "ort_" + "A" * 92, "a b"])
+def test_malformed_token_at_an_api_costs_nothing(client_app, queries, raw):
+    with queries:
+        Client().get(reverse("notes"), headers={"Authorization": f"Bearer {raw}"})
+
+    assert statements(queries) == []
+
+
+def test_api_reads_no_secret_and_no_long_column(client_app, queries):
+    with queries:
+        Client().get(reverse("notes"), headers={"Authorization": f"Bearer {client_app.access_token}"})
+
+    columns = queries.captured_queries[0]["sql"].partition(" FROM ")[0]
+    unused = ("mac_key", "retry_salt", "secret_digest", "jwks", "redirect_uris", '"digest"', "user_agent")
+    assert not [name for name in unused if name in columns]
+
+
+@pytest.mark.parametrize("kind", ["refresh_token", "access_token"])
+def test_introspection_costs_two_statements(client_app, queries, kind):
+    raw = getattr(client_app, kind)
+
+    with queries:
+        response = post_form("introspect", {"token": raw}, authorization=client_app.authorization)
+
+    assert response.json()["active"] is True
+    assert statements(queries) == ["SELECT application", f"SELECT {kind.replace('_', '')}"]
 
 
 def test_revocation_of_an_unknown_token_costs_no_more_than_its_look_up(client_app, queries):

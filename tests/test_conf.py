@@ -1,5 +1,6 @@
 """The settings: what each is when it is left out, that it is read late, and what it refuses."""
 
+import re
 from datetime import timedelta
 from types import MappingProxyType
 
@@ -26,6 +27,10 @@ DEFAULTS = {
     "DEFAULT_SCOPES": (),
     "ISSUER": None,
     "REQUIRE_HTTPS": None,
+    "FAILURE_RATE": "20/min",
+    "SCOPE_POLICY": None,
+    "TOKEN_RESPONSE_FIELDS": None,
+    "INTROSPECTION_FIELDS": None,
     "NUM_PROXIES": 0,
     "RECORD_CLIENT_INFO": True,
     "REMEMBER_CONSENT": True,
@@ -73,6 +78,12 @@ ACCEPTED = [
     ("REQUIRE_HTTPS", True, True),
     ("NUM_PROXIES", 2, 2),
     ("RECORD_CLIENT_INFO", False, False),
+    ("FAILURE_RATE", "3/hour", "3/hour"),
+    ("FAILURE_RATE", None, None),
+    ("SCOPE_POLICY", "builtins.len", len),
+    ("SCOPE_POLICY", len, len),
+    ("TOKEN_RESPONSE_FIELDS", dict, dict),
+    ("INTROSPECTION_FIELDS", None, None),
     ("REMEMBER_CONSENT", False, False),
     ("ALLOW_LOCALHOST_PORTS", True, True),
     ("CLOCK_SKEW", 0, timedelta(0)),
@@ -86,6 +97,20 @@ ACCEPTED = [
 ]
 
 REFUSED = [
+    *[
+        ("FAILURE_RATE", value, "write a number and a time, such as 20/min, or None")
+        for value in (20, "20", "0/min", "many/min", "20/fortnight", True)
+    ],
+    *[
+        (key, value, "write a callable, its dotted path, or None")
+        for key in ("SCOPE_POLICY", "TOKEN_RESPONSE_FIELDS", "INTROSPECTION_FIELDS")
+        for value in (1, ["a"], "django.VERSION")
+    ],
+    (
+        "SCOPE_POLICY",
+        "nowhere.policy",
+        re.escape("write the dotted path of a callable (No module named 'nowhere')"),
+    ),
     *[
         (key, value, LIFETIME if value == 0 else SECONDS)
         for key in ("ACCESS_TOKEN_LIFETIME", "REFRESH_TOKEN_LIFETIME", "GRANT_LIFETIME", "CODE_LIFETIME")

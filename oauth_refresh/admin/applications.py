@@ -30,7 +30,7 @@ class ApplicationAdmin(HandingOutAdmin, RevokingAdmin, DiscreetAdmin):
     raw_id_fields = ("owner",)
     fieldsets = (
         (None, {"fields": ("name", "client_id", "owner", "is_active", "live_grants", "created_at")}),
-        (gettext_lazy("What it may do"), {"fields": ("grant_types", "scope", "redirect_uris")}),
+        (gettext_lazy("What it may do"), {"fields": ("grant_types", "scope", "redirect_uris", "is_resource_server")}),
         (
             gettext_lazy("How it proves who it is"),
             {"fields": ("auth_method", "secret", "strict_auth_method", "jwks", "jwks_uri")},

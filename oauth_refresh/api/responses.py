@@ -6,7 +6,7 @@ from http import HTTPStatus
 from django.http import HttpRequest
 from rest_framework.response import Response
 
-from oauth_refresh.errors import InvalidClient, OAuthError
+from oauth_refresh.errors import InvalidClient, OAuthError, TooManyAttempts
 from oauth_refresh.faults import log_fault
 from oauth_refresh.services import IssuedTokens
 
@@ -25,7 +25,7 @@ def token_response(issued: IssuedTokens) -> Response:
         "refresh_token_expires_in": issued.refresh_token_expires_in,
         "scope": issued.scope or None,
     }
-    return Response({name: value for name, value in members.items() if value is not None})
+    return Response({name: value for name, value in members.items() if value is not None} | issued.further_fields)
 
 
 def error_response(error: OAuthError) -> Response:
@@ -34,6 +34,8 @@ def error_response(error: OAuthError) -> Response:
     response = Response({"error": error.code, "error_description": error.description}, status=error.status)
     if isinstance(error, InvalidClient):
         response["WWW-Authenticate"] = 'Basic realm="oauth"'
+    if isinstance(error, TooManyAttempts):
+        response["Retry-After"] = str(error.retry_after)
     return response
 
 

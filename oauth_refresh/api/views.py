@@ -18,12 +18,14 @@ from oauth_refresh import grant_types
 from oauth_refresh.api.client_credentials import read_client_credentials
 from oauth_refresh.api.forms import read_parameters
 from oauth_refresh.api.responses import error_response, fault_response, token_response
+from oauth_refresh.api.throttling import limited_failures
 from oauth_refresh.conf import app_settings
-from oauth_refresh.errors import InvalidRequest, MethodNotAllowed, OAuthError
+from oauth_refresh.errors import InvalidClient, InvalidRequest, MethodNotAllowed, OAuthError, WrongPassword
 from oauth_refresh.grant_types import ClientRequest
 from oauth_refresh.grant_types.client_info import read_client_info
 from oauth_refresh.services import revoke_token
 from oauth_refresh.services.clients import authenticate_client
+from oauth_refresh.services.introspection import introspect
 
 
 class AlwaysJSON(DefaultContentNegotiation):
@@ -76,11 +78,10 @@ class ProtocolView(APIView):
         parameters = read_parameters(http_request)
         credentials = read_client_credentials(http_request, parameters)
         client_info = read_client_info(http_request)
+        with limited_failures(http_request, kind="client", name=credentials.client_id, failure=InvalidClient):
+            application = authenticate_client(credentials, client_info=client_info)
         return ClientRequest(
-            parameters=parameters,
-            application=authenticate_client(credentials, client_info=client_info),
-            client_info=client_info,
-            http_request=http_request,
+            parameters=parameters, application=application, client_info=client_info, http_request=http_request
         )
 
     def handle_exception(self, exc: Exception) -> Response:
@@ -95,7 +96,10 @@ class TokenView(ProtocolView):
     """``POST token``: trade a grant for an access token, and mostly a refresh token."""
 
     def post(self, request: Request) -> Response:
-        return token_response(grant_types.exchange(self.read(request._request)))
+        client_request = self.read(request._request)
+        username = client_request.parameters.get("username")  # of the password grant only
+        with limited_failures(request._request, kind="user", name=username, failure=WrongPassword):
+            return token_response(grant_types.exchange(client_request))
 
 
 class RevokeView(ProtocolView):
@@ -106,6 +110,14 @@ class RevokeView(ProtocolView):
         revoke_token(client_request.application, client_request.parameters.require("token"))
         # Empty, but declared as JSON: a common client library throws on an empty text/html.
         return HttpResponse(content_type=JSONRenderer.media_type)
+
+
+class IntrospectView(ProtocolView):
+    """``POST introspect`` (RFC 7662): whether a token is live, and what it is for. It changes nothing."""
+
+    def post(self, request: Request) -> Response:
+        client_request = self.read(request._request)
+        return Response(introspect(client_request.application, client_request.parameters.require("token")))
 
 
 class _NoSession(SessionBase):

@@ -6,6 +6,7 @@ client by redirect.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote_plus
 
 from oauth_refresh.conf import app_settings
@@ -64,8 +65,10 @@ def find_recipient(query: Mapping[str, Sequence[str]]) -> Recipient:
     )
 
 
-def read_authorization_request(recipient: Recipient, query: Mapping[str, Sequence[str]]) -> AuthorizationRequest:
-    """Return what is asked for. Raises an OAuthError, which may be sent to the recipient."""
+def read_authorization_request(
+    recipient: Recipient, query: Mapping[str, Sequence[str]], *, user: Any
+) -> AuthorizationRequest:
+    """Return what is asked for, and ``user``'s to grant. Raises an OAuthError, which may be sent to the recipient."""
     application = recipient.application
     for name in _PARAMETERS:
         if len(query.get(name, ())) > 1:
@@ -80,7 +83,7 @@ def read_authorization_request(recipient: Recipient, query: Mapping[str, Sequenc
         raise UnauthorizedClient("The authorization code grant is not enabled for the application.")
     return AuthorizationRequest(
         recipient=recipient,
-        scope=grantable_scope(application, _first(query, "scope")),
+        scope=grantable_scope(application, _first(query, "scope"), user=user),
         code_challenge=_challenge(application, query),
     )
 

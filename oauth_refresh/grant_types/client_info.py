@@ -15,10 +15,10 @@ def read_client_info(request: HttpRequest) -> ClientInfo:
         return NO_CLIENT_INFO
     user_agent = request.headers.get("User-Agent", "")
     printable = "".join(character if character.isprintable() else " " for character in user_agent)
-    return ClientInfo(address=_address(request), user_agent=printable[:USER_AGENT_LENGTH])
+    return ClientInfo(address=read_address(request), user_agent=printable[:USER_AGENT_LENGTH])
 
 
-def _address(request: HttpRequest) -> str | None:
+def read_address(request: HttpRequest) -> str | None:
     """Return the peer's address, or the one that the outermost of ``NUM_PROXIES`` trusted proxies saw."""
     address = request.META.get("REMOTE_ADDR", "")
     if app_settings.num_proxies:

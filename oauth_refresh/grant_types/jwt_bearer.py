@@ -18,7 +18,7 @@ def exchange(request: ClientRequest) -> IssuedTokens:
     try:
         token = parse_jwt(raw_assertion)
         issuer, user = believe_grant_assertion(token, now=now)
-        scope = grantable_scope(request.application, request.parameters.get("scope"))
+        scope = grantable_scope(request.application, request.parameters.get("scope"), user=user)
         if not issuer.allows_scope(scope):
             raise InvalidScope("The issuer may not start grants for the requested scope.")
         return redeem_assertion(

@@ -6,7 +6,7 @@ from django.contrib.auth import authenticate, get_user_model
 from django.core.exceptions import ValidationError
 from django.db.models import Field
 
-from oauth_refresh.errors import InvalidGrant
+from oauth_refresh.errors import WrongPassword
 from oauth_refresh.grant_types.requests import ClientRequest
 from oauth_refresh.models import GrantType
 from oauth_refresh.services import IssuedTokens, issue_tokens
@@ -17,10 +17,10 @@ def exchange(request: ClientRequest) -> IssuedTokens:
     username = request.parameters.require("username")
     password = request.parameters.require("password")
     if not is_storable(username) or not _can_be_a_username(username):
-        raise InvalidGrant("The user name or password is wrong.")
+        raise WrongPassword("The user name or password is wrong.")
     user = authenticate(request.http_request, username=username, password=password)
     if user is None:
-        raise InvalidGrant("The user name or password is wrong.")
+        raise WrongPassword("The user name or password is wrong.")
     return issue_tokens(
         request.application,
         user=user,

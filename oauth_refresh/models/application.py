@@ -91,6 +91,11 @@ class Application(Overrides):
     is_trusted = models.BooleanField(
         _("trusted"), default=False, help_text=_("Do not ask users for their consent: for applications of your own.")
     )
+    is_resource_server = models.BooleanField(
+        _("resource server"),
+        default=False,
+        help_text=_("An API that may introspect the access tokens of every application, not only its own (RFC 7662)."),
+    )
     scope = models.TextField(
         _("scope"),
         blank=True,

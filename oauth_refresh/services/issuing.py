@@ -25,6 +25,7 @@ from oauth_refresh.models import (
     password_fingerprints,
 )
 from oauth_refresh.scopes import join_scope, keep_allowed, parse_scope
+from oauth_refresh.services.hooks import permitted_scopes, token_response_fields
 from oauth_refresh.services.transactions import retry_serialization_failure, write_alias, writing
 from oauth_refresh.signals import tokens_issued
 
@@ -41,6 +42,7 @@ class IssuedTokens:
     refresh_token: str | None
     refresh_token_expires_in: int | None
     scope: str
+    further_fields: dict[str, Any]
 
 
 @retry_serialization_failure
@@ -61,7 +63,7 @@ def issue_tokens(
     if grant_type not in _STARTERS or (user is None and grant_type != GrantType.CLIENT_CREDENTIALS):
         raise ValueError(f"{grant_type!r} cannot start a grant {'without' if user is None else 'for'} a user.")
     now = timezone.now()
-    granted = grantable_scope(application, scope)
+    granted = grantable_scope(application, scope, user=user)
     refreshable = yields_refresh_token(application, grant_type)
     grant = new_grant(application, user=user, grant_type=grant_type, scope=granted, client_info=client_info, now=now)
     grant.generation = grant.access_floor = 1
@@ -122,8 +124,8 @@ def yields_refresh_token(application: Application, grant_type: str) -> bool:
     )
 
 
-def grantable_scope(application: Application, requested: str | None) -> tuple[str, ...]:
-    """Return the scopes to grant: those requested, or the default (RFC 6749 §3.3).
+def grantable_scope(application: Application, requested: str | None, *, user: Any) -> tuple[str, ...]:
+    """Return the scopes to grant: of those requested, or of the default, what ``user`` may grant (RFC 6749 §3.3).
 
     Raises InvalidScope if one is unknown or not the application's, or if nothing is left where the project has scopes.
     """
@@ -131,14 +133,16 @@ def grantable_scope(application: Application, requested: str | None) -> tuple[st
     granted = keep_allowed(app_settings.default_scopes, allowed) if requested is None else parse_scope(requested)
     if any(name not in allowed for name in granted):
         raise InvalidScope("A requested scope is unknown or not the application's.")
-    if app_settings.scopes and not granted:
-        raise InvalidScope("No scope was requested, and none of the default is the application's.")
-    return granted
+    permitted = permitted_scopes(user, application=application, scopes=granted)
+    if app_settings.scopes and not permitted:
+        raise InvalidScope("Nothing was requested, or nothing of it is the application's and the user's to grant.")
+    return permitted
 
 
 def available_scope(grant: Grant) -> tuple[str, ...]:
-    """Return what was granted and is still the application's. Raises InvalidScope if nothing of it is left."""
-    available = keep_allowed(grant.scopes, grant.application.allowed_scopes)
+    """Return what was granted, is still the application's, and the user's to grant. Raises InvalidScope if nothing."""
+    allowed = keep_allowed(grant.scopes, grant.application.allowed_scopes)
+    available = permitted_scopes(grant.user, application=grant.application, scopes=allowed)
     if grant.scope and not available:
         raise InvalidScope("Nothing of the granted scope is still allowed.")
     return available
@@ -188,6 +192,7 @@ def hand_out(
         refresh_token=refresh_token,
         refresh_token_expires_in=None if refresh_token is None else _whole_seconds(grant.idle_expires_at - now),
         scope=join_scope(scope),
+        further_fields=token_response_fields(grant, grant_type=grant_type),
     )
 
 

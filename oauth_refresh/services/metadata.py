@@ -21,6 +21,7 @@ def server_metadata(*, grant_types: Collection[str]) -> dict[str, Any]:
         "authorization_endpoint": endpoint_url("authorize") if has_codes else None,
         "token_endpoint": endpoint_url("token"),
         "revocation_endpoint": endpoint_url("revoke"),
+        "introspection_endpoint": endpoint_url("introspect"),
         "scopes_supported": list(app_settings.scopes),
         "response_types_supported": ["code"] if has_codes else [],
         "response_modes_supported": ["query"] if has_codes else [],
@@ -28,8 +29,10 @@ def server_metadata(*, grant_types: Collection[str]) -> dict[str, Any]:
         "code_challenge_methods_supported": ["S256"] if has_codes else [],
         "authorization_response_iss_parameter_supported": True if has_codes else None,
     }
-    for endpoint in ("token", "revocation"):
-        members[f"{endpoint}_endpoint_auth_methods_supported"] = AuthMethod.values
+    for endpoint in ("token", "revocation", "introspection"):
+        may_be_public = endpoint != "introspection"
+        methods = [method for method in AuthMethod.values if may_be_public or method != AuthMethod.NONE]
+        members[f"{endpoint}_endpoint_auth_methods_supported"] = methods
         members[f"{endpoint}_endpoint_auth_signing_alg_values_supported"] = list(jose.ALGORITHMS)
     # Empty lists are left out (§3.2), but for one that is required and one that would mean something else if left out.
     kept = {"response_types_supported", "grant_types_supported"}

@@ -46,7 +46,7 @@ class AuthorizeView(View):
             recipient = find_recipient(query)
             if not request.user.is_authenticated:
                 return redirect_to_login(request.get_full_path())
-            return super().dispatch(request, read_authorization_request(recipient, query))
+            return super().dispatch(request, read_authorization_request(recipient, query, user=request.user))
         except OAuthError as error:
             logger.info("Refused with %s: %s", error.code, error.reason)
             return _tell(request, recipient, error)

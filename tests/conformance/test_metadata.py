@@ -62,6 +62,7 @@ def test_md_001_metadata_are_at_the_well_known_address():
         "authorization_endpoint": "https://auth.example/oauth/authorize",
         "token_endpoint": "https://auth.example/oauth/token",
         "revocation_endpoint": "https://auth.example/oauth/revoke",
+        "introspection_endpoint": "https://auth.example/oauth/introspect",
         "scopes_supported": ["notes:read", "notes:write", "PRODUCTION", "SANDBOX"],
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
@@ -72,6 +73,8 @@ def test_md_001_metadata_are_at_the_well_known_address():
         "token_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
         "revocation_endpoint_auth_methods_supported": AUTH_METHODS,
         "revocation_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
+        "introspection_endpoint_auth_methods_supported": [name for name in AUTH_METHODS if name != "none"],
+        "introspection_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
     }
 
 
@@ -228,7 +231,7 @@ def test_md_015_addresses_are_built_from_the_issuer_and_never_from_the_request(s
 
     assert response.json() == fetch().json()
     addresses = [value for name, value in response.json().items() if name == "issuer" or name.endswith("_endpoint")]
-    assert len(addresses) == 4
+    assert len(addresses) == 5
     assert {urlsplit(address)[:2] for address in addresses} == {("https", "auth.example")}
 
 
@@ -332,6 +335,7 @@ ENDPOINTS = {
     "authorization_endpoint": "authorize",
     "token_endpoint": "token",
     "revocation_endpoint": "revoke",
+    "introspection_endpoint": "introspect",
     "device_authorization_endpoint": "device",
     "pushed_authorization_request_endpoint": "par",
     "registration_endpoint": "register",

@@ -9,6 +9,8 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError
 from django.db.models.signals import post_save
+from django.test import Client
+from django.urls import reverse
 
 from oauth_refresh import crypto
 from oauth_refresh.models import AccessToken, Application, Grant, GrantEvent, RefreshToken
@@ -515,3 +517,10 @@ def test_rt_042_family_of_client_credentials_cannot_be_refreshed(client_app):
 
     assert Grant.objects.get().grant_type == "client_credentials"
     assert not RefreshToken.objects.exists()
+
+
+def test_rt_026_refresh_token_opens_no_api(client_app):
+    response = Client().get(reverse("notes"), headers={"Authorization": f"Bearer {client_app.refresh_token}"})
+
+    assert response.status_code == HTTPStatus.UNAUTHORIZED
+    assert 'error="invalid_token"' in response.headers["WWW-Authenticate"]

@@ -49,31 +49,30 @@ def site(tmp_path_factory):
         yield site
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser():
-    """Start Chromium, for the tests here only: while it runs, Django lets nobody query the database of this process."""
+    """Start Chromium, for one module: while it runs, Django lets nobody query the database of this process."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_ARGUMENTS)
         yield browser
         browser.close()
 
 
-@pytest.fixture(scope="package")
-def profiles(browser, site):
-    """Return how to get a browser profile, where ``username`` is signed in: the same one again for the same arguments.
+@pytest.fixture(scope="module")
+def pages(browser, site):
+    """Return how to get a page where ``username`` is signed in: for the same arguments the same, with a warm cache."""
+    opened = {}
 
-    So what it has loaded once is in its cache.
-    """
-    signed_in = {}
-
-    def profiles(username, **options):
+    def pages(username, **options):
         key = json.dumps([username, options])
-        if key not in signed_in:
-            signed_in[key] = browser.new_context(base_url=site.origin, **options)
-            signed_in[key].add_cookies([site.session_cookie(username)])
-        return signed_in[key]
+        if key not in opened:
+            context = browser.new_context(base_url=site.origin, **options)
+            context.add_cookies([site.session_cookie(username)])
+            opened[key] = listened_to(context.new_page())
+        opened[key].complaints.clear()
+        return opened[key]
 
-    return profiles
+    return pages
 
 
 @pytest.fixture(params=SCREENS)
@@ -94,17 +93,9 @@ def page(browser, site, screen):
 
 
 @pytest.fixture
-def open_page(profiles, screen):
-    """Return how to open a page where ``username`` is signed in."""
-    pages = []
-
-    def open_page(username, **options):
-        pages.append(listened_to(profiles(username, **SCREENS[screen], **options).new_page()))
-        return pages[-1]
-
-    yield open_page
-    for page in pages:
-        page.close()
+def open_page(pages, screen):
+    """Return how to get a page on this screen where ``username`` is signed in."""
+    return lambda username, **options: pages(username, **SCREENS[screen], **options)
 
 
 @pytest.fixture

@@ -73,15 +73,15 @@ def rows(site):
 
 
 @pytest.fixture
-def screen():
-    """Start on one screen; the tests go through all looks themselves."""
-    return "phone-light"
+def admin(pages):
+    """A page where eve is signed in, of any size: the tests go through them all."""
+    return pages("eve")
 
 
 @pytest.fixture
-def user(open_page):
-    """Open a page where uma is signed in, for whom some applications act."""
-    return open_page("uma")
+def user(pages):
+    """A page where uma is signed in, for whom an application acts."""
+    return pages("uma")
 
 
 def faults(page, axe):

@@ -15,7 +15,7 @@ from tests.interference import heard
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 NOT_ALLOWED = "A requested scope is unknown or not the application's."
-NO_SCOPE = "No scope was requested, and none of the default is the application's."
+NO_SCOPE = "Nothing was requested, or nothing of it is the application's and the user's to grant."
 
 
 @pytest.fixture

@@ -38,6 +38,9 @@ class Command(BaseCommand):
         )
         parser.add_argument("--redirect-uri", action="append", default=[], metavar="U", help="may be repeated")
         parser.add_argument("--scope", default="", help='"a b"; default: any scope of the project')
+        parser.add_argument(
+            "--resource-server", action="store_true", help="an API that may introspect all access tokens"
+        )
         parser.add_argument("--owner", metavar="USERNAME")
         parser.add_argument("--retry-window", type=seconds, metavar="SECONDS")
         parser.add_argument("--json", action="store_true", dest="one_line", help="print on one line")
@@ -71,6 +74,7 @@ def _fields(options: dict[str, Any]) -> dict[str, Any]:
         "grant_types": " ".join(dict.fromkeys(options["grant_type"] or ())) or None,
         "redirect_uris": "\n".join(options["redirect_uri"]),
         "scope": options["scope"],
+        "is_resource_server": options["resource_server"],
         "owner": require_user(options["owner"]) if options["owner"] else None,
         "retry_window": options["retry_window"],
     }

@@ -1,0 +1,38 @@
+"""Browser clients on other origins: django-cors-headers asks us, where a project has it installed (RFC 9700 §2.6).
+
+Token and revoke may be called from the origins of the redirect URIs of public applications. No other endpoint may: the
+authorization endpoint is navigated to, and introspection is for confidential clients.
+"""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from corsheaders.signals import check_request_enabled
+from django.dispatch import receiver
+from django.http import HttpRequest
+from django.urls import Resolver404, resolve
+
+from oauth_refresh.api.views import RevokeView, TokenView
+from oauth_refresh.models import Application, AuthMethod
+from oauth_refresh.services.transactions import write_alias
+
+
+@receiver(check_request_enabled, dispatch_uid="oauth_refresh.allow_registered_origin")
+def allow_registered_origin(sender: object, request: HttpRequest, **kwargs: Any) -> bool:
+    """Whether the request is for token or revoke, and its origin that of an active public application."""
+    origin = request.headers.get("Origin", "")
+    try:
+        view = getattr(resolve(request.path_info).func, "cls", None)
+    except Resolver404:
+        return False
+    if view not in {TokenView, RevokeView} or not origin.startswith(("http://", "https://")):
+        return False
+    candidates = Application.objects.using(write_alias()).filter(
+        is_active=True, auth_method=AuthMethod.NONE, redirect_uris__contains=origin
+    )
+    return any(origin in _origins(uris) for uris in candidates.values_list("redirect_uris", flat=True))
+
+
+def _origins(redirect_uris: str) -> set[str]:
+    parts = map(urlsplit, redirect_uris.split())
+    return {f"{part.scheme}://{part.netloc}" for part in parts}

@@ -1,0 +1,68 @@
+"""What an access token must allow, view by view and method by method."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.permissions import BasePermission, OperationHolderMixin
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from oauth_refresh.api.bearer_errors import BearerError, TokenRequired
+from oauth_refresh.bearer import challenge
+from oauth_refresh.errors import InsufficientScope
+from oauth_refresh.models import AccessToken
+
+
+class HasScope(OperationHolderMixin, BasePermission):
+    """Allow requests whose access token has all the scopes that are needed.
+
+    ``permission_classes = [HasScope]`` takes them from the view: ``required_scopes = ["notes:read"]``, or by method,
+    ``{"GET": ["notes:read"], "POST": ["notes:write"]}``, where HEAD counts as GET. ``[HasScope("notes:read")]`` names
+    them inline. Who has no token is asked for one (401), who has too little is told what is missing (403). Raises
+    ImproperlyConfigured for a view or method that names no scope: forgetting it must not open the door.
+    """
+
+    def __init__(self, *scopes: str) -> None:
+        self.scopes = scopes
+
+    def __call__(self) -> "HasScope":
+        """Return itself: DRF calls what stands in ``permission_classes``."""
+        return self
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        if not isinstance(request.auth, AccessToken):
+            raise _token_required(request)
+        needed = self.scopes or _scopes_of(view, request.method or "")
+        if not set(needed) <= set(request.auth.scopes):
+            raise BearerError(InsufficientScope("The access token lacks a scope.", scopes=tuple(needed)))
+        return True
+
+
+class HasScopeOrSession(HasScope):
+    """Also allow whom the project signed in itself, by a session say: no token, so no scope limits them."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        if not isinstance(request.auth, AccessToken) and request.user and request.user.is_authenticated:
+            return True
+        return super().has_permission(request, view)
+
+
+def _scopes_of(view: APIView, method: str) -> Sequence[str]:
+    required: Any = getattr(view, "required_scopes", None)
+    if isinstance(required, Mapping):
+        required = required.get("GET" if method == "HEAD" else method, () if method == "OPTIONS" else None)
+    if required is None or isinstance(required, str) or (not required and method != "OPTIONS"):
+        raise ImproperlyConfigured(f"{type(view).__name__}.required_scopes must list the scopes for {method}.")
+    return tuple(required)
+
+
+def _token_required(request: Request) -> TokenRequired:
+    """Return the refusal with the challenges of all authentication classes."""
+    offered = [
+        authenticator.authenticate_header(request)
+        for authenticator in request.authenticators or ()
+        if isinstance(authenticator, BaseAuthentication)
+    ]
+    return TokenRequired(list(filter(None, offered)) or [challenge()])

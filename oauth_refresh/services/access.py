@@ -1,0 +1,24 @@
+"""Whether an API may believe an access token: one statement for each request, and nothing is cached."""
+
+from django.utils import timezone
+
+from oauth_refresh.errors import InvalidToken
+from oauth_refresh.models import AccessToken
+from oauth_refresh.services.lookup import find_access_token
+
+
+def authenticate_access_token(raw: str) -> AccessToken:
+    """Return the live access token that ``raw`` is, with its grant, application and user.
+
+    It costs one statement; none for a text that is not of the form of a token of ours. So a token is refused at the
+    next request after anybody revoked it. Raises InvalidToken.
+    """
+    token = find_access_token(raw)
+    if token is None:
+        raise InvalidToken("The text is no access token of this server.")
+    now = timezone.now()
+    if (dead := token.grant.why_dead(now)) is not None:
+        raise InvalidToken(f"The grant of the access token is not live: {dead}.")
+    if not token.is_live_at(now):
+        raise InvalidToken("The access token is expired, revoked, or was replaced by a refresh.")
+    return token

@@ -1,0 +1,84 @@
+"""Browser clients on other origins, by django-cors-headers: RFC 9700 §2.6."""
+
+from http import HTTPStatus
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from oauth_refresh.models import Application, Grant
+from tests.oauth import post_form
+
+
+def preflight(endpoint, origin):
+    headers = {
+        "Origin": origin,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization, content-type",
+    }
+    return Client().options(reverse(f"oauth_refresh:{endpoint}"), headers=headers)
+
+
+@pytest.fixture
+def spa(public_application):
+    """A public application on origins of its own."""
+    Application.objects.update(redirect_uris="https://spa.example/callback\nhttps://spa.example:8443/callback")
+
+
+@pytest.mark.parametrize("endpoint", ["token", "revoke"])
+@pytest.mark.parametrize("origin", ["https://spa.example", "https://spa.example:8443"])
+def test_t_028_preflight_from_a_registered_origin_is_allowed(spa, endpoint, origin):
+    response = preflight(endpoint, origin)
+
+    assert response.status_code == HTTPStatus.OK
+    assert response.headers["Access-Control-Allow-Origin"] == origin
+    assert "POST" in response.headers["Access-Control-Allow-Methods"]
+    assert {"authorization", "content-type"} <= set(response.headers["Access-Control-Allow-Headers"].split(", "))
+    assert "Access-Control-Allow-Credentials" not in response.headers
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://evil.example",
+        "http://spa.example",
+        "https://spa.example.evil.example",
+        "https://spa.exampl",
+        "null",
+        "",
+    ],
+)
+def test_t_028_preflight_from_elsewhere_is_not_allowed(spa, origin):
+    assert "Access-Control-Allow-Origin" not in preflight("token", origin).headers
+
+
+@pytest.mark.parametrize("state", [{"is_active": False}, {"auth_method": "client_secret_basic"}])
+def test_t_028_origin_counts_only_for_active_public_applications(spa, state):
+    Application.objects.update(**state)
+
+    assert "Access-Control-Allow-Origin" not in preflight("token", "https://spa.example").headers
+
+
+@pytest.mark.parametrize("endpoint", ["introspect", "authorize"])
+def test_t_028_other_endpoints_are_not_for_other_origins(spa, endpoint):
+    assert "Access-Control-Allow-Origin" not in preflight(endpoint, "https://spa.example").headers
+
+
+def test_t_028_address_of_nothing_is_nobody_s(spa):
+    response = Client().options("/nothing", headers={"Origin": "https://spa.example"})
+
+    assert "Access-Control-Allow-Origin" not in response.headers
+
+
+def test_rv_017_browser_on_a_registered_origin_may_revoke(public_client):
+    Application.objects.update(redirect_uris="https://spa.example/callback")
+
+    response = post_form(
+        "revoke",
+        {**public_client.credentials, "token": public_client.access_token},
+        headers={"Origin": "https://spa.example"},
+    )
+
+    assert response.status_code == HTTPStatus.OK
+    assert Grant.objects.get().revoked_reason == "client_request"
+    assert response.headers["Access-Control-Allow-Origin"] == "https://spa.example"
