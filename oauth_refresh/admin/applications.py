@@ -45,6 +45,7 @@ class ApplicationAdmin(HandingOutAdmin, RevokingAdmin, DiscreetAdmin):
                     "grant_lifetime",
                     "rotate_refresh_tokens",
                     "revoke_access_tokens_on_refresh",
+                    "retry_window",
                 )
             },
         ),
@@ -76,6 +77,13 @@ class ApplicationAdmin(HandingOutAdmin, RevokingAdmin, DiscreetAdmin):
             "may_change": self.has_change_permission(request, row),
             "may_issue": self.may_issue_tokens(request),
         }
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Write what was changed, and no more: the rest of the row, a secret above all, may be newer than the form."""
+        if not change:
+            super().save_model(request, obj, form, change)
+        elif form.changed_data:
+            obj.save(update_fields=form.changed_data)
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
         """Show the first secret of an application that needs one, for the only time."""

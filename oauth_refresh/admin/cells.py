@@ -1,7 +1,10 @@
 """What stands in the cells of our lists."""
 
 from datetime import datetime
+from typing import Any
 
+from django.contrib.admin import AdminSite
+from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -23,6 +26,14 @@ def state_badge(grant: Grant) -> SafeString:
     }
     why = grant.why_dead(now)
     return badge(_("live"), look="live") if why is None else badge(barred[why], look="expired")
+
+
+def grant_url(admin_site: AdminSite, pk: Any) -> str | None:
+    """Return the address of a grant's page; None where the site has none."""
+    try:
+        return reverse(f"{admin_site.name}:oauth_refresh_grant_change", args=[pk])
+    except NoReverseMatch:
+        return None
 
 
 def badge(text: str, *, look: str) -> SafeString:

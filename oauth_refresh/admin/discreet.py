@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import Http404, HttpRequest
@@ -19,7 +20,7 @@ _SECRET_COLUMNS = frozenset(
 
 def visible_row(model_admin: ModelAdmin, request: HttpRequest, object_id: str) -> Any:
     """Return the row of a page of our own. Raises Http404 if there is none, PermissionDenied if it may not be seen."""
-    row = model_admin.get_object(request, object_id)
+    row = model_admin.get_object(request, unquote(object_id))
     if not model_admin.has_view_or_change_permission(request, row):
         raise PermissionDenied
     if row is None:

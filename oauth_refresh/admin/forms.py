@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
+from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from oauth_refresh import crypto
@@ -20,6 +21,7 @@ else:
     ApplicationModelForm = forms.ModelForm
 
 _DURATION = _("Days and hours:minutes:seconds, such as 14 00:00:00. Empty: as the project's settings say.")
+REPLACED_MEANWHILE = _("The secret was replaced meanwhile, perhaps by a second click. Open this page anew to go on.")
 _OVERLAPS = (
     (0, _("not at all: the old secret has leaked")),
     (3600, _("for one hour")),
@@ -84,6 +86,18 @@ class ReplaceSecretForm(forms.Form):
         initial=24 * 3600,
         widget=forms.RadioSelect,
     )
+    replaces = forms.CharField(widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, application: Application, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.seen = salted_hmac("oauth_refresh.admin.secret", application.secret_digest).hexdigest()
+        self.initial["replaces"] = self.seen
+
+    def clean_replaces(self) -> str:
+        """Refuse a form that was sent twice, or shown before somebody else replaced the secret."""
+        if not constant_time_compare(self.cleaned_data["replaces"], self.seen):
+            raise ValidationError(REPLACED_MEANWHILE)
+        return self.seen
 
 
 class GenerateTokensForm(forms.Form):

@@ -2,12 +2,13 @@
 
 from contextlib import suppress
 from functools import reduce
+from itertools import islice
 from operator import or_
 from typing import Any
 from uuid import UUID
 
 from django.contrib import admin, messages
-from django.contrib.admin.views.main import SEARCH_VAR, ChangeList
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
@@ -27,12 +28,14 @@ from django.views.decorators.http import require_POST
 from oauth_refresh.admin.cells import moment, state_badge, two_lines
 from oauth_refresh.admin.discreet import ReadOnlyAdmin
 from oauth_refresh.admin.filters import ApplicationFilter, ReasonFilter, StateFilter
-from oauth_refresh.admin.revoking import RevokingAdmin
+from oauth_refresh.admin.revoking import CarefulList, RevokingAdmin
 from oauth_refresh.admin.timeline import reason_in_words, timeline
 from oauth_refresh.models import AccessToken, Application, Grant
-from oauth_refresh.services.lookup import PresentedRefreshToken, find_tokens_in, mentions_token
+from oauth_refresh.services.lookup import PresentedRefreshToken, find_tokens_in
 
 _ACCESS_TOKENS = 25
+_MOST_LISTED = 500
+_MOST_WORDS = 20
 
 
 @admin.register(Grant)
@@ -68,7 +71,10 @@ class GrantAdmin(RevokingAdmin, ReadOnlyAdmin):
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         """Look each word up among users and applications first, so that indexes lead from there to the grants."""
-        for word in smart_split(search_term):
+        words = list(islice(smart_split(search_term), _MOST_WORDS + 1))
+        if len(words) > _MOST_WORDS:
+            return queryset.none(), False
+        for word in words:
             queryset = queryset.filter(_matches(word))
         return queryset, False
 
@@ -78,13 +84,6 @@ class GrantAdmin(RevokingAdmin, ReadOnlyAdmin):
         return [path("find/", find_view, name="oauth_refresh_grant_find"), *super().get_urls()]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        if mentions_token(request.GET.get(SEARCH_VAR, "")):
-            text = _(
-                "A token does not belong into an address: that search is now in your browser's history and in the "
-                "server's log, so revoke the token. Paste tokens where it says so; from there they are posted."
-            )
-            self.message_user(request, text, messages.WARNING)
-            return HttpResponseRedirect(self._url("changelist"))
         return super().changelist_view(
             request, {"title": capfirst(self.opts.verbose_name_plural), **(extra_context or {})}
         )
@@ -102,7 +101,11 @@ class GrantAdmin(RevokingAdmin, ReadOnlyAdmin):
         if len(tokens) == 1:
             self.message_user(request, _presented(tokens[0]))
             return HttpResponseRedirect(self._url("change", tokens[0].grant.pk))
-        keys = ",".join(str(token.grant.pk) for token in tokens)
+        if len(tokens) > _MOST_LISTED:
+            text = _("%(count)d grants were found, of which %(listed)d are listed. %(command)s takes them all.")
+            values = {"count": len(tokens), "listed": _MOST_LISTED, "command": "oauth_revoke_grants --token-stdin"}
+            self.message_user(request, text % values, messages.WARNING)
+        keys = ",".join(str(token.grant.pk) for token in tokens[:_MOST_LISTED])
         return HttpResponseRedirect(f"{self._url('changelist')}?id__in={keys}")
 
     def page_context(self, request: HttpRequest, row: Grant) -> dict[str, Any]:
@@ -163,7 +166,7 @@ class GrantAdmin(RevokingAdmin, ReadOnlyAdmin):
         return reason_in_words(grant.revoked_reason) or "-"
 
 
-class GrantList(ChangeList):
+class GrantList(CarefulList):
     """Sorted by revocation it lists revoked grants only: an index yields them, and others have nothing to sort by."""
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
@@ -180,7 +183,8 @@ def _matches(word: str) -> Q:
     """Return the condition that a grant's user or application has ``word`` in its name, or an ID is ``word``."""
     word = unescape_string_literal(word) if word[:1] in {'"', "'"} and word[-1:] == word[:1] and word[1:] else word
     users, user_names = get_user_model()._default_manager.all(), [get_user_model().USERNAME_FIELD]
-    if (email := getattr(get_user_model(), "EMAIL_FIELD", None)) is not None:
+    columns = {field.name for field in get_user_model()._meta.get_fields()}
+    if (email := getattr(get_user_model(), "EMAIL_FIELD", None)) in columns:
         user_names.append(email)
     named = reduce(or_, (Q(**{f"{name}__icontains": word}) for name in user_names))
     applications = Application.objects.filter(Q(name__icontains=word) | Q(client_id__icontains=word))

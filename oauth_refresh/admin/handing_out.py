@@ -11,21 +11,21 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
-from oauth_refresh.admin.cells import moment
+from oauth_refresh.admin.cells import grant_url, moment
 from oauth_refresh.admin.discreet import ModelAdmin, visible_row
-from oauth_refresh.admin.forms import GenerateTokensForm, ReplaceSecretForm
+from oauth_refresh.admin.forms import REPLACED_MEANWHILE, GenerateTokensForm, ReplaceSecretForm
 from oauth_refresh.errors import OAuthError
 from oauth_refresh.grant_types.client_info import read_client_info
 from oauth_refresh.models import Application
 from oauth_refresh.models.risks import risks_of
 from oauth_refresh.services import IssuedTokens
-from oauth_refresh.services.client_secrets import replace_secret, withdraw_old_secret
+from oauth_refresh.services.client_secrets import SecretReplaced, replace_secret, withdraw_old_secret
 from oauth_refresh.services.operator import issue_for_operator
 from oauth_refresh.services.transactions import write_alias
 
@@ -37,6 +37,16 @@ _ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"  # RF
 class CurlLine:
     title: str
     command: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ShownOnce:
+    """A raw value for one page. A template that misses a variable logs the repr of all that it has."""
+
+    raw: str
+
+    def __str__(self) -> str:
+        return self.raw
 
 
 class HandingOutAdmin(ModelAdmin):
@@ -62,9 +72,13 @@ class HandingOutAdmin(ModelAdmin):
             raise PermissionDenied
         if "withdraw" in request.POST:
             return self._withdraw(request, application)
-        form = ReplaceSecretForm(request.POST if request.method == "POST" else None)
+        data = request.POST if request.method == "POST" else None
+        form = ReplaceSecretForm(data, application=application)
         if form.is_valid():
-            return self.hand_out_secret(request, application, overlap=form.cleaned_data["overlap"])
+            try:
+                return self.hand_out_secret(request, application, overlap=form.cleaned_data["overlap"])
+            except SecretReplaced:
+                form.add_error(None, REPLACED_MEANWHILE)
         context = {
             "form": form,
             "old_until": old_secret_works_until(application),
@@ -84,8 +98,13 @@ class HandingOutAdmin(ModelAdmin):
         issued = self._issue(request, application, form) if form.is_valid() else None
         if issued is None:
             return self._page(request, application, "tokens", _("Generate tokens"), {"form": form})
-        grant_url = reverse(f"{self.admin_site.name}:oauth_refresh_grant_change", args=[issued.grant.pk])
-        context = {"issued": issued, "grant_url": grant_url, "lines": curl_lines(request, application, issued)}
+        context = {
+            "issued": issued,
+            "access_token": ShownOnce(issued.access_token),
+            "refresh_token": issued.refresh_token and ShownOnce(issued.refresh_token),
+            "grant_url": grant_url(self.admin_site, issued.grant.pk),
+            "lines": curl_lines(request, application, issued),
+        }
         return self._page(request, application, "new_tokens", _("New tokens"), context)
 
     @sensitive_variables()
@@ -96,7 +115,7 @@ class HandingOutAdmin(ModelAdmin):
             old_until = old_secret_works_until(application)
             until = f"the old one works until {old_until}" if old_until else "no other works"
             self.log_change(request, application, f"Generated a secret; {until}.")
-        context = {"secret": secret, "old_until": old_until, "risks": risks_of(application)}
+        context = {"secret": ShownOnce(secret), "old_until": old_until, "risks": risks_of(application)}
         return self._page(request, application, "new_secret", _("New secret"), context)
 
     def _withdraw(self, request: HttpRequest, application: Application) -> HttpResponse:
@@ -148,8 +167,13 @@ def curl_lines(request: HttpRequest, application: Application, issued: IssuedTok
     else:
         credentials = ["-d", f"client_id={quote_plus(application.client_id)}"]
 
+    try:
+        paths = {name: reverse(f"oauth_refresh:{name}") for name in ("token", "revoke")}
+    except NoReverseMatch:  # the endpoints are another site's
+        return []
+
     def line(title: str, endpoint: str, *parameters: str) -> CurlLine:
-        url = request.build_absolute_uri(reverse(f"oauth_refresh:{endpoint}"))
+        url = request.build_absolute_uri(paths[endpoint])
         fields = [word for parameter in parameters for word in ("-d", parameter)]
         return CurlLine(title=title, command=shlex.join(["curl", *credentials, url, *fields]))
 

@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
+from urllib.parse import unquote_plus
 
 from django import forms
 from django.contrib import messages
 from django.contrib.admin import helpers
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.options import IS_POPUP_VAR, IncorrectLookupParameters
-from django.contrib.admin.views.main import ERROR_FLAG
+from django.contrib.admin.utils import quote
+from django.contrib.admin.views.main import ERROR_FLAG, SEARCH_VAR, ChangeList
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
@@ -23,6 +25,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from oauth_refresh.admin.discreet import ModelAdmin, Stylesheet, visible_row
 from oauth_refresh.models.grant import REASON_LENGTH
 from oauth_refresh.services import Revocation, revoke_grants
+from oauth_refresh.services.lookup import mentions_token
 from oauth_refresh.services.revocation_preview import preview_revocation
 from oauth_refresh.services.transactions import retry_serialization_failure, write_alias
 
@@ -37,6 +40,12 @@ class ReasonForm(forms.Form):
         widget=forms.TextInput({"list": "oauth-reasons", "size": 60, "autocomplete": "off", "autofocus": True}),
         help_text=gettext_lazy("Stored with every grant and in the log, for whoever asks later."),
     )
+
+    def clean_reason(self) -> str:
+        reason: str = self.cleaned_data["reason"]
+        if mentions_token(reason):
+            raise forms.ValidationError(_("The reason is stored, so write it without the token."))
+        return reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,10 +92,15 @@ class RevokingAdmin(ModelAdmin):
         ]
         return [*pages, *super().get_urls()]
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return CarefulList
+
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         may_revoke = self.has_revoke_permission(request)
         if ACTION in request.POST.getlist("action") and not may_revoke:
             raise PermissionDenied  # Django would overlook an action that this user does not have
+        if (away := self._away_from_token(request)) is not None:
+            return away
         return super().changelist_view(request, {"may_revoke": may_revoke, **(extra_context or {})})
 
     def render_change_form(  # type: ignore[override]  # Django passes the options by name
@@ -111,6 +125,8 @@ class RevokingAdmin(ModelAdmin):
         """``revoke/?<the list's filters>``: end the grants of every row listed, on all pages, without JavaScript."""
         if not self.has_revoke_permission(request):
             raise PermissionDenied
+        if (away := self._away_from_token(request)) is not None:
+            return away
         query = request.META["QUERY_STRING"]
         try:
             rows = self.get_changelist_instance(request).get_queryset(request)
@@ -189,9 +205,29 @@ class RevokingAdmin(ModelAdmin):
         more = " and more" if len(rows) > _NAMED_ROWS else ""
         return f"{kind} {', '.join(rows[:_NAMED_ROWS])}{more}"
 
+    def _away_from_token(self, request: HttpRequest) -> HttpResponse | None:
+        """Neither search for a token in the address nor write it down; say what it means that it is there."""
+        if not mentions_token(unquote_plus(request.META["QUERY_STRING"])):
+            return None
+        text = _(
+            "A token does not belong into an address: it is now in your browser's history and in the server's log, so "
+            "revoke it. Paste tokens at “Leaked token” in the list of grants; from there they are posted."
+        )
+        self.message_user(request, text, messages.WARNING)
+        return HttpResponseRedirect(self._url("changelist"))
+
     def _url(self, page: str, *args: Any) -> str:
         name = f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_{page}"
-        return reverse(name, args=args, current_app=self.admin_site.name)
+        return reverse(name, args=[quote(arg) for arg in args], current_app=self.admin_site.name)
+
+
+class CarefulList(ChangeList):
+    """A search that Django gives up, for a NUL say, finds nothing: everything is what somebody might then revoke."""
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
+        queryset: QuerySet[Any] = super().get_queryset(request, exclude_parameters)
+        given_up = request.GET.get(SEARCH_VAR, "").strip() and not self.query
+        return queryset.none() if given_up else queryset
 
 
 def _told(revocation: Revocation) -> tuple[int, str]:

@@ -3,14 +3,13 @@
 from typing import Any
 
 from django.contrib import admin
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from oauth_refresh.admin.cells import badge, two_lines
+from oauth_refresh.admin.cells import badge, grant_url, two_lines
 from oauth_refresh.admin.discreet import ReadOnlyAdmin
 from oauth_refresh.admin.revoking import RevokingAdmin
 from oauth_refresh.models import AccessToken, AuthorizationCode, GrantEvent, RefreshToken
@@ -23,9 +22,9 @@ class OfGrantAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("grant"))
     def of(self, row: Any) -> SafeString:
-        url = reverse(f"{self.admin_site.name}:oauth_refresh_grant_change", args=[row.grant_id])
+        url = grant_url(self.admin_site, row.grant_id)
         whose = two_lines(row.grant.user or _("no user"), row.grant.application)
-        return format_html('<a href="{}">{}</a>', url, whose)
+        return whose if url is None else format_html('<a href="{}">{}</a>', url, whose)
 
     @admin.display(description=gettext_lazy("state"))
     def state(self, row: Any) -> SafeString:

@@ -54,13 +54,23 @@ class SessionPagination(PageNumberPagination):
     page_size = 25
 
 
+class ForgivingJSONParser(JSONParser):
+    """What is nested too deep to be read is the client's fault."""
+
+    def parse(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().parse(*args, **kwargs)
+        except RecursionError as error:
+            raise exceptions.ParseError from error
+
+
 class OwnSessionsView(APIView):
     """What the signed-in user has, whatever the project's defaults of DRF are; a fault is JSON and 503 too."""
 
     authentication_classes = (SessionAuthentication,)
     permission_classes = (IsAuthenticated,)
     throttle_classes = ()
-    parser_classes = (JSONParser,)
+    parser_classes = (ForgivingJSONParser,)
     renderer_classes = (JSONRenderer,)
     content_negotiation_class = AlwaysJSON
     versioning_class = None

@@ -22,6 +22,10 @@ _UNUSED = (
 )
 
 
+_BATCH = 500
+"""How many texts are looked up by one statement."""
+
+
 def is_storable(text: str) -> bool:
     """Whether a column could hold ``text``, so that a look-up is no error: no NUL (PostgreSQL), no half characters."""
     return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
@@ -58,26 +62,50 @@ def find_access_token(raw: str) -> AccessToken | None:
     return rows.defer(*_UNUSED).filter(digest=crypto.digest(raw)).first()
 
 
-def find_token(raw: str) -> PresentedRefreshToken | AccessToken | None:
-    """Return the token that ``raw`` is: a refresh token, live, spent or pruned, or an access token whose row exists."""
-    return find_refresh_token(raw) or find_access_token(raw)
-
-
 def mentions_token(text: str) -> bool:
     """Whether something in ``text`` has the form of a token of ours."""
     return next(_candidates(text), None) is not None
 
 
-def find_tokens_in(text: str, *, at_most: int = 50) -> list[PresentedRefreshToken | AccessToken]:
-    """Return the genuine tokens in a text such as a line of a log, the first of each grant.
+def find_tokens_in(text: str) -> list[PresentedRefreshToken | AccessToken]:
+    """Return the genuine tokens in a text such as a log, the first of each grant.
 
-    Only the first ``at_most`` that look like tokens are looked up.
+    Whatever else looks like a token, noise of a thief for instance, costs a few statements for each thousand.
     """
     first_of_each: dict[Any, PresentedRefreshToken | AccessToken] = {}
-    for raw in islice(_candidates(text), at_most):
-        if (token := find_token(raw)) is not None:
-            first_of_each.setdefault(token.grant.pk, token)
+    candidates = _candidates(text)
+    while batch := list(islice(candidates, _BATCH)):
+        found = _access_tokens(batch) | _refresh_tokens(batch)
+        for raw in batch:
+            if (token := found.get(raw)) is not None:
+                first_of_each.setdefault(token.grant.pk, token)
     return list(first_of_each.values())
+
+
+def _access_tokens(raw_texts: list[str]) -> dict[str, PresentedRefreshToken | AccessToken]:
+    prefix = app_settings.access_token_prefix
+    digests = {crypto.digest(raw): raw for raw in raw_texts if crypto.is_opaque_token_text(raw, prefix=prefix)}
+    rows = AccessToken.objects.using(write_alias()).select_related("grant__user", "grant__application")
+    return {digests[row.digest]: row for row in rows.filter(digest__in=digests)}
+
+
+def _refresh_tokens(raw_texts: list[str]) -> dict[str, PresentedRefreshToken | AccessToken]:
+    """Return the genuine refresh tokens among the texts: by their digests, then by their MACs."""
+    prefix = app_settings.refresh_token_prefix
+    parsed = {raw: text for raw in raw_texts if (text := crypto.parse_refresh_token(raw, prefix=prefix)) is not None}
+    rows = RefreshToken.objects.using(write_alias()).select_related("grant__user", "grant__application")
+    by_digest = {row.digest: row for row in rows.filter(digest__in=[text.digest for text in parsed.values()])}
+    grants = Grant.objects.using(write_alias()).select_related("user", "application")
+    strangers = [text.public_id for text in parsed.values() if text.digest not in by_digest]
+    by_public_id = {grant.public_id: grant for grant in grants.filter(public_id__in=strangers)}
+    found: dict[str, PresentedRefreshToken | AccessToken] = {}
+    for raw, text in parsed.items():
+        row, grant = by_digest.get(text.digest), by_public_id.get(text.public_id)
+        if row is not None:
+            found[raw] = PresentedRefreshToken(grant=row.grant, generation=row.generation, row=row)
+        elif grant is not None and text.has_valid_mac(bytes(grant.mac_key)):
+            found[raw] = PresentedRefreshToken(grant=grant, generation=text.generation, row=None)
+    return found
 
 
 def _candidates(text: str) -> Iterator[str]:

@@ -2,8 +2,10 @@
 
 import re
 from html import unescape
+from http import HTTPStatus
 from typing import Any
 
+from tests.admin.pages import address
 from tests.oauth import OAuthClient
 
 NEW = {
@@ -30,3 +32,9 @@ def accepts(application: Any, secret: str) -> bool:
     response = OAuthClient(application, secret).token(grant_type="client_credentials", scope="notes:read")
     assert (response.status_code, response.json().get("error")) in {(200, None), (401, "invalid_client")}
     return bool(response.status_code == 200)
+
+
+def seen(client: Any, application: Any) -> str:
+    """Return what the page of the secret says of the present one, so that a form cannot be sent twice."""
+    page = client.get(address("application_secret", application.pk))
+    return page.context["form"]["replaces"].value() if page.status_code == HTTPStatus.OK else ""

@@ -28,8 +28,7 @@ def many_rows(count: int) -> dict[str, Any]:
     now = timezone.now()
     later = now + timedelta(days=1)
     numbers = range(count)
-    User = get_user_model()  # noqa: N806  a model
-    users = User.objects.bulk_create(User(username=f"user {number}", password="!") for number in numbers)
+    users = many_users(count)
     applications = Application.objects.bulk_create(
         Application(client_id=f"client-{number}", name=f"Application {number}", owner=users[number])
         for number in numbers
@@ -63,6 +62,17 @@ def many_rows(count: int) -> dict[str, Any]:
     }
     newest = {"refreshtoken": rows["refreshtoken"][-1]}
     return {name: stored_rows[0] for name, stored_rows in rows.items()} | newest
+
+
+def many_users(count: int) -> list[Any]:
+    return stored(get_user_model()(username=f"user {number}", password="!") for number in range(count))
+
+
+def grants_of(application: Application, count: int) -> list[Grant]:
+    """Store so many live grants of one application, each of another user."""
+    now = timezone.now()
+    fields = {"grant_type": "password", "generation": 1, "created_at": now, "idle_expires_at": now + timedelta(days=1)}
+    return stored(Grant(application=application, user=user, **fields) for user in many_users(count))
 
 
 def ended(at: Any, *, by: Any) -> dict[str, Any]:

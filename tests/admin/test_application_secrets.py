@@ -10,7 +10,7 @@ from django.test import Client
 
 from oauth_refresh import crypto
 from oauth_refresh.models import Application, Grant
-from tests.admin.applications import accepts, value
+from tests.admin.applications import accepts, seen, value
 from tests.admin.pages import address, browser, links, log, staff, text_of, told
 from tests.conftest import SECRET
 from tests.factories import ApplicationFactory, GrantFactory
@@ -34,7 +34,8 @@ def clock():
 
 
 def replaced(client, application, *, overlap="0", **options):
-    return client.post(address("application_secret", application.pk), {"overlap": overlap}, **options)
+    url = address("application_secret", application.pk)
+    return client.post(url, {"overlap": overlap, "replaces": seen(client, application)}, **options)
 
 
 @pytest.fixture

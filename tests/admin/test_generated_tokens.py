@@ -18,6 +18,8 @@ from tests.interference import everything
 from tests.jwts import EC_KEY, client_claims, key_application, sign
 from tests.oauth import OAuthClient, post_form
 
+NOTHING_TO_GRANT = "Nothing was requested, or nothing of it is the application's and the user's to grant."
+
 pytestmark = pytest.mark.django_db
 
 FOR_ALICE = {"username": "alice", "scope": ["notes:read", "notes:write"]}
@@ -126,7 +128,10 @@ REFUSED = [
     ({"username": "gone"}, {"__all__": ["A grant cannot start: user inactive."]}),
     ({"scope": ["PRODUCTION"]}, {"scope": ["Select a valid choice. PRODUCTION is not one of the available choices."]}),
     ({"scope": ["no such"]}, {"scope": ["Select a valid choice. no such is not one of the available choices."]}),
-    ({"scope": []}, {"__all__": ["No scope was requested, and none of the default is the application's."]}),
+    (
+        {"scope": []},
+        {"__all__": ["Nothing was requested, or nothing of it is the application's and the user's to grant."]},
+    ),
 ]
 
 

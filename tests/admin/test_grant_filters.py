@@ -5,10 +5,11 @@ from datetime import timedelta
 from http import HTTPStatus
 
 import pytest
+from django.contrib import admin
 from django.utils import timezone
 
 from oauth_refresh.models import Grant, RevocationReason
-from tests.admin.pages import address, browser, column, links, staff
+from tests.admin.pages import address, browser, column, links, staff, text_of
 from tests.factories import ApplicationFactory, GrantFactory
 
 pytestmark = pytest.mark.django_db
@@ -256,6 +257,14 @@ def test_page_loads_what_completes_an_application(operator):
 
     assert "admin/js/autocomplete.js" in html
     assert "oauth_refresh/admin.css" in html
+
+
+def test_project_may_let_the_filters_count(operator, grants, monkeypatch):
+    monkeypatch.setattr(admin.site.get_model_admin(Grant), "show_facets", admin.ShowFacets.ALWAYS)
+
+    text = text_of(operator.get(address("grant_changelist")))
+
+    assert [f"{state} ({len(names)})" in text for state, names in STATES.items() if state != "barred"] == [True] * 3
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from oauth_refresh import crypto
 from oauth_refresh.models import RefreshToken
 from tests.admin.pages import address, browser, column, staff, told
 from tests.conftest import SECRET
-from tests.factories import AccessTokenFactory, AuthorizationCodeFactory
+from tests.factories import AccessTokenFactory, AuthorizationCodeFactory, GrantFactory
 from tests.jwts import assemble
 from tests.oauth import OAuthClient
 
@@ -279,8 +279,8 @@ def test_form_of_the_list_posts_the_token_with_its_own_protection(superuser, cli
 
 
 WARNING = (
-    "A token does not belong into an address: that search is now in your browser's history and in the server's log, "
-    "so revoke the token. Paste tokens where it says so; from there they are posted."
+    "A token does not belong into an address: it is now in your browser's history and in the server's log, so "
+    "revoke it. Paste tokens at “Leaked token” in the list of grants; from there they are posted."
 )
 
 
@@ -305,12 +305,24 @@ def test_token_in_the_address_is_not_searched_by_a_posted_action_either(operator
     assert (response.status_code, response.url) == (HTTPStatus.FOUND, address("grant_changelist"))
 
 
-def test_only_so_many_candidates_are_looked_up(operator, client_app):
-    noise = " ".join(f"oat_{number:043}" for number in range(60))
+def test_noise_hides_no_token(operator, client_app):
+    noise = " ".join(f"oat_{number:043}" for number in range(600))
 
-    response = find(operator, f"{noise} {client_app.access_token}", follow=True)
+    response = find(operator, f"{noise} {client_app.access_token}")
 
-    assert told(response) == NO_SUCH_TOKEN
+    assert response.url == address("grant_change", client_app.grant.pk)
+
+
+def test_more_grants_than_an_address_can_hold_are_told(operator, application, user):
+    grants = [GrantFactory(application=application, user=user) for _number in range(501)]
+    raw = [f"oat_{number:043}" for number in range(501)]
+    for text, grant in zip(raw, grants, strict=True):
+        AccessTokenFactory(grant=grant, raw=text)
+
+    response = find(operator, " ".join(raw), follow=True)
+
+    told_so = "501 grants were found, of which 500 are listed. oauth_revoke_grants --token-stdin takes them all."
+    assert told(response) == [("warning", told_so)]
 
 
 def test_prefixes_of_the_project_are_found(operator, settings):

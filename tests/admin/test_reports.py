@@ -10,6 +10,7 @@ from django.contrib.admin.models import LogEntry
 
 from oauth_refresh import crypto
 from oauth_refresh.models import Application, Grant
+from tests.admin.applications import seen
 from tests.admin.faults import failing
 from tests.admin.pages import address, browser
 from tests.factories import UserFactory
@@ -73,9 +74,10 @@ def test_fault_while_a_token_is_looked_for_reports_no_token(client, client_app, 
 
 def test_fault_after_a_new_secret_was_generated_reports_no_secret_and_keeps_the_old_one(client, application, reports):
     before = Application.objects.values().get()
+    form = {"overlap": "3600", "replaces": seen(client, application)}
 
     with failing("INSERT", "django_admin_log") as digests:
-        response = client.post(address("application_secret", application.pk), {"overlap": "3600"})
+        response = client.post(address("application_secret", application.pk), form)
 
     assert response.status_code == HTTPStatus.INTERNAL_SERVER_ERROR
     assert len(digests - {application.secret_digest}) == 1
@@ -130,9 +132,10 @@ def broken_template(settings):
 @pytest.mark.parametrize(("page", "data"), [answer[:2] for answer in ANSWERS])
 def test_fault_in_a_template_of_the_project_reports_no_raw_value(client, application, reports, page, data):
     UserFactory(username="alice")
+    form = data | {"replaces": seen(client, application)}
 
     with failing("DELETE", "nothing") as digests:
-        response = client.post(address(page, application.pk), data)
+        response = client.post(address(page, application.pk), form)
 
     assert response.status_code == HTTPStatus.INTERNAL_SERVER_ERROR
     assert "django/template/base.py" in reported(reports)
@@ -142,8 +145,9 @@ def test_fault_in_a_template_of_the_project_reports_no_raw_value(client, applica
 @pytest.mark.parametrize(("page", "data", "count"), ANSWERS)
 def test_search_for_raw_values_finds_those_of_an_answer(client, application, page, data, count):
     UserFactory(username="alice")
+    form = data | {"replaces": seen(client, application)}
 
     with failing("DELETE", "nothing") as digests:
-        response = client.post(address(page, application.pk), data)
+        response = client.post(address(page, application.pk), form)
 
     assert len(raw_values_in(response.content.decode(), digests)) == count

@@ -8,6 +8,7 @@ from django.test.utils import CaptureQueriesContext
 
 from oauth_refresh.models import Grant
 from oauth_refresh.services import revoke_grant
+from tests.admin.many import grants_of
 from tests.admin.pages import address, facts, form_with, log, told
 from tests.admin.revocations import REASON, confirm
 from tests.factories import AccessTokenFactory, ApplicationFactory, GrantFactory, UserFactory
@@ -174,10 +175,7 @@ def test_grant_that_left_the_list_meanwhile_stays_as_it_is(operator, leak):
 @pytest.fixture
 def thousand(db, settings):
     """More grants than a form may have fields, each of another user."""
-    application = ApplicationFactory(client_id="leaky")
-    count = settings.DATA_UPLOAD_MAX_NUMBER_FIELDS + 1
-    users = type(UserFactory.build()).objects.bulk_create(UserFactory.build(password="!") for _ in range(count))
-    return Grant.objects.bulk_create(GrantFactory.build(application=application, user=user) for user in users)
+    return grants_of(ApplicationFactory(client_id="leaky"), settings.DATA_UPLOAD_MAX_NUMBER_FIELDS + 1)
 
 
 @WAYS

@@ -14,9 +14,16 @@ CLIENT_ID = "album"
 SECRET = "a-client-secret-of-more-than-22-characters"
 REDIRECT_URI = "https://client.example/callback"
 SECONDS = 30
-PEOPLE = f"""
+APPLICATIONS = {
+    CLIENT_ID: ("Photo album", "--redirect-uri", REDIRECT_URI),
+    "calendar": ("Calendar",),
+    "bulk": ("Bulk mailer",),
+    "risky": ("Risky business", "--grant-type", "password", "--redirect-uri", REDIRECT_URI),
+}
+SCRIPT = f"""
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Permission, User
+from django.core.management import call_command
 
 password = make_password({PASSWORD!r})  # slow, so once
 User.objects.create(username="eve", password=password, email="eve@example.com", is_staff=True, is_superuser=True)
@@ -25,29 +32,27 @@ ours = Permission.objects.filter(content_type__app_label="oauth_refresh")
 vera.user_permissions.set(ours.filter(codename__startswith="view_"))
 for name in ("mia", "uma", "sam", "sol"):
     User.objects.create(username=name, password=password)
+for client_id, (name, *options) in {APPLICATIONS!r}.items():
+    credentials = ("--client-id", client_id, "--client-secret", {SECRET!r})
+    call_command("oauth_create_application", name, *credentials, "--owner", "eve", *options)
 """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """``eve`` is a superuser, ``vera`` staff who may only look, the others use the application Photo album."""
+    """``eve`` is a superuser, ``vera`` staff who may only look, the others use applications that have ``SECRET``."""
 
     origin: str
     database_url: str
 
     def populate(self):
-        self.manage("shell", "--verbosity", "0", "--command", PEOPLE)
-        self.create_application("Photo album", "--client-id", CLIENT_ID, "--redirect-uri", REDIRECT_URI)
+        self.manage("shell", "--verbosity", "0", "--command", SCRIPT)  # one process: each takes a second to start
 
     def manage(self, *arguments):
         """Run a management command and return what it prints."""
         result = manage(*arguments, database_url=self.database_url)
         assert result.returncode == 0, result.stderr
         return result.stdout
-
-    def create_application(self, name, *options):
-        """Register an application of eve's whose secret is ``SECRET``."""
-        self.manage("oauth_create_application", name, "--client-secret", SECRET, "--owner", "eve", *options)
 
     def issue(self, username, *, client_id=CLIENT_ID, count=1):
         """Start grants of an application for a user, and return each as the application holds it."""

@@ -60,9 +60,6 @@ def axe(folder):
 @pytest.fixture(scope="module")
 def rows(site):
     """Return the keys of rows that show everything there is to see: long lives, a theft, an application with risks."""
-    site.create_application(
-        "Risky business", "--client-id", "risky", "--grant-type", "password", "--redirect-uri", REDIRECT_URI
-    )
     refreshed, stolen = site.issue("uma", count=2)
     spent = stolen.pair["refresh_token"]
     for holder in (refreshed, stolen):

@@ -27,13 +27,6 @@ def holder(stock):
     return stock.pop()
 
 
-@pytest.fixture(scope="module")
-def bulk(site):
-    """Register an application whose grants are revoked many at a time."""
-    site.create_application("Bulk mailer", "--client-id", "bulk")
-    return "bulk"
-
-
 def find(page, text):
     """Paste a text that holds a token, and go to its grant."""
     page.goto(GRANTS)
@@ -206,17 +199,19 @@ def test_generated_tokens_work_by_the_curl_lines_shown(admin, shoot, tmp_path):
     admin.get_by_label("Write your notes").check()
     admin.get_by_role("button", name="Generate tokens").click()
     shoot(admin, "tokens-shown")
-    access_token = admin.get_by_label("Access token", exact=True).input_value()
-    refresh_line, revoke_line = (
-        admin.get_by_label(title, exact=True).input_value().replace("CLIENT_SECRET", SECRET)
-        for title in ("Refresh", "Revoke")
+    access_token, refresh_token, refresh_line, revoke_line = (
+        admin.get_by_label(label, exact=True).input_value()
+        for label in ("Access token", "Refresh token", "Refresh", "Revoke")
+    )
+    assert (access_token[:4], refresh_token[:4]) == ("oat_", "ort_")
+    assert refresh_token in refresh_line
+    assert access_token in revoke_line
+
+    refreshed, revoked = (
+        curl(line.replace("CLIENT_SECRET", SECRET), folder=tmp_path) for line in (refresh_line, revoke_line)
     )
 
-    refreshed = curl(refresh_line, folder=tmp_path)
-    revoked = curl(revoke_line, folder=tmp_path)
-
     assert (refreshed.status, refreshed.json["scope"]) == (HTTPStatus.OK, "notes:read notes:write")
-    assert access_token in revoke_line
     assert refreshed.json["access_token"] != access_token
     assert (revoked.status, revoked.text) == (HTTPStatus.OK, "")
     admin.get_by_role("link", name=re.compile("^[0-9a-f-]{36}$")).click()
@@ -241,13 +236,13 @@ def test_user_is_signed_out_everywhere_from_the_projects_own_user_admin(admin, s
     assert admin.complaints == []
 
 
-def test_list_is_revoked_without_javascript(open_page, site, holder, bulk, shoot):
-    holders = site.issue("sam", client_id=bulk, count=3)
+def test_list_is_revoked_without_javascript(open_page, site, holder, shoot):
+    holders = site.issue("sam", client_id="bulk", count=3)
     page = open_page("eve", java_script_enabled=False)
     page.goto(GRANTS)
 
     page.locator("#changelist-filter").get_by_role("link", name="live").click()
-    page.get_by_label("Client ID").fill(bulk)
+    page.get_by_label("Client ID").fill("bulk")
     page.get_by_role("button", name="Filter").click()
     expect(page.locator("#result_list tbody tr")).to_have_count(3)
     shoot(page, "no-javascript-list")
@@ -262,8 +257,8 @@ def test_list_is_revoked_without_javascript(open_page, site, holder, bulk, shoot
     assert page.complaints == []
 
 
-def test_whole_list_is_revoked_over_all_its_pages(admin, site, holder, bulk, shoot):
-    holders = site.issue("sam", client_id=bulk, count=WHOLE_LIST)
+def test_whole_list_is_revoked_over_all_its_pages(admin, site, holder, shoot):
+    holders = site.issue("sam", client_id="bulk", count=WHOLE_LIST)
     admin.goto(f"{GRANTS}?state=live")
     admin.locator(".oauth-filter [role=combobox]").click()
     admin.get_by_role("option", name="Bulk mailer").click()

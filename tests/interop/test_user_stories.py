@@ -1,14 +1,6 @@
 """A user in a real browser, who signs applications out, and the applications that feel it."""
 
-import pytest
 from playwright.sync_api import expect
-
-
-@pytest.fixture(scope="module")
-def calendar(site):
-    """Register a second application."""
-    site.create_application("Calendar", "--client-id", "calendar")
-    return "calendar"
 
 
 def errors(holders):
@@ -16,8 +8,8 @@ def errors(holders):
     return [holder.refresh().json().get("error") for holder in holders]
 
 
-def test_user_signs_one_session_out_and_then_all_others(open_page, site, calendar, shoot):
-    holders = [*site.issue("mia", count=2), *site.issue("mia", client_id=calendar)]
+def test_user_signs_one_session_out_and_then_all_others(open_page, site, shoot):
+    holders = [*site.issue("mia", count=2), *site.issue("mia", client_id="calendar")]
     page = open_page("mia")
     page.goto("/oauth/applications/")
     expect(page.get_by_role("heading", level=2)).to_contain_text(["Calendar", "Photo album"])

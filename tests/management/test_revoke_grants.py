@@ -2,7 +2,7 @@
 
 import json
 from datetime import UTC, datetime
-from io import StringIO
+from io import BytesIO, StringIO, TextIOWrapper
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -141,6 +141,20 @@ def test_every_token_in_a_leaked_log_ends_its_grant(client_app, public_client, g
 
     assert revoked() == {client_app.grant, public_client.grant}
     assert output.startswith("Revoked 2 grants (revocation ")
+
+
+def test_log_in_any_encoding_is_read(client_app, monkeypatch):
+    log = b"GET /\xff Bearer " + client_app.access_token.encode()
+    monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(log), encoding="utf-8", errors="strict"))
+
+    run("--token-stdin", "--yes")
+
+    assert revoked() == {client_app.grant}
+
+
+def test_reason_may_not_hold_a_token(client_app):
+    with pytest.raises(CommandError, match="may not hold a token"):
+        run("--user", "nobody", "--yes", "--reason", f"leaked {client_app.access_token}")
 
 
 def test_yes_on_the_terminal_revokes(grants, monkeypatch):

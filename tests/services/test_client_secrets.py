@@ -9,7 +9,7 @@ from django.db import OperationalError, transaction
 
 from oauth_refresh import crypto
 from oauth_refresh.models import Application, Grant
-from oauth_refresh.services.client_secrets import replace_secret, withdraw_old_secret
+from oauth_refresh.services.client_secrets import SecretReplaced, replace_secret, withdraw_old_secret
 from tests.conftest import SECRET
 from tests.factories import ApplicationFactory, GrantFactory
 from tests.interference import fails_once
@@ -72,13 +72,15 @@ def test_replacement_without_overlap_ends_both(application):
     assert columns() == (crypto.digest(third), "", None)
 
 
-def test_of_two_who_replace_the_secret_the_second_sees_the_first(application):
+def test_of_two_who_replace_the_secret_the_second_is_told_and_kills_nothing(application):
     stale = Application.objects.get()
-    first = replace_secret(application, overlap=HOUR)
+    replace_secret(application, overlap=HOUR)
+    before = columns()
 
-    second = replace_secret(stale, overlap=HOUR)
+    with pytest.raises(SecretReplaced):
+        replace_secret(stale, overlap=HOUR)
 
-    assert columns() == (crypto.digest(second), crypto.digest(first), NOW + HOUR)
+    assert columns() == before
 
 
 def test_whoever_withdraws_on_a_stale_page_keeps_the_present_secret(application):

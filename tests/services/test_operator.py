@@ -64,7 +64,7 @@ def test_application_that_may_not_act_for_itself_needs_a_user(application):
         ({"user": INACTIVE}, None, InvalidGrant, "A grant cannot start: user inactive."),
         ({"application": INACTIVE}, None, InvalidGrant, "A grant cannot start: application inactive."),
         ({}, "no such", InvalidScope, "A requested scope is unknown or not the application's."),
-        ({}, "", InvalidScope, "No scope was requested, and none of the default is the application's."),
+        ({}, "", InvalidScope, "Nothing was requested, or nothing of it is the application's and the user's to grant."),
     ],
     ids=str,
 )

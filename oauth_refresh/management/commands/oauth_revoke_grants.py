@@ -14,14 +14,11 @@ from oauth_refresh.management.arguments import moment, require_application, requ
 from oauth_refresh.models import RevocationReason
 from oauth_refresh.models.grant import REASON_LENGTH
 from oauth_refresh.services import revoke_grants
-from oauth_refresh.services.lookup import find_tokens_in
+from oauth_refresh.services.lookup import find_tokens_in, mentions_token
 from oauth_refresh.services.revocation_preview import RevocationPreview, Share, preview_revocation
 
 LARGEST = 10
 """How many users and applications a preview names."""
-
-MOST_TOKENS = 1000
-"""How many texts that look like tokens are looked up."""
 
 
 class Command(BaseCommand):
@@ -46,6 +43,8 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         if not 0 < len(options["reason"]) <= REASON_LENGTH:
             raise CommandError(f"--reason needs 1 to {REASON_LENGTH} characters.")
+        if mentions_token(options["reason"]):
+            raise CommandError("--reason is stored, so it may not hold a token.")
         selector = _selector(options)
         if options["dry_run"]:
             self._preview(options, preview_revocation(selector, largest=LARGEST))
@@ -92,13 +91,19 @@ def _selector(options: dict[str, Any]) -> Q:
     if options["created_before"] is not None:
         selector &= Q(created_at__lt=options["created_before"])
     if options["token_stdin"]:
-        grants = [token.grant.pk for token in find_tokens_in(sys.stdin.read(), at_most=MOST_TOKENS)]
+        grants = [token.grant.pk for token in find_tokens_in(_standard_input())]
         if not grants:
             raise CommandError("Standard input holds no token of this server, or its row is gone.")
         selector &= Q(pk__in=grants)
     if not selector:
         raise CommandError("Say which grants: --application, --user, --created-before or --token-stdin.")
     return selector
+
+
+def _standard_input() -> str:
+    """Return what stands there, whatever its encoding: tokens are ASCII."""
+    octets = getattr(sys.stdin, "buffer", None)
+    return sys.stdin.read() if octets is None else octets.read().decode("ascii", "replace")
 
 
 def _grants(count: int) -> str:
