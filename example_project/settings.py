@@ -82,7 +82,7 @@ SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
 SECURE_HSTS_SECONDS = 0 if DEBUG else 365 * 24 * 3600
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not DEBUG
 # A redirect would tell a client that sent its secret in the clear that all is well; the endpoints refuse it instead.
-SECURE_REDIRECT_EXEMPT = [r"(^|/)(token|revoke)/?$"]
+SECURE_REDIRECT_EXEMPT = [r"(^|/)(token|revoke|introspect)/?$"]
 
 OAUTH_REFRESH = {
     "ISSUER": env("OAUTH_ISSUER", default="http://127.0.0.1:8000" if DEBUG else None),

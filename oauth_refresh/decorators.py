@@ -1,5 +1,6 @@
 """Bearer authentication for plain Django views, synchronous and asynchronous (RFC 6750)."""
 
+import logging
 from collections.abc import Callable
 from functools import wraps
 from inspect import iscoroutinefunction
@@ -16,6 +17,8 @@ from oauth_refresh.bearer import challenge, read_bearer
 from oauth_refresh.errors import InsufficientScope, OAuthError
 from oauth_refresh.faults import log_fault
 from oauth_refresh.services.access import authenticate_access_token
+
+logger = logging.getLogger(__name__)
 
 View = Callable[..., Any]
 
@@ -52,6 +55,7 @@ def _refusal(request: HttpRequest, scopes: tuple[str, ...]) -> HttpResponse | No
         if not set(scopes) <= set(token.scopes):
             raise InsufficientScope("The access token lacks a scope.", scopes=scopes)
     except OAuthError as error:
+        logger.info("Refused with %s: %s", error.code, error.reason)
         body = {"error": error.code, "error_description": error.description}
         return JsonResponse(body, status=error.status, headers={"WWW-Authenticate": challenge(error)})
     except DatabaseError as fault:

@@ -44,13 +44,12 @@ def timeline(grant: Grant) -> list[Entry]:
     home = _home(grant, tokens)
     spent_at = {token.generation - 1: token.created_at for token in tokens}
     entries = [
-        *_ended(grant),
         *(_happened(event, spent_at.get(event.generation), home=home) for event in events),
         *(_refreshed(token, home=home) for token in tokens if token.generation > 1),
         *_not_kept(grant, tokens),
     ]
-    entries.sort(key=lambda entry: entry.at, reverse=True)  # stable: of the same moment, what ended it comes first
-    return [*_folded(entries), _started(grant)]
+    entries.sort(key=lambda entry: entry.at, reverse=True)
+    return [*_ended(grant), *_folded(entries), _started(grant)]  # a grant's end follows all else, its cause too
 
 
 def _started(grant: Grant) -> Entry:
