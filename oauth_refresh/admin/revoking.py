@@ -6,9 +6,9 @@ from urllib.parse import unquote_plus
 
 from django import forms
 from django.contrib import messages
-from django.contrib.admin import helpers
+from django.contrib.admin import AdminSite, action, helpers
 from django.contrib.admin.models import CHANGE, LogEntry
-from django.contrib.admin.options import IS_POPUP_VAR, IncorrectLookupParameters
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import quote
 from django.contrib.admin.views.main import ERROR_FLAG, SEARCH_VAR, ChangeList
 from django.contrib.contenttypes.models import ContentType
@@ -78,11 +78,16 @@ class RevokingAdmin(ModelAdmin):
     def has_revoke_permission(self, request: HttpRequest) -> bool:
         return self.has_view_or_change_permission(request) and request.user.has_perm("oauth_refresh.revoke_grant")
 
-    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        actions: dict[str, Any] = super().get_actions(request)
-        if self.has_revoke_permission(request) and IS_POPUP_VAR not in request.GET:
-            actions[ACTION] = (type(self).revoke_selected, ACTION, self.revoke_label)
-        return actions
+    def __init__(self, model: type[Model], admin_site: AdminSite) -> None:
+        """Add the action beside those of the project, unless it has switched actions off."""
+        super().__init__(model, admin_site)
+
+        @action(permissions=["revoke"], description=self.revoke_label)
+        def revoke_grants(admin: RevokingAdmin, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponseBase:
+            return admin.revoke_selected(request, rows)
+
+        if self.actions is not None:
+            self.actions = [*self.actions, revoke_grants]
 
     def get_urls(self) -> list[URLPattern]:
         name = f"{self.opts.app_label}_{self.opts.model_name}"
