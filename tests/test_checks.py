@@ -136,6 +136,7 @@ def test_check_of_the_deployment_finds_a_secret_key_made_for_development(setting
     assert ids(checks.check_deployment()) == ["oauth_refresh.W005"]
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize(
     ("deploy", "found"),
     [(False, []), (True, ["oauth_refresh.W003", "oauth_refresh.W004"])],
@@ -152,6 +153,7 @@ def test_every_check_is_registered_once():
     assert sorted(registered) == sorted(check.__name__ for check, _tag, _deploy in checks.ALL)
 
 
+@pytest.mark.django_db
 def test_command_check_deploy_prints_our_warnings():
     printed = StringIO()
 

@@ -90,7 +90,7 @@ class ReplaceSecretForm(forms.Form):
 
     def __init__(self, *args: Any, application: Application, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.seen = salted_hmac("oauth_refresh.admin.secret", application.secret_digest).hexdigest()
+        self.seen = salted_hmac("oauth_refresh.admin.secret", application.secret_digest, algorithm="sha256").hexdigest()
         self.initial["replaces"] = self.seen
 
     def clean_replaces(self) -> str:

@@ -76,7 +76,7 @@ def errors_of(response: Any) -> dict[str, list[str]]:
 
 def read_only(response: Any) -> dict[str, str]:
     """Return the fields of a page that can only be read: label to value."""
-    pattern = r'<label>([^<]*):</label>\s*<div class="readonly">(.*?)</div>'
+    pattern = r'<label>([^<]*):</label>(?:(?!<label>).)*?<div class="readonly">(.*?)</div>'  # maybe with a help text
     return {words(label): words(text) for label, text in re.findall(pattern, response.content.decode(), re.DOTALL)}
 
 
