@@ -3,8 +3,10 @@
 from http import HTTPStatus
 
 import pytest
+from django.contrib import admin
 from django.test import Client
 
+from oauth_refresh.admin import GrantAdmin
 from oauth_refresh.models import Grant
 from tests.admin.pages import address, browser, log, staff
 from tests.admin.revocations import MODELS, REASON, revoker, set_scene
@@ -67,6 +69,13 @@ def test_whoever_lacks_a_permission_is_refused_everywhere(scene, model, permissi
     assert found == [HTTPStatus.FORBIDDEN] * len(requests)
     assert everything() == before
     assert log() == []
+
+
+@pytest.mark.parametrize("query", [{"created_at__gte": "x"}, {"q": "oat_" + "A" * 43}], ids=str)
+def test_whoever_lacks_a_permission_is_refused_before_the_filters_are_read(query):
+    response = browser(staff("view_grant")).get(address("grant_revoke_list", **query))
+
+    assert response.status_code == HTTPStatus.FORBIDDEN
 
 
 @EVERY_MODEL
@@ -141,6 +150,18 @@ def test_a_link_revokes_nothing(scene, model):
     # The list takes what it does not know for a filter, and leads back.
     assert found == [HTTPStatus.OK, HTTPStatus.FOUND]
     assert everything() == before
+
+
+def test_project_that_has_switched_actions_off_has_no_action_and_its_pages_still(rf, superuser, scene):
+    class QuietAdmin(GrantAdmin):
+        actions = None
+
+    request = rf.get("/")
+    request.user = superuser
+    quiet = QuietAdmin(Grant, admin.site)
+
+    assert quiet.get_actions(request) == {}
+    assert quiet.revoke_view(request, str(scene.session.grant.pk)).status_code == HTTPStatus.OK
 
 
 @pytest.mark.parametrize(
