@@ -166,9 +166,9 @@ class AppSettings:
     retry_window = Setting(
         timedelta(0),
         duration,
-        "How long a lost response may be asked for again; 0: never (the only value supported yet).",
+        "How long the response of a refresh may be asked for again if it was lost; 0: never.",
     )
-    retry_limit = Setting(3, count, "How many retries one refresh may have inside the window.")
+    retry_limit = Setting(3, count, "How often the response of one refresh may be asked for again inside the window.")
     revoke_access_tokens_on_refresh = Setting(
         True, boolean, "Whether a rotation kills the access token that came with the spent refresh token."
     )

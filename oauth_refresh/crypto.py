@@ -124,6 +124,20 @@ def generate_salt() -> bytes:
     return secrets.token_bytes(SALT_BYTES)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class PairSecrets:
+    """What is secret in a refresh token and the access token that comes with it, 256 bits each."""
+
+    refresh_token: bytes
+    access_token: bytes
+
+
+def generate_pair_secrets() -> PairSecrets:
+    return PairSecrets(
+        refresh_token=secrets.token_bytes(_SECRET_BYTES), access_token=secrets.token_bytes(_SECRET_BYTES)
+    )
+
+
 def server_keys(project_secrets: Iterable[str | bytes]) -> tuple[bytes, ...]:
     """Return a key of our own purpose for each of the project's secrets, the current one first."""
     return tuple(
@@ -137,10 +151,10 @@ def server_keys(project_secrets: Iterable[str | bytes]) -> tuple[bytes, ...]:
     )
 
 
-def derive_successor_secrets(
+def derive_pair_secrets(
     raw_predecessor: str, *, server_key: bytes, salt: bytes, client_id: str, scope: str
-) -> tuple[bytes, bytes]:
-    """Return the secrets of the refresh and the access token that succeed ``raw_predecessor``.
+) -> PairSecrets:
+    """Return the secrets of the pair that succeeds ``raw_predecessor``.
 
     The same arguments give the same secrets, so a lost response can be repeated while nothing readable is stored:
     without the predecessor (held by the client), the salt (a row) and the key (the settings) they are random.
@@ -151,7 +165,7 @@ def derive_successor_secrets(
     derived = _hkdf(
         server_key + hashlib.sha256(raw_predecessor.encode()).digest(), salt=salt, info=info, length=2 * _SECRET_BYTES
     )
-    return derived[:_SECRET_BYTES], derived[_SECRET_BYTES:]
+    return PairSecrets(refresh_token=derived[:_SECRET_BYTES], access_token=derived[_SECRET_BYTES:])
 
 
 def _encode(raw: bytes) -> str:

@@ -18,6 +18,12 @@ tokens_issued = Signal()
 refresh_token_reused = Signal()
 """``grant, generation, client_info``: a spent refresh token came back from its own, authenticated client."""
 
+refresh_retried = Signal()
+"""``grant, generation, client_info, same_caller``: the response of a refresh was asked for again inside the window.
+
+``same_caller``: whether address and user agent are those of the refresh; None where they are not recorded.
+"""
+
 grant_revoked = Signal()
 """``grant, reason, by``: this one grant died."""
 

@@ -206,6 +206,37 @@ def test_reuse_of_a_pruned_token_costs_at_most_twelve_statements(client_app, que
     assert len(queries) <= 12
 
 
+def test_retry_after_a_lost_response_costs_eight_statements(settings, client_app, queries):
+    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "RETRY_WINDOW": 30}
+    settings.SECRET_KEY_FALLBACKS = ["an old key", "an older one"]
+    predecessor = client_app.refresh_token
+    client_app.rotate()
+
+    with queries:
+        client_app.refresh(predecessor)
+
+    assert statements(queries) == [
+        "SELECT application",
+        "SELECT refreshtoken",
+        "SELECT refreshtoken",
+        "SELECT accesstoken",
+        "BEGIN",
+        "UPDATE grant",
+        "INSERT grantevent",
+        "COMMIT",
+    ]
+
+
+def test_refresh_whose_response_may_be_asked_for_again_costs_no_more(settings, client_app, queries):
+    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "RETRY_WINDOW": 30}
+
+    with queries:
+        client_app.rotate()
+
+    assert len(queries) == 7
+    assert len(written(queries)) == 3
+
+
 def test_losing_a_race_costs_at_most_twelve_statements(client_app, queries):
     winner = CaptureQueriesContext(connection)
 

@@ -45,7 +45,9 @@ def ids(messages):
         ({"ACCESS_TOKEN_LIFETIME": timedelta(days=15)}, ["oauth_refresh.E003"]),
         ({"REFRESH_TOKEN_LIFETIME": timedelta(days=91)}, ["oauth_refresh.E003"]),
         ({"GRANT_LIFETIME": 1, "REFRESH_TOKEN_LIFETIME": 2}, ["oauth_refresh.E003", "oauth_refresh.E003"]),
-        ({"RETRY_WINDOW": 10}, ["oauth_refresh.E004"]),
+        ({"RETRY_WINDOW": 3599}, []),
+        ({"RETRY_WINDOW": 3600}, ["oauth_refresh.E004"]),
+        ({"RETRY_WINDOW": 60, "ACCESS_TOKEN_LIFETIME": 60}, ["oauth_refresh.E004"]),
         ({"DEFAULT_SCOPES": ["read"]}, ["oauth_refresh.E005"]),
         (["SCOPES"], ["oauth_refresh.E001"]),
         (None, ["oauth_refresh.E001"]),
@@ -107,6 +109,12 @@ def test_check_of_the_isolation_level_finds(monkeypatch, level, found):
     monkeypatch.setitem(connection.settings_dict, "OPTIONS", {"isolation_level": level})
 
     assert ids(checks.check_isolation()) == found
+
+
+def test_check_finds_times_without_a_zone(settings):
+    settings.OAUTH_REFRESH, settings.USE_TZ = {}, False
+
+    assert ids(checks.check_deployment()) == ["oauth_refresh.W007"]
 
 
 @pytest.mark.parametrize(

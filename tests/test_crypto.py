@@ -179,14 +179,22 @@ def test_client_id_is_128_bits_in_hexadecimal_digits():
 
 
 def test_same_arguments_derive_the_same_successors():
-    assert crypto.derive_successor_secrets(**DERIVATION) == crypto.derive_successor_secrets(**DERIVATION)
+    assert crypto.derive_pair_secrets(**DERIVATION) == crypto.derive_pair_secrets(**DERIVATION)
 
 
 def test_derived_successors_are_two_different_secrets_of_256_bits():
-    refresh_secret, access_secret = crypto.derive_successor_secrets(**DERIVATION)
+    derived = crypto.derive_pair_secrets(**DERIVATION)
 
-    assert refresh_secret != access_secret
-    assert len(refresh_secret) == len(access_secret) == 32
+    assert derived.refresh_token != derived.access_token
+    assert len(derived.refresh_token) == len(derived.access_token) == 32
+
+
+def test_generated_pairs_are_secrets_of_256_bits_and_never_the_same():
+    pairs = [crypto.generate_pair_secrets() for _number in range(100)]
+    generated = {secret for pair in pairs for secret in (pair.refresh_token, pair.access_token)}
+
+    assert len(generated) == 200
+    assert {len(secret) for secret in generated} == {32}
 
 
 @pytest.mark.parametrize(
@@ -202,9 +210,9 @@ def test_derived_successors_are_two_different_secrets_of_256_bits():
     ids=" and ".join,
 )
 def test_every_argument_changes_both_derived_successors(change):
-    secrets = set(crypto.derive_successor_secrets(**DERIVATION))
+    derived, other = (crypto.derive_pair_secrets(**arguments) for arguments in (DERIVATION, DERIVATION | change))
 
-    assert secrets.isdisjoint(crypto.derive_successor_secrets(**{**DERIVATION, **change}))
+    assert not {derived.refresh_token, derived.access_token} & {other.refresh_token, other.access_token}
 
 
 def test_server_keys_follow_the_order_of_the_project_secrets():

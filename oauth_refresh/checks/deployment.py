@@ -40,6 +40,12 @@ def check_deployment(**kwargs: Any) -> list[CheckMessage]:
             "oauth_refresh.W005",
         ),
         (
+            not django_settings.USE_TZ,
+            "USE_TZ is off, so on the night the clocks go back every token lives an hour longer.",
+            "Set USE_TZ = True.",
+            "oauth_refresh.W007",
+        ),
+        (
             not app_settings.revoke_on_reuse,
             "REVOKE_ON_REUSE is off, so a thief who was noticed keeps the session.",
             "Leave it on.",

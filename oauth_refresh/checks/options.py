@@ -101,9 +101,9 @@ def _unusable_choices() -> list[CheckMessage]:
     )
     findings = (
         (
-            bool(app_settings.retry_window),
-            "OAUTH_REFRESH['RETRY_WINDOW'] is above 0, but this version has no retry window yet.",
-            "Leave it at 0: a refresh token is single use.",
+            app_settings.retry_window >= app_settings.access_token_lifetime,
+            "OAUTH_REFRESH['RETRY_WINDOW'] is not shorter than OAUTH_REFRESH['ACCESS_TOKEN_LIFETIME'].",
+            "Shorten it, to 30 seconds for instance: a retry must find the access token alive.",
             "oauth_refresh.E004",
         ),
         (

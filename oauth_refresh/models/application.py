@@ -1,6 +1,6 @@
 """The client (RFC 6749 §2): who may ask for tokens, how it authenticates, and what it may have."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -139,13 +139,16 @@ class Application(Overrides):
             raise ValidationError({"auth_method": _("The application has no secret to authenticate with.")})
         if self.uses_assertion and not self.has_credentials:
             raise ValidationError({"jwks": _("private_key_jwt needs the application's public keys, or their address.")})
-        if self.retry_window:
-            raise ValidationError({"retry_window": _("This version has no retry window yet; leave it empty or 0.")})
         longest = self.effective_grant_lifetime
         if self.effective_access_token_lifetime > self.effective_refresh_token_lifetime:
             raise ValidationError({"access_token_lifetime": _("An access token may not outlive the refresh token.")})
         if longest is not None and self.effective_refresh_token_lifetime > longest:
             raise ValidationError({"refresh_token_lifetime": _("A refresh token may not outlive the grant.")})
+        window = self.effective_retry_window
+        if window and not timedelta(0) < window < self.effective_access_token_lifetime:
+            raise ValidationError(
+                {"retry_window": _("The retry window must be shorter than the lifetime of an access token, or 0.")}
+            )
 
     @property
     def is_public(self) -> bool:

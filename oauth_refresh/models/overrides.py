@@ -67,6 +67,10 @@ class Overrides(models.Model):
         )
 
     @property
+    def effective_retry_window(self) -> timedelta:
+        return app_settings.retry_window if self.retry_window is None else self.retry_window
+
+    @property
     def effective_grant_lifetime(self) -> timedelta | None:
         return app_settings.grant_lifetime if self.grant_lifetime is None else self.grant_lifetime
 

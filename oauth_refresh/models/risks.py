@@ -11,6 +11,7 @@ from oauth_refresh.models.choices import GrantType
 _LONG_ACCESS = timedelta(days=1)
 _LONG_IDLE = timedelta(days=90)
 _LONG_SESSION = timedelta(days=366)
+_LONG_RETRY = timedelta(minutes=5)
 
 
 def risks_of(application: Application) -> list[Any]:
@@ -46,6 +47,13 @@ def risks_of(application: Application) -> list[Any]:
         (
             application.effective_refresh_token_lifetime > _LONG_IDLE,
             _("An unused session stays open for over 90 days, on a forgotten device too. Two weeks are usual."),
+        ),
+        (
+            application.effective_retry_window > _LONG_RETRY,
+            _(
+                "A lost response may be asked for again for over five minutes, and as long a thief with the spent "
+                "refresh token gets the same tokens. Half a minute is enough for a client that tries again at once."
+            ),
         ),
         (
             session is None or session > _LONG_SESSION,

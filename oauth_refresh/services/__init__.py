@@ -1,6 +1,7 @@
 """The rules of the token life cycle: the only writers of tokens and grants, and the only senders of signals."""
 
-from oauth_refresh.services.issuing import IssuedTokens, issue_tokens
+from oauth_refresh.services.handing_out import IssuedTokens
+from oauth_refresh.services.issuing import issue_tokens
 from oauth_refresh.services.revocation import Revocation, revoke_grant, revoke_grants, revoke_token
 from oauth_refresh.services.rotation import refresh
 

@@ -15,7 +15,8 @@ from oauth_refresh.conf import app_settings
 from oauth_refresh.crypto import digest
 from oauth_refresh.models import Application, ClientInfo, GrantType, TrustedIssuer, UsedAssertion
 from oauth_refresh.services.endpoints import endpoint_url
-from oauth_refresh.services.issuing import IssuedTokens, issue_tokens
+from oauth_refresh.services.handing_out import IssuedTokens
+from oauth_refresh.services.issuing import issue_tokens
 from oauth_refresh.services.jwks import KeysUnavailable, current_keys
 from oauth_refresh.services.lookup import is_storable
 from oauth_refresh.services.transactions import retry_serialization_failure, write_alias, writing

@@ -18,14 +18,8 @@ from oauth_refresh.models import (
     GrantType,
     RevocationReason,
 )
-from oauth_refresh.services.issuing import (
-    IssuedTokens,
-    available_scope,
-    hand_out,
-    insert_refresh_token,
-    new_grant,
-    yields_refresh_token,
-)
+from oauth_refresh.services.handing_out import IssuedTokens, hand_out, insert_refresh_token
+from oauth_refresh.services.issuing import available_scope, new_grant, yields_refresh_token
 from oauth_refresh.services.movement import Overtaken, move, moved
 from oauth_refresh.services.revocation import revoke_grant
 from oauth_refresh.services.transactions import retry_serialization_failure, write_alias, writing

@@ -1,48 +1,29 @@
 """Start a grant and hand out its first tokens (RFC 6749 §5.1)."""
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from functools import partial
-from math import ceil
+from datetime import datetime
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.utils import timezone
 
-from oauth_refresh import crypto
 from oauth_refresh.conf import app_settings
 from oauth_refresh.errors import InvalidGrant, InvalidScope
 from oauth_refresh.models import (
     NO_CLIENT_INFO,
     OPERATOR,
-    AccessToken,
     Application,
     ClientInfo,
     Grant,
     GrantType,
-    RefreshToken,
     password_fingerprints,
 )
 from oauth_refresh.scopes import join_scope, keep_allowed, parse_scope
-from oauth_refresh.services.hooks import permitted_scopes, token_response_fields
+from oauth_refresh.services.handing_out import IssuedTokens, hand_out, insert_refresh_token
+from oauth_refresh.services.hooks import permitted_scopes
 from oauth_refresh.services.transactions import retry_serialization_failure, write_alias, writing
-from oauth_refresh.signals import tokens_issued
 
 _STARTERS = frozenset({*GrantType.values, OPERATOR} - {GrantType.REFRESH_TOKEN})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class IssuedTokens:
-    """The raw tokens, on their one way out. ``*_expires_in`` are whole seconds; no refresh token: both are None."""
-
-    grant: Grant
-    access_token: str
-    expires_in: int
-    refresh_token: str | None
-    refresh_token_expires_in: int | None
-    scope: str
-    further_fields: dict[str, Any]
 
 
 @retry_serialization_failure
@@ -148,54 +129,12 @@ def available_scope(grant: Grant) -> tuple[str, ...]:
     return available
 
 
-def insert_refresh_token(grant: Grant, *, now: datetime, client_info: ClientInfo) -> str:
-    """Store the refresh token of the grant's present generation and return its raw text."""
-    raw = crypto.mint_refresh_token(
-        public_id=grant.public_id,
-        generation=grant.generation,
-        mac_key=bytes(grant.mac_key),
-        prefix=app_settings.refresh_token_prefix,
-    )
-    RefreshToken(
-        grant=grant,
-        generation=grant.generation,
-        digest=crypto.digest(raw),
-        created_at=now,
-        expires_at=grant.idle_expires_at,
-        address=client_info.address,
-        user_agent=client_info.user_agent,
-    ).save(using=write_alias(), force_insert=True)
-    return raw
-
-
-def hand_out(
-    grant: Grant, *, refresh_token: str | None, scope: tuple[str, ...], grant_type: str, now: datetime
-) -> IssuedTokens:
-    """Store an access token of the grant's present generation and return the raw pair; commit tells about it."""
-    raw = crypto.mint_opaque_token(prefix=app_settings.access_token_prefix)
-    expires_at = grant.access_token_expiry(now)
-    AccessToken(
-        grant=grant,
-        generation=grant.generation,
-        digest=crypto.digest(raw),
-        scope=join_scope(scope),
-        created_at=now,
-        expires_at=expires_at,
-    ).save(using=write_alias(), force_insert=True)
-    transaction.on_commit(
-        partial(tokens_issued.send_robust, sender=Grant, grant=grant, grant_type=grant_type), using=write_alias()
-    )
-    return IssuedTokens(
-        grant=grant,
-        access_token=raw,
-        expires_in=_whole_seconds(expires_at - now),
-        refresh_token=refresh_token,
-        refresh_token_expires_in=None if refresh_token is None else _whole_seconds(grant.idle_expires_at - now),
-        scope=join_scope(scope),
-        further_fields=token_response_fields(grant, grant_type=grant_type),
-    )
-
-
-def _whole_seconds(lifetime: timedelta) -> int:
-    """Round up: what still lives is never told to have no time left."""
-    return ceil(lifetime.total_seconds())
+def narrowed_scope(grant: Grant, *, requested: str | None) -> tuple[str, ...]:
+    """Return the scope of an access token by refresh: what was granted and is still allowed, or a part of it."""
+    available = available_scope(grant)
+    chosen = available if requested is None else parse_scope(requested)
+    if any(name not in available for name in chosen):
+        raise InvalidScope("A requested scope was not granted, or is no longer allowed.")
+    if grant.scope and not chosen:
+        raise InvalidScope("The requested scope is empty.")
+    return chosen

@@ -4,7 +4,8 @@ from typing import Any
 
 from oauth_refresh.errors import UnauthorizedClient
 from oauth_refresh.models import NO_CLIENT_INFO, OPERATOR, Application, ClientInfo, GrantType
-from oauth_refresh.services.issuing import IssuedTokens, issue_tokens
+from oauth_refresh.services.handing_out import IssuedTokens
+from oauth_refresh.services.issuing import issue_tokens
 
 
 def issue_for_operator(

@@ -7,6 +7,7 @@ from django.db import transaction
 
 from oauth_refresh.conf import app_settings
 from oauth_refresh.models import ClientInfo, GrantEvent, RevocationReason
+from oauth_refresh.services.incidents import record
 from oauth_refresh.services.lookup import PresentedRefreshToken
 from oauth_refresh.services.revocation import revoke_grant
 from oauth_refresh.services.transactions import retry_serialization_failure, write_alias, writing
@@ -22,13 +23,7 @@ def sound_reuse_alarm(presented: PresentedRefreshToken, *, client_info: ClientIn
     with writing():
         if app_settings.revoke_on_reuse:
             revoke_grant(grant, reason=RevocationReason.REUSE_DETECTED)
-        GrantEvent(
-            grant=grant,
-            kind=GrantEvent.Kind.REUSED,
-            generation=presented.generation,
-            address=client_info.address,
-            user_agent=client_info.user_agent,
-        ).save(using=write_alias(), force_insert=True)
+        record(GrantEvent.Kind.REUSED, presented, client_info=client_info)
         transaction.on_commit(
             partial(
                 refresh_token_reused.send_robust,

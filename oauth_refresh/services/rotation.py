@@ -1,24 +1,26 @@
 """Refresh (RFC 6749 §6): spend a refresh token and hand out its successors, or find out why not."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
 
-from oauth_refresh.errors import ContentionError, DeactivationMissing, InvalidGrant, InvalidScope, RefreshVetoed
+from oauth_refresh.errors import ContentionError, DeactivationMissing, InvalidGrant, RefreshVetoed
 from oauth_refresh.models import NO_CLIENT_INFO, Application, ClientInfo, Grant, GrantType, RefreshToken
-from oauth_refresh.scopes import parse_scope
-from oauth_refresh.services.issuing import IssuedTokens, available_scope, hand_out, insert_refresh_token
+from oauth_refresh.services.handing_out import IssuedTokens, hand_out, insert_refresh_token
+from oauth_refresh.services.issuing import narrowed_scope
 from oauth_refresh.services.lookup import PresentedRefreshToken, find_refresh_token
 from oauth_refresh.services.movement import Overtaken, move, moved
+from oauth_refresh.services.retrying import is_retry, new_retry_salt, repeat_response, successor_secrets
 from oauth_refresh.services.reuse import sound_reuse_alarm
 from oauth_refresh.services.transactions import retry_serialization_failure, writing
 from oauth_refresh.signals import refresh_token_exchanged
 
-# Who loses a race looks again and finds the winner's generation or a revocation. A third look would find nothing new.
-_ATTEMPTS = 2
+# Who loses a race looks again and finds the winner's generation or a revocation. Inside the retry window the second
+# look may lose to others who retry; the third finds their count, or that the grant has moved on.
+_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,12 +32,13 @@ class Exchange:
     rotates: bool
     now: datetime
     client_info: ClientInfo
+    retry_salt: bytes | None = field(repr=False)
 
     @property
     def changes(self) -> Mapping[str, Any]:
         """Return the columns of the grant that the exchange sets."""
         if not self.rotates:
-            return {"refreshed_at": self.now}
+            return {"refreshed_at": self.now, "retry_salt": None}
         grant = self.grant
         successor = grant.generation + 1
         return {
@@ -43,7 +46,7 @@ class Exchange:
             "refreshed_at": self.now,
             "idle_expires_at": grant.next_idle_expiry(self.now),
             "access_floor": successor if grant.application.kills_old_access_tokens else grant.access_floor,
-            "retry_salt": None,
+            "retry_salt": self.retry_salt,
             "retries": 0,
         }
 
@@ -76,16 +79,21 @@ def refresh(
     for _attempt in range(_ATTEMPTS):
         now = timezone.now()
         presented = _require_own(application, find_refresh_token(raw_refresh_token))
-        refresh_token = _require_usable(presented, now=now, client_info=client_info)
-        granted = _narrowed_scope(presented.grant, requested=scope)
-        exchange = Exchange(
-            grant=presented.grant,
-            refresh_token=refresh_token,
-            rotates=application.rotates,
-            now=now,
-            client_info=client_info,
-        )
+        _require_lasting(presented.grant, now=now)
         try:
+            if is_retry(presented, now=now):
+                return repeat_response(
+                    presented, raw_refresh_token=raw_refresh_token, scope=scope, client_info=client_info, now=now
+                )
+            exchange = Exchange(
+                grant=presented.grant,
+                refresh_token=_require_usable(presented, now=now, client_info=client_info),
+                rotates=application.rotates,
+                now=now,
+                client_info=client_info,
+                retry_salt=new_retry_salt(application),
+            )
+            granted = narrowed_scope(presented.grant, requested=scope)
             return _carry_out(exchange, raw_refresh_token=raw_refresh_token, scope=granted)
         except RefreshVetoed as veto:
             raise InvalidGrant(f"A receiver vetoed the refresh: {veto or 'no reason given'}.") from veto
@@ -112,11 +120,15 @@ def _require_own(application: Application, presented: PresentedRefreshToken | No
     return presented
 
 
-def _require_usable(presented: PresentedRefreshToken, *, now: datetime, client_info: ClientInfo) -> RefreshToken:
-    """Return the row of a live refresh token, or refuse; a spent one of a lasting grant sounds the alarm first."""
-    grant, row = presented.grant, presented.row
+def _require_lasting(grant: Grant, *, now: datetime) -> None:
+    """Refuse what was ended on purpose or by time, without an alarm."""
     if (ended := grant.why_ended(now)) is not None:
         raise InvalidGrant(f"The grant is {ended}.")
+
+
+def _require_usable(presented: PresentedRefreshToken, *, now: datetime, client_info: ClientInfo) -> RefreshToken:
+    """Return the row of a live refresh token of a lasting grant, or refuse; a spent one sounds the alarm first."""
+    grant, row = presented.grant, presented.row
     if presented.generation < grant.generation:
         sound_reuse_alarm(presented, client_info=client_info)
         raise InvalidGrant("The refresh token was spent before.")
@@ -129,28 +141,29 @@ def _require_usable(presented: PresentedRefreshToken, *, now: datetime, client_i
     return row
 
 
-def _narrowed_scope(grant: Grant, *, requested: str | None) -> tuple[str, ...]:
-    """Return the scope of the new access token: what was granted and is still allowed, or a part of it."""
-    available = available_scope(grant)
-    chosen = available if requested is None else parse_scope(requested)
-    if any(name not in available for name in chosen):
-        raise InvalidScope("A requested scope was not granted, or is no longer allowed.")
-    if grant.scope and not chosen:
-        raise InvalidScope("The requested scope is empty.")
-    return chosen
-
-
 @retry_serialization_failure
 def _carry_out(exchange: Exchange, *, raw_refresh_token: str, scope: tuple[str, ...]) -> IssuedTokens:
     """Update first, then insert. Raises Overtaken, with everything undone, if somebody else was faster."""
+    secrets = successor_secrets(
+        exchange.grant, raw_predecessor=raw_refresh_token, scope=scope, salt=exchange.retry_salt
+    )
     with writing():
         if not _deactivation(exchange).succeeded:
             raise Overtaken
         grant, now = moved(exchange.grant, exchange.changes), exchange.now
         refresh_token = raw_refresh_token
         if exchange.rotates:
-            refresh_token = insert_refresh_token(grant, now=now, client_info=exchange.client_info)
-        return hand_out(grant, refresh_token=refresh_token, scope=scope, grant_type=GrantType.REFRESH_TOKEN, now=now)
+            refresh_token = insert_refresh_token(
+                grant, now=now, client_info=exchange.client_info, secret=secrets.refresh_token
+            )
+        return hand_out(
+            grant,
+            refresh_token=refresh_token,
+            scope=scope,
+            grant_type=GrantType.REFRESH_TOKEN,
+            now=now,
+            secret=secrets.access_token,
+        )
 
 
 def _deactivation(exchange: Exchange) -> Deactivation:

@@ -40,7 +40,6 @@ NUMBERS = {
 
 NOT_TESTED = {
     "T-029": "out of scope: endpoints are addressed by the URLconf, which knows no fragment",
-    "RT-034": "later: retry window",
     "RT-038": "out of scope: resource indicators",
     "PK-011": "out of scope: a challenge that comes again is accepted, and not noted",
     "IS-005": "out of scope: one deployment has one issuer",

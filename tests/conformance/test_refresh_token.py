@@ -390,6 +390,41 @@ def test_rt_033_of_two_refreshes_that_read_the_same_state_one_succeeds(client_ap
     assert not RefreshToken.objects.live().exists()
 
 
+def test_rt_034_repetition_inside_the_window_gets_the_same_pair_up_to_the_limit(client_app, settings, time_machine):
+    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "RETRY_WINDOW": 30, "RETRY_LIMIT": 2}
+    time_machine.move_to(client_app.grant.created_at, tick=False)
+    predecessor = client_app.refresh_token
+    first = client_app.rotate()
+
+    time_machine.shift(10)
+    repeated = [client_app.refresh(predecessor).json() for _retry in range(2)]
+    refused = read_refusal(client_app.refresh(predecessor))
+
+    later = {"expires_in": 3590, "refresh_token_expires_in": first["refresh_token_expires_in"] - 10}
+    assert repeated == [first | later] * 2
+    assert refused == INVALID_GRANT
+    assert client_app.refresh().status_code == HTTPStatus.OK
+
+
+def test_rt_034_repetition_with_another_scope_is_refused_and_ends_nothing(client_app, settings):
+    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "RETRY_WINDOW": 30}
+    predecessor = client_app.refresh_token
+    client_app.rotate()
+
+    assert read_refusal(client_app.refresh(predecessor, scope="notes:read")) == INVALID_GRANT
+    assert client_app.refresh().status_code == HTTPStatus.OK
+
+
+def test_rt_034_repetition_after_the_successor_was_used_ends_the_family(client_app, settings):
+    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "RETRY_WINDOW": 30}
+    predecessor = client_app.refresh_token
+    client_app.rotate()
+    client_app.rotate()
+
+    assert read_refusal(client_app.refresh(predecessor)) == INVALID_GRANT
+    assert Grant.objects.get().revoked_reason == "reuse_detected"
+
+
 def fail_during_the_exchange(**kwargs):
     raise LookupError("a fault of the project's own")
 

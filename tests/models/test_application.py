@@ -115,8 +115,12 @@ def test_application_refuses_and_says_what_to_write(field, value, sentence):
             {"grant_types": ["A public application cannot authenticate, so it cannot use client_credentials."]},
         ),
         (
-            {"retry_window": timedelta(seconds=10)},
-            {"retry_window": ["This version has no retry window yet; leave it empty or 0."]},
+            {"retry_window": timedelta(seconds=-1)},
+            {"retry_window": ["The retry window must be shorter than the lifetime of an access token, or 0."]},
+        ),
+        (
+            {"retry_window": timedelta(hours=1)},
+            {"retry_window": ["The retry window must be shorter than the lifetime of an access token, or 0."]},
         ),
         (
             {"public": True, "grant_types": "refresh_token", "rotate_refresh_tokens": False},
@@ -240,15 +244,17 @@ def test_allowed_scopes_are_its_own_as_far_as_the_project_knows_them(scope, allo
         ("access_token_lifetime", "effective_access_token_lifetime", timedelta(minutes=1)),
         ("refresh_token_lifetime", "effective_refresh_token_lifetime", timedelta(days=1)),
         ("grant_lifetime", "effective_grant_lifetime", timedelta(days=2)),
+        ("retry_window", "effective_retry_window", timedelta(minutes=1)),
         ("rotate_refresh_tokens", "rotates", False),
         ("revoke_access_tokens_on_refresh", "kills_old_access_tokens", False),
     ],
 )
 def test_own_option_overrides_that_of_the_project(settings, column, answer, own):
-    settings.OAUTH_REFRESH = {column.upper(): 7200 if column.endswith("lifetime") else True}
+    is_duration = isinstance(own, timedelta)
+    settings.OAUTH_REFRESH = {column.upper(): 7200 if is_duration else True}
     project_wide = getattr(ApplicationFactory.build(), answer)
 
-    assert project_wide == (timedelta(hours=2) if column.endswith("lifetime") else True)
+    assert project_wide == (timedelta(hours=2) if is_duration else True)
     assert getattr(ApplicationFactory.build(**{column: own}), answer) == own
 
 

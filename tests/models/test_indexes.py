@@ -24,6 +24,7 @@ def columns_changed_by_a_refresh():
             rotates=rotates,
             now=timezone.now(),
             client_info=NO_CLIENT_INFO,
+            retry_salt=None,
         )
         for rotates in (True, False)
     ]

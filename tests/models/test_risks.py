@@ -21,6 +21,10 @@ RISKS = {
     "pkce": "PKCE is not required: an intercepted code can be redeemed by others who know the secret (RFC 9700).",
     "access": "Access tokens live for over a day: whoever copies one can use it for as long. An hour is usual.",
     "idle": "An unused session stays open for over 90 days, on a forgotten device too. Two weeks are usual.",
+    "retry": (
+        "A lost response may be asked for again for over five minutes, and as long a thief with the spent "
+        "refresh token gets the same tokens. Half a minute is enough for a client that tries again at once."
+    ),
     "session": "A session may last for over a year without a new sign-in. Give the grant a lifetime, such as 90 days.",
 }
 SECOND = timedelta(seconds=1)
@@ -46,6 +50,8 @@ def risks(**fields):
         ({"access_token_lifetime": timedelta(days=1) + SECOND}, ["access"]),
         ({"refresh_token_lifetime": timedelta(days=90)}, []),
         ({"refresh_token_lifetime": timedelta(days=90) + SECOND}, ["idle"]),
+        ({"retry_window": timedelta(minutes=5)}, []),
+        ({"retry_window": timedelta(minutes=5) + SECOND}, ["retry"]),
         ({"grant_lifetime": timedelta(days=366)}, []),
         ({"grant_lifetime": timedelta(days=366) + SECOND}, ["session"]),
         (
@@ -56,6 +62,7 @@ def risks(**fields):
                 "requires_pkce": False,
                 "access_token_lifetime": timedelta(days=200),
                 "refresh_token_lifetime": timedelta(days=300),
+                "retry_window": timedelta(minutes=6),
                 "grant_lifetime": timedelta(days=400),
             },
             list(RISKS),

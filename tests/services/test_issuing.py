@@ -165,7 +165,7 @@ def test_issued_pair_says_how_long_it_lives(frozen, application, user):
 def test_issued_tokens_show_nothing_of_themselves(application, user):
     issued = start(application, user)
 
-    assert repr(issued).startswith("<oauth_refresh.services.issuing.IssuedTokens object")
+    assert repr(issued).startswith("<oauth_refresh.services.handing_out.IssuedTokens object")
 
 
 def test_grant_of_the_application_itself_has_an_access_token_only(frozen, application):
