@@ -1,6 +1,7 @@
 """APIs that a host project protects with our tokens, in the ways there are."""
 
 from django.http import JsonResponse
+from django.views import View
 from rest_framework.authentication import BasicAuthentication, SessionAuthentication
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.response import Response
@@ -64,6 +65,22 @@ def plain(request):
 @bearer_required("notes:read")
 async def plain_async(request):
     return JsonResponse(described(request))
+
+
+class PlainClass(View):
+    async def get(self, request):
+        return JsonResponse(described(request))
+
+    post = get
+
+
+plain_class = bearer_required("notes:read")(PlainClass.as_view())
+
+
+@bearer_required("notes:read")
+async def asked_asynchronously(request):
+    user = await request.auser()
+    return JsonResponse({"user": user.get_username()})
 
 
 def described(request):

@@ -134,7 +134,7 @@ def test_revocation_by_the_client_costs_three_statements(client_app, queries, ki
     assert statements(queries) == ["SELECT application", f"SELECT {kind.replace('_', '')}", "UPDATE grant"]
 
 
-@pytest.mark.parametrize("view", ["notes", "plain", "plain_async"])
+@pytest.mark.parametrize("view", ["notes", "plain", "plain_async", "plain_class"])
 def test_authenticated_request_of_an_api_costs_one_statement(client_app, queries, view):
     with queries:
         response = Client().get(reverse(view), headers={"Authorization": f"Bearer {client_app.access_token}"})

@@ -18,5 +18,7 @@ urlpatterns = [
     path("api/signed-in", resource.SignedIn.as_view(), name="signed_in"),
     path("api/plain", resource.plain, name="plain"),
     path("api/plain-async", resource.plain_async, name="plain_async"),
+    path("api/plain-class", resource.plain_class, name="plain_class"),
+    path("api/asked-asynchronously", resource.asked_asynchronously, name="asked_asynchronously"),
     path("login/", LoginView.as_view(), name="login"),
 ]

@@ -25,7 +25,7 @@ INVALID_TOKEN = (
 )
 NOT_ALLOWED = "The access token does not allow this."
 REALM = 'realm="oauth"'
-VIEWS = ["notes", "plain", "plain_async"]
+VIEWS = ["notes", "plain", "plain_async", "plain_class"]
 
 
 def call(name="notes", authorization=None, *, method="get", client=None, **extra):
@@ -309,7 +309,7 @@ def test_br_015_token_in_a_cookie_is_not_read(view, client_app, client):
     assert refusal(call(view, client=client)) == (HTTPStatus.UNAUTHORIZED, NOT_AUTHENTICATED)
 
 
-@pytest.mark.parametrize("view", ["bearer_first", "plain"])
+@pytest.mark.parametrize("view", ["bearer_first", "plain", "plain_async", "plain_class", "asked_asynchronously"])
 def test_br_016_token_counts_and_not_the_session_beside_it(client_app, view):
     client = Client(enforce_csrf_checks=True)
     client.force_login(UserFactory(username="somebody-else"))
