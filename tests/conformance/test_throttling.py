@@ -103,6 +103,28 @@ def test_pw_005_user_who_failed_too_often_must_wait(client_app, user, three_a_mi
     assert client_app.refresh().status_code == HTTPStatus.OK  # the client itself may go on
 
 
+@pytest.mark.parametrize(
+    "spelling", [str.upper, str.title, "{} ".format, " {}".format, "{}\N{COMBINING ACUTE ACCENT}".format]
+)
+def test_pw_005_other_spellings_of_a_name_give_no_further_attempts(client_app, user, three_a_minute, spelling):
+    wrong = {"grant_type": "password", "username": user.username, "password": "wrong"}
+    for _number in range(3):
+        client_app.token(**wrong)
+
+    response = client_app.token(**wrong | {"username": spelling(user.username)})
+
+    assert response.status_code == HTTPStatus.TOO_MANY_REQUESTS
+
+
+def test_pw_005_no_more_of_a_name_is_looked_at_than_takes_no_time(client_app, three_a_minute):
+    for end in "xyz":
+        client_app.token(grant_type="password", username="a" * 255 + end, password="wrong")
+
+    response = client_app.token(grant_type="password", username="a" * 255, password="wrong")
+
+    assert response.status_code == HTTPStatus.TOO_MANY_REQUESTS
+
+
 def test_rv_016_revoke_is_limited_as_token_is(client_app, three_a_minute):
     wrong = basic(client_app.application.client_id, WRONG)
     for _number in range(3):
