@@ -12,7 +12,9 @@ def trust_issuer(name: str, **fields: Any) -> TrustedIssuer:
     Raises ValidationError, by field.
     """
     TrustedIssuer(issuer=name).clean_fields(exclude={"jwks", "jwks_uri"})  # before the name is looked up
-    issuer = TrustedIssuer.objects.using(write_alias()).filter(issuer=name).first() or TrustedIssuer(issuer=name)
+    stored = TrustedIssuer.objects.using(write_alias()).filter(issuer=name).first()
+    # A case-insensitive or padding collation (MariaDB) finds what is not the same.
+    issuer = stored if stored is not None and stored.issuer == name else TrustedIssuer(issuer=name)
     if "jwks" in fields or "jwks_uri" in fields:
         fields = {"jwks": None, "jwks_uri": "", **fields}
     for column, value in fields.items():

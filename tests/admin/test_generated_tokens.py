@@ -123,7 +123,6 @@ def test_application_without_refresh_tokens_gets_an_access_token_alone(operator,
 REQUIRED = ["This field is required."]
 REFUSED = [
     ({"username": "bob"}, {"username": ["There is no user of that name."]}),
-    ({"username": "ALICE"}, {"username": ["There is no user of that name."]}),
     ({"username": "a\x00"}, {"username": ["Null characters are not allowed."]}),
     ({"username": "gone"}, {"__all__": ["A grant cannot start: user inactive."]}),
     ({"scope": ["PRODUCTION"]}, {"scope": ["Select a valid choice. PRODUCTION is not one of the available choices."]}),
