@@ -39,6 +39,10 @@ class Forgotten(Notes):
     required_scopes = None
 
 
+class HalfForgotten(Notes):
+    delete = Notes.get
+
+
 class SessionFirst(Notes):
     authentication_classes = [SessionAuthentication, BearerAuthentication]
     permission_classes = [HasScopeOrSession]

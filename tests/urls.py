@@ -12,6 +12,7 @@ urlpatterns = [
     path("api/inline", resource.Inline.as_view(), name="inline"),
     path("api/one-list", resource.OneList.as_view(), name="one_list"),
     path("api/forgotten", resource.Forgotten.as_view(), name="forgotten"),
+    path("api/half-forgotten", resource.HalfForgotten.as_view(), name="half_forgotten"),
     path("api/session-first", resource.SessionFirst.as_view(), name="session_first"),
     path("api/basic-first", resource.BasicFirst.as_view(), name="basic_first"),
     path("api/bearer-first", resource.BearerFirst.as_view(), name="bearer_first"),

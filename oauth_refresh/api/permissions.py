@@ -21,7 +21,7 @@ class HasScope(OperationHolderMixin, BasePermission):
     ``permission_classes = [HasScope]`` takes them from the view: ``required_scopes = ["notes:read"]``, or by method,
     ``{"GET": ["notes:read"], "POST": ["notes:write"]}``, where HEAD counts as GET. ``[HasScope("notes:read")]`` names
     them inline. Who has no token is asked for one (401), who has too little is told what is missing (403). Raises
-    ImproperlyConfigured for a view or method that names no scope: forgetting it must not open the door.
+    ImproperlyConfigured for a view that names no scope for a method it has: forgetting it must not open the door.
     """
 
     def __init__(self, *scopes: str) -> None:
@@ -50,6 +50,8 @@ class HasScopeOrSession(HasScope):
 
 
 def _scopes_of(view: APIView, method: str) -> Sequence[str]:
+    if method not in view.allowed_methods:
+        return ()  # nobody forgot anything: the view will answer 405
     required: Any = getattr(view, "required_scopes", None)
     if isinstance(required, Mapping):
         required = required.get("GET" if method == "HEAD" else method, () if method == "OPTIONS" else None)

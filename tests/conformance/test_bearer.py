@@ -176,7 +176,15 @@ def test_br_004_view_that_names_no_scope_is_open_to_nobody(client_app):
 
 def test_br_004_method_that_names_no_scope_is_open_to_nobody(client_app):
     with pytest.raises(ImproperlyConfigured, match="DELETE"):
-        call("notes", f"Bearer {client_app.access_token}", method="delete")
+        call("half_forgotten", f"Bearer {client_app.access_token}", method="delete")
+
+
+@pytest.mark.parametrize("method", ["put", "patch", "delete"])
+@pytest.mark.parametrize("view", ["notes", "inline", "one_list", "forgotten"])
+def test_br_004_method_that_a_view_does_not_have_is_not_allowed(client_app, view, method):
+    response = call(view, f"Bearer {client_app.access_token}", method=method)
+
+    assert response.status_code == HTTPStatus.METHOD_NOT_ALLOWED
 
 
 def challenges_invalid_request(response):
