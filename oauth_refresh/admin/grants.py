@@ -17,13 +17,11 @@ from django.forms import Media
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
 from django.utils import timezone
-from django.utils.decorators import method_decorator
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator, capfirst, smart_split, unescape_string_literal
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
-from django.views.decorators.http import require_POST
 
 from oauth_refresh.admin.cells import moment, state_badge, two_lines
 from oauth_refresh.admin.discreet import ReadOnlyAdmin
@@ -89,12 +87,13 @@ class GrantAdmin(RevokingAdmin, ReadOnlyAdmin):
             request, {"title": capfirst(self.opts.verbose_name_plural), **(extra_context or {})}
         )
 
-    @method_decorator(require_POST)
     @sensitive_variables()
     def find_view(self, request: HttpRequest) -> HttpResponse:
         """``POST find/``: go to the grants of the tokens in a pasted text. Nothing of the text is kept."""
         if not self.has_view_or_change_permission(request):
             raise PermissionDenied
+        if request.method != "POST":  # after signing in anew: what was pasted before is gone, and is asked for again
+            return self._away_from_token(request) or HttpResponseRedirect(self._url("changelist"))
         tokens = find_tokens_in(request.POST.get("text", ""))
         if not tokens:
             self.message_user(request, _("No such token."), messages.WARNING)

@@ -17,7 +17,7 @@ from oauth_refresh.models import AccessToken, Grant, RefreshToken
 from tests.admin.many import grants_of
 from tests.admin.pages import address, browser, column, links, staff, told
 from tests.conftest import SECRET
-from tests.factories import AccessTokenFactory, AuthorizationCodeFactory
+from tests.factories import PASSWORD, AccessTokenFactory, AuthorizationCodeFactory
 from tests.jwts import assemble
 from tests.oauth import OAuthClient
 
@@ -245,10 +245,28 @@ def test_page_that_is_found_does_not_repeat_the_token(operator, held):
         assert raw not in response.content.decode()
 
 
-def test_address_of_the_search_answers_to_post_only(operator, client_app):
-    response = operator.get(address("grant_find", text=client_app.refresh_token))
+@pytest.mark.parametrize("method", ["get", "head", "put"])
+def test_search_by_another_method_than_post_leads_to_the_list(operator, client_app, method):
+    response = getattr(operator, method)(address("grant_find"))
 
-    assert response.status_code == HTTPStatus.METHOD_NOT_ALLOWED
+    assert (response.status_code, response.url) == (HTTPStatus.FOUND, address("grant_changelist"))
+
+
+def test_token_in_the_address_of_the_search_finds_nothing(operator, client_app):
+    response = operator.get(address("grant_find", text=client_app.refresh_token), follow=True)
+
+    assert response.redirect_chain == [(address("grant_changelist"), HTTPStatus.FOUND)]
+    assert told(response) == [("warning", WARNING)]
+
+
+def test_operator_whose_session_was_over_comes_back_to_where_tokens_are_pasted(client, superuser, client_app):
+    superuser.set_password(PASSWORD)
+    superuser.save()
+    to_sign_in = find(client, client_app.refresh_token).url
+
+    response = client.post(to_sign_in, {"username": superuser.username, "password": PASSWORD}, follow=True)
+
+    assert (response.status_code, response.request["PATH_INFO"]) == (HTTPStatus.OK, address("grant_changelist"))
 
 
 @pytest.mark.parametrize(
