@@ -5,10 +5,13 @@ import re
 import pytest
 from django.apps import apps
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from oauth_refresh.models import NO_CLIENT_INFO, Grant
+from oauth_refresh.services.access import authenticate_access_token
 from oauth_refresh.services.rotation import Exchange
+from tests.admin.many import many_rows
 from tests.factories import RefreshTokenFactory
 
 MODELS = list(apps.get_app_config("oauth_refresh").get_models())
@@ -62,3 +65,39 @@ def test_every_foreign_key_leads_an_index_or_constraint(model):
     }
 
     assert {field.name for field in model._meta.local_fields if field.remote_field} <= leading
+
+
+def plan_of(sql):
+    """Return how the database would run a statement, one step a line."""
+    explain = "EXPLAIN QUERY PLAN" if connection.vendor == "sqlite" else "EXPLAIN"
+    with connection.cursor() as cursor:
+        if connection.vendor != "mysql":  # where it would commit
+            cursor.execute("ANALYZE")
+        cursor.execute(f"{explain} {sql}")
+        return [" ".join(map(str, step)) for step in cursor.fetchall()]
+
+
+WHOLE_TABLE = re.compile(r"\bSeq Scan\b|\bSCAN\b|\bALL\b")
+"""PostgreSQL, SQLite, MariaDB."""
+
+
+@pytest.mark.django_db
+def test_request_to_an_api_reads_rows_by_indexes_only(client_app):
+    many_rows(1000)
+    with CaptureQueriesContext(connection) as queries:
+        authenticate_access_token(client_app.access_token)
+
+    (statement,) = [query["sql"] for query in queries]
+    plan = plan_of(statement)
+
+    assert [step for step in plan if WHOLE_TABLE.search(step)] == []
+    assert any("digest" in step for step in plan)
+
+
+@pytest.mark.django_db
+def test_reading_whole_tables_would_be_noticed():
+    many_rows(1000)
+
+    plan = plan_of("SELECT * FROM oauth_refresh_accesstoken WHERE scope = 'x'")
+
+    assert [step for step in plan if WHOLE_TABLE.search(step)] == plan[:1]
