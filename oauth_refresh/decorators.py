@@ -8,7 +8,7 @@ from typing import Any
 from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.models import AnonymousUser
-from django.db import DatabaseError
+from django.db import Error
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
@@ -58,7 +58,7 @@ def _refusal(request: HttpRequest, scopes: tuple[str, ...]) -> HttpResponse | No
         logger.info("Refused with %s: %s", error.code, error.reason)
         body = {"error": error.code, "error_description": error.description}
         return JsonResponse(body, status=error.status, headers={"WWW-Authenticate": challenge(error)})
-    except DatabaseError as fault:
+    except Error as fault:
         response = JsonResponse({"error": "temporarily_unavailable"}, status=503, headers={"Retry-After": "5"})
         log_fault(fault, request=request, response=response)
         return response

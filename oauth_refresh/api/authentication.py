@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
-from django.db import DatabaseError
+from django.db import Error
 from django.http import HttpResponse
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
@@ -33,7 +33,7 @@ class BearerAuthentication(BaseAuthentication):
             token = authenticate_access_token(raw)
         except OAuthError as error:
             raise BearerError(error) from error
-        except DatabaseError as fault:
+        except Error as fault:
             log_fault(fault, request=request._request, response=HttpResponse(status=Unavailable.status_code))
             raise Unavailable from None
         return token.grant.user or AnonymousUser(), token

@@ -5,7 +5,7 @@ from http import HTTPStatus
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from django.db import OperationalError, connection
+from django.db import InterfaceError, OperationalError, connection
 from django.test import Client
 from django.urls import reverse
 from rest_framework.test import APIClient
@@ -328,10 +328,11 @@ def test_br_016_token_counts_and_not_the_session_beside_it(client_app, view):
 
 
 @pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("fault", [OperationalError, InterfaceError])  # the latter of a driver whose connection is gone
 @pytest.mark.django_db
-def test_storage_fault_is_503_and_no_verdict_on_the_token(client_app, view, caplog):
+def test_storage_fault_is_503_and_no_verdict_on_the_token(client_app, view, fault, caplog):
     def fail(execute, sql, *args):
-        raise OperationalError("the disk is full of " + client_app.access_token)
+        raise fault("the disk is full of " + client_app.access_token)
 
     with connection.execute_wrapper(fail):
         response = call(view, f"Bearer {client_app.access_token}")
