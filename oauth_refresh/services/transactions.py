@@ -55,9 +55,23 @@ def writing(*, durable: bool = True) -> Iterator[None]:
     """
     alias = write_alias()
     with transaction.atomic(using=alias, durable=durable):
-        yield
+        with _robust_hooks(alias):
+            yield
         if transaction.get_rollback(using=alias) or _server_will_roll_back(alias):
             raise DoomedTransaction("A receiver hid a database error, so nothing can be committed.")
+
+
+@contextmanager
+def _robust_hooks(alias: str) -> Iterator[None]:
+    """Let whatever the block registers to run after the commit fail without raising; Django logs it and goes on.
+
+    Raised, it would turn into a 503 what is committed: the client would send a token again that is spent.
+    """
+    connection = transaction.get_connection(alias)
+    earlier = len(connection.run_on_commit)
+    yield
+    hooks = connection.run_on_commit
+    hooks[earlier:] = [(savepoints, hook, True) for savepoints, hook, _robust in hooks[earlier:]]
 
 
 def _server_will_roll_back(alias: str) -> bool:

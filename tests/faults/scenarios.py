@@ -1,0 +1,206 @@
+"""Faults that come while many sessions are refreshed, and the count of the sessions that they cost."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tests.faults.clients import GoodClient, Session, run_under_load
+from tests.faults.processes import Process
+from tests.faults.proxies import AnswerLoser, CommitBreaker
+from tests.faults.servers import Redis
+from tests.faults.stage import PROTECTED, Stage
+
+DOWN_SECONDS = 0.5
+PERSISTENT = "?conn_max_age=600&conn_health_checks=true"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How much of it: each of ``threads`` refreshes its share of the sessions, and ``times`` something breaks."""
+
+    sessions: int
+    rounds: int
+    threads: int
+    times: int
+    gap_seconds: float = 1.0
+    lose_every: int = 20
+    """Where a proxy loses things: each how many-th."""
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """What a fault did. ``faults`` counts it, ``lost`` holds why for each lost session, ``wrong`` must be empty."""
+
+    faults: int
+    seconds: float
+    sessions: int
+    refreshes: int
+    answers: dict[str, int]
+    slowest_seconds: float
+    lost: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+
+
+def worker_killed(here: Stage, plan: Plan) -> Outcome:
+    """``kill -9`` of a worker process of gunicorn."""
+    site = here.serve()
+
+    def disturb() -> int:
+        for number in range(plan.times):
+            time.sleep(plan.gap_seconds)
+            site.kill_child(number)
+        return plan.times
+
+    return measure(here, plan, site=site, disturb=disturb)
+
+
+def database_killed(here: Stage, plan: Plan) -> Outcome:
+    """``kill -9`` of the whole database server; each request opens a connection of its own."""
+    return _kill_database(here, plan, options="")
+
+
+def database_killed_under_persistent_connections(here: Stage, plan: Plan) -> Outcome:
+    """``kill -9`` of the whole database server; connections persist, and are looked at before each request."""
+    return _kill_database(here, plan, options=PERSISTENT)
+
+
+def _kill_database(here: Stage, plan: Plan, *, options: str) -> Outcome:
+    site, server = here.serve(url=here.database.url(options=options)), here.database
+    assert isinstance(server, Process)
+
+    def disturb() -> int:
+        for _number in range(plan.times):
+            time.sleep(plan.gap_seconds)
+            server.kill()
+            time.sleep(DOWN_SECONDS)
+            server.start()
+        return plan.times
+
+    return measure(here, plan, site=site, disturb=disturb)
+
+
+def answers_lost(here: Stage, plan: Plan) -> Outcome:
+    """The answer of every so many-th request is lost on its way, after everything was committed."""
+    site = here.serve()
+    with AnswerLoser(site.port, lose_every=plan.lose_every).running() as proxy:
+        return measure(here, plan, site=site, port=proxy.port, faults=lambda: proxy.losses)
+
+
+def commits_undone(here: Stage, plan: Plan) -> Outcome:
+    """The connection to the database breaks at every so many-th COMMIT, before it arrives."""
+    return _break_commits(here, plan, carried_out=False)
+
+
+def commits_unconfirmed(here: Stage, plan: Plan) -> Outcome:
+    """The connection to the database breaks at every so many-th COMMIT, after it was carried out."""
+    return _break_commits(here, plan, carried_out=True)
+
+
+def _break_commits(here: Stage, plan: Plan, *, carried_out: bool) -> Outcome:
+    server = here.database
+    assert isinstance(server, Process)
+    with CommitBreaker(server.port, lose_every=plan.lose_every, carried_out=carried_out).running() as proxy:
+        site = here.serve(url=server.url(port=proxy.port, options=PERSISTENT))
+        return measure(here, plan, site=site, faults=lambda: proxy.losses)
+
+
+def cache_killed(here: Stage, plan: Plan) -> Outcome:
+    """``kill -9`` of Redis, which counts the failures of clients."""
+    cache = Redis(here.folder)
+    cache.start()
+    try:
+        site = here.serve(CACHE_URL=cache.url)
+
+        def disturb() -> int:
+            for _number in range(plan.times):
+                time.sleep(plan.gap_seconds)
+                cache.kill()
+                time.sleep(DOWN_SECONDS)
+                cache.start()
+            return plan.times
+
+        return measure(here, plan, site=site, disturb=disturb)
+    finally:
+        cache.kill()
+
+
+def measure(
+    here: Stage,
+    plan: Plan,
+    *,
+    site: Process,
+    port: int | None = None,
+    disturb: Callable[[], int] = lambda: 0,
+    faults: Callable[[], int] | None = None,
+    proxied: bool = False,
+) -> Outcome:
+    """Let it break under load, look at every session afterwards, and take stock.
+
+    The clients ask at ``port``, or at the ``site`` itself. ``disturb`` returns how often it broke something, unless
+    ``faults`` tells afterwards. ``proxied`` as in GoodClient.
+    """
+    sessions, broken = here.begin_sessions(plan.sessions), []
+    client = GoodClient(port or site.port, proxied=proxied)
+    seconds = run_under_load(
+        client,
+        sessions,
+        rounds=plan.rounds,
+        threads=plan.threads,
+        disturb=lambda: broken.append(disturb()),
+    )
+    outcome = Outcome(
+        faults=faults() if faults else sum(broken),
+        seconds=seconds,
+        sessions=len(sessions),
+        refreshes=sum(session.refreshes for session in sessions),
+        answers=dict(sorted(client.tally.answers.items())),
+        slowest_seconds=client.tally.slowest_seconds,
+    )
+    outcome.wrong += client.tally.wrong + inspect(here, site, sessions)
+    outcome.lost += [session.lost for session in sessions if session.lost is not None]
+    return outcome
+
+
+def inspect(here: Stage, site: Process, sessions: list[Session]) -> list[str]:
+    """Use both tokens of every session that is not lost, and return what is not as it must be.
+
+    Each refresh that a client got its answer to must have moved the grant by one generation, and nothing else has.
+    """
+    kept = [session for session in sessions if session.lost is None]
+    client = GoodClient(site.port)
+    answers = {session.grant: client.get(PROTECTED, bearer=session.access_token) for session in kept}
+    for session in kept:
+        client.refresh(session)
+    generations = generations_of(here)
+    return [
+        *(f"The API refused the newest access token of {grant}: {one}" for grant, one in answers.items() if one != 200),
+        *(
+            f"Grant {session.grant} is of generation {generations[session.grant]} after {session.refreshes} refreshes."
+            for session in kept
+            if session.lost is None and generations[session.grant] != session.refreshes + 1
+        ),
+        *client.tally.wrong,
+    ]
+
+
+def generations_of(here: Stage) -> dict[str, int]:
+    """Return the generation of every grant, as the database has it."""
+    script = (
+        "import json; from oauth_refresh.models import Grant; "
+        "print(json.dumps({str(one): number for one, number in Grant.objects.values_list('public_id', 'generation')}))"
+    )
+    generations: dict[str, int] = json.loads(here.manage("shell", "-c", script).splitlines()[-1])
+    return generations
+
+
+SCENARIOS: dict[str, tuple[str, ...]] = {
+    "worker_killed": ("postgresql", "mysql", "sqlite"),
+    "database_killed": ("postgresql", "mysql"),
+    "database_killed_under_persistent_connections": ("postgresql", "mysql"),
+    "answers_lost": ("postgresql", "mysql", "sqlite"),
+    "commits_undone": ("postgresql", "mysql"),
+    "commits_unconfirmed": ("postgresql", "mysql"),
+    "cache_killed": ("postgresql",),
+}
+"""Each with the kinds of database that it makes sense for."""

@@ -1,0 +1,125 @@
+"""A stage for one fault: a database server of its own, the example project served by gunicorn, and sessions."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.faults.clients import Session
+from tests.faults.processes import Process
+from tests.faults.servers import SERVERS, Database
+from tests.flows.server import ROOT, free_port
+
+CLIENT_ID = "phone"
+USERNAME = "eve"
+PROTECTED = "/protected/"
+"""A path that needs an access token."""
+
+
+class Site(Process):
+    """The example project under gunicorn: worker processes with threads, which gunicorn replaces when they die."""
+
+    def __init__(self, *, folder: Path, workers: int, threads: int, **environment: str) -> None:
+        port = free_port()
+        size = ["--workers", str(workers), "--threads", str(threads), "--worker-tmp-dir", str(folder)]
+        where = ["--bind", f"127.0.0.1:{port}", "--chdir", str(ROOT), "--no-control-socket"]
+        command = [sys.executable, "-m", "gunicorn", *size, *where, "example_project.wsgi"]
+        super().__init__(command, port=port, log=folder / f"site-{port}.log", environment=_production(**environment))
+
+
+@dataclass(kw_only=True)
+class Stage:
+    """What stands on it. ``retry_window`` is that of the application, in seconds; 0: the strict rule."""
+
+    folder: Path
+    database: Database
+    retry_window: int
+    sessions: list[Session] = field(default_factory=list)
+    sites: list[Site] = field(default_factory=list)
+
+    def serve(self, *, url: str | None = None, workers: int = 2, threads: int = 4, **environment: str) -> Site:
+        """Start a site on the database, or on a proxy to it at ``url``."""
+        environment = {"DATABASE_URL": url or self.database.url(), **environment}
+        self.sites.append(site := Site(folder=self.folder, workers=workers, threads=threads, **environment))
+        site.start()
+        return site
+
+    def clear_sites(self) -> None:
+        """End every site that was started."""
+        while self.sites:
+            self.sites.pop().kill()
+
+    def manage(self, *arguments: str, **environment: str) -> str:
+        """Run a management command in a process of its own, on the database itself, and return what it printed."""
+        environment = {"DATABASE_URL": self.database.url(), **environment}
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=_production(**environment),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def begin_sessions(self, count: int) -> list[Session]:
+        """Return fresh sessions; what was begun before is not among them."""
+        arguments = ("oauth_issue_tokens", "--application", CLIENT_ID, "--user", USERNAME, "--count", str(count))
+        issued = map(json.loads, self.manage(*arguments).splitlines())
+        return [
+            Session(
+                client_id=CLIENT_ID,
+                grant=one["grant"],
+                access_token=one["access_token"],
+                refresh_token=one["refresh_token"],
+            )
+            for one in issued
+        ]
+
+
+@contextmanager
+def stage(vendor: str, *, retry_window: int) -> Iterator[Stage]:
+    """Set the stage for a kind of database, and clear it whatever happened on it."""
+    with tempfile.TemporaryDirectory(prefix="oauth-refresh-faults-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        folder.chmod(0o755)  # PostgreSQL may run as another user than we
+        database = SERVERS[vendor](folder)
+        here = Stage(folder=folder, database=database, retry_window=retry_window)
+        try:
+            database.start()
+            database.create_database()
+            _furnish(here)
+            yield here
+        finally:
+            here.clear_sites()
+            database.kill()
+
+
+def _furnish(here: Stage) -> None:
+    here.manage("migrate", "--verbosity", "0")
+    here.manage(
+        *("oauth_create_application", "Phone", "--client-id", CLIENT_ID, "--public", "--grant-type", "refresh_token"),
+        *(("--retry-window", str(here.retry_window)) if here.retry_window else ()),
+    )
+    account = ("--noinput", "--username", USERNAME, "--email", "eve@example.com")
+    here.manage("createsuperuser", *account, DJANGO_SUPERUSER_PASSWORD="a long enough password")
+
+
+def _production(**environment: str) -> dict[str, str]:
+    return {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "tests.faults.settings",
+        "PYTHONPATH": str(ROOT),
+        "DEBUG": "False",
+        "SECRET_KEY": "for the length of one fault, and long enough for Django's own checks: 0123456789",
+        "ALLOWED_HOSTS": "127.0.0.1",
+        "OAUTH_REQUIRE_HTTPS": "False",
+        **environment,
+    }
