@@ -21,12 +21,16 @@ _INTROSPECTION = frozenset({"active", "aud", "client_id", "exp", "iat", "iss", "
 def permitted_scopes(user: Any, *, application: Application, scopes: tuple[str, ...]) -> tuple[str, ...]:
     """Return those of ``scopes`` that ``user`` may grant to ``application``, by the project's ``SCOPE_POLICY``.
 
-    All of them where the project has no policy, or where no user is concerned.
+    All of them where the project has no policy, or where no user is concerned. Raises TypeError for a text, whose
+    letters would be taken for scopes.
     """
     policy = app_settings.scope_policy
     if policy is None or user is None or not scopes:
         return scopes
-    return keep_allowed(scopes, frozenset(policy(user=user, application=application, scopes=scopes)))
+    permitted = policy(user=user, application=application, scopes=scopes)
+    if isinstance(permitted, str):
+        raise TypeError("SCOPE_POLICY must return a collection of scopes, not a text.")
+    return keep_allowed(scopes, frozenset(permitted))
 
 
 def token_response_fields(grant: Grant, *, grant_type: str) -> dict[str, Any]:

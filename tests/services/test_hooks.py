@@ -139,6 +139,7 @@ def test_introspection_of_a_dead_token_asks_no_hook(client_app, hooked):
 FAULTS = {
     "policy raises": {"SCOPE_POLICY": broken},
     "policy returns nothing": {"SCOPE_POLICY": lambda **kwargs: None},
+    "policy returns a text": {"SCOPE_POLICY": lambda **kwargs: "notes:read"},
     "fields raise": {"TOKEN_RESPONSE_FIELDS": broken},
     "fields are none": {"TOKEN_RESPONSE_FIELDS": lambda **kwargs: None},
     "fields hide a standard one": {"TOKEN_RESPONSE_FIELDS": lambda **kwargs: {"scope": "everything"}},
