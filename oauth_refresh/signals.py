@@ -30,5 +30,8 @@ grant_revoked = Signal()
 grants_revoked = Signal()
 """``selector, count, reason, by, revocation_id``: a set of grants died; query the rows by ``revocation_id``."""
 
+tokens_pruned = Signal()
+"""``counts``: what was long dead is deleted; how many rows of each kind, as ``services.Pruned``."""
+
 client_authentication_failed = Signal()
 """``application`` (None if unknown), ``reason, client_info``."""

@@ -2,7 +2,18 @@
 
 from oauth_refresh.services.handing_out import IssuedTokens
 from oauth_refresh.services.issuing import issue_tokens
+from oauth_refresh.services.pruning import Pruned, prune
 from oauth_refresh.services.revocation import Revocation, revoke_grant, revoke_grants, revoke_token
 from oauth_refresh.services.rotation import refresh
 
-__all__ = ["IssuedTokens", "Revocation", "issue_tokens", "refresh", "revoke_grant", "revoke_grants", "revoke_token"]
+__all__ = [
+    "IssuedTokens",
+    "Pruned",
+    "Revocation",
+    "issue_tokens",
+    "prune",
+    "refresh",
+    "revoke_grant",
+    "revoke_grants",
+    "revoke_token",
+]

@@ -21,7 +21,7 @@ from oauth_refresh.signals import grant_revoked, grants_revoked
 
 # A refresh that began before a grant's idle expiry may still move it ahead, but no request runs for an hour. So a set
 # may leave out what expired that long ago, and its count speaks of grants that mattered.
-_CERTAINLY_OVER = timedelta(hours=1)
+CERTAINLY_OVER = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +92,7 @@ def revoke_grants(selector: Q, *, reason: str, by: Any = None) -> Revocation:
 
 def grants_to_revoke(selector: Q) -> GrantQuerySet:
     """Return the grants that ``revoke_grants`` would end now; those of inactive users and applications count."""
-    over = timezone.now() - _CERTAINLY_OVER
+    over = timezone.now() - CERTAINLY_OVER
     unexpired = Q(idle_expires_at__gt=over) & (Q(expires_at=None) | Q(expires_at__gt=over))
     return Grant.objects.using(write_alias()).unrevoked().filter(unexpired).filter(selector)
 

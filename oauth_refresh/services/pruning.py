@@ -1,0 +1,175 @@
+"""Delete what is long dead, a batch at a time, beside a server that goes on working.
+
+It may be killed at any point and started again, and may run twice at once. Each batch is a transaction of its own, and
+none waits for a refresh: tokens that go are never locked by one, and a grant that somebody holds is left for next time.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import inf
+from time import monotonic
+from typing import Any
+
+from django.db import IntegrityError, models, transaction
+from django.db.models import Case, Value, When
+from django.utils import timezone
+
+from oauth_refresh.models import AccessToken, AuthorizationCode, Grant, GrantEvent, RefreshToken, UsedAssertion
+from oauth_refresh.services.pruning_rules import Rule, rules
+from oauth_refresh.services.transactions import retry_serialization_failure, write_alias, writing
+from oauth_refresh.signals import tokens_pruned
+
+RETENTION = timedelta(days=30)
+LONGEST_RETENTION = timedelta(days=36_500)
+BATCH_SIZE = 1_000
+LARGEST_BATCH = 10_000
+"""More in one transaction makes nothing faster, and others wait for longer."""
+
+_FIELDS: dict[type[models.Model], str] = {
+    Grant: "grants",
+    RefreshToken: "refresh_tokens",
+    AccessToken: "access_tokens",
+    AuthorizationCode: "authorization_codes",
+    GrantEvent: "grant_events",
+    UsedAssertion: "used_assertions",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pruned:
+    """How many rows of each kind went, or in a dry run would go.
+
+    ``skipped`` stayed because a table of the project refers to them. ``is_complete``: whether all was looked at before
+    the time was up.
+    """
+
+    grants: int = 0
+    refresh_tokens: int = 0
+    access_tokens: int = 0
+    authorization_codes: int = 0
+    grant_events: int = 0
+    used_assertions: int = 0
+    skipped: int = 0
+    is_complete: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far the walk along one table has come, from 0 to 1, and how many rows of all kinds went so far."""
+
+    kind: str
+    fraction: float
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Batch:
+    rule: Rule
+    dead_keys: list[Any]
+    fraction: float
+
+
+def prune(
+    *,
+    retain: timedelta = RETENTION,
+    batch_size: int = BATCH_SIZE,
+    max_seconds: float | None = None,
+    dry_run: bool = False,
+    progress: Callable[[Progress], object] | None = None,
+) -> Pruned:
+    """Delete what has been dead for longer than ``retain``, and return how many rows that were.
+
+    A batch looks at ``batch_size`` rows; after ``max_seconds`` no further one begins. ``dry_run`` only counts.
+    ``progress`` is called after each batch. Raises ValueError for an argument out of its range, RuntimeError inside a
+    transaction of the caller.
+    """
+    _require_in_range(retain, batch_size=batch_size, max_seconds=max_seconds)
+    deadline = inf if max_seconds is None else monotonic() + max_seconds
+    act, counts, is_complete = _count if dry_run else _delete, Counter[str](), True
+    for batch in _batches(timezone.now(), retain=retain, size=batch_size):
+        if batch.dead_keys:
+            counts += act(batch.rule, batch.dead_keys)
+        if progress is not None:
+            kind = str(batch.rule.rows.model._meta.verbose_name_plural)
+            progress(Progress(kind=kind, fraction=batch.fraction, rows=counts.total() - counts["skipped"]))
+        if monotonic() >= deadline:
+            is_complete = False
+            break
+    pruned = Pruned(**counts, is_complete=is_complete)
+    if not dry_run:
+        tokens_pruned.send_robust(sender=Grant, counts=pruned)
+    return pruned
+
+
+def _require_in_range(retain: timedelta, *, batch_size: int, max_seconds: float | None) -> None:
+    if not timedelta(0) <= retain <= LONGEST_RETENTION:
+        raise ValueError(f"What is dead can be retained for 0 to {LONGEST_RETENTION.days} days.")
+    if not 1 <= batch_size <= LARGEST_BATCH:
+        raise ValueError(f"A batch has 1 to {LARGEST_BATCH} rows.")
+    if max_seconds is not None and max_seconds <= 0:
+        raise ValueError("There must be some time to prune in.")
+
+
+def _batches(now: datetime, *, retain: timedelta, size: int) -> Iterator[_Batch]:
+    for rule in rules(now, retain=retain):
+        yield from _walk(rule, size=size)
+
+
+def _walk(rule: Rule, *, size: int) -> Iterator[_Batch]:
+    """Go along the primary key from its beginning, a page at a time, to the first page with nothing old enough.
+
+    Rows that were brought along with an age greater than their neighbours' thus wait until these are as old.
+    """
+    is_dead = Case(When(rule.dead, then=True), default=Value(False), output_field=models.BooleanField())
+    rows = rule.rows.annotate(is_dead=is_dead).order_by("pk").values_list("pk", rule.age, "is_dead")
+    page = list(rows[:size])
+    oldest = min((age for _key, age, _is_dead in page), default=rule.before)
+    while any(age < rule.before for _key, age, _is_dead in page):
+        last_key, last_age, _is_dead = page[-1]
+        yield _Batch(
+            rule=rule,
+            dead_keys=[key for key, _age, is_dead in page if is_dead],
+            fraction=max(0.0, min(1.0, (last_age - oldest) / (rule.before - oldest))),
+        )
+        page = list(rows.filter(pk__gt=last_key)[:size])
+
+
+def _count(rule: Rule, keys: list[Any]) -> Counter[str]:
+    family = {_FIELDS[kin.model]: kin.filter(grant__in=keys).count() for kin in rule.family}
+    return Counter({_FIELDS[rule.rows.model]: len(keys), **family})
+
+
+def _delete(rule: Rule, keys: list[Any]) -> Counter[str]:
+    """Delete the rows with what belongs to them; if something of the project's refers to one, all but that one.
+
+    On PostgreSQL a foreign key may object as late as at COMMIT, and says nothing about which row: so halve.
+    """
+    try:
+        return _delete_together(rule, keys)
+    except IntegrityError:
+        if len(keys) == 1:
+            return Counter(skipped=1)
+    middle = len(keys) // 2
+    return _delete(rule, keys[:middle]) + _delete(rule, keys[middle:])
+
+
+@retry_serialization_failure
+def _delete_together(rule: Rule, keys: list[Any]) -> Counter[str]:
+    """Delete as the project's own foreign keys and signals ask for: that is why Django does it.
+
+    Where there are none it needs one statement for each table, and reads no row but grants.
+    """
+    with writing():
+        if rule.may_move:
+            keys = _locked(rule, keys)
+        _total, by_label = rule.rows.model._default_manager.using(write_alias()).filter(pk__in=keys).delete()
+    return Counter({field: by_label.get(model._meta.label, 0) for model, field in _FIELDS.items()})
+
+
+def _locked(rule: Rule, keys: list[Any]) -> list[Any]:
+    """Return the keys of those that are dead still, and that nobody else holds: what they have cannot change now."""
+    can_skip = transaction.get_connection(write_alias()).features.has_select_for_update_skip_locked
+    rows = rule.rows.filter(rule.dead, pk__in=keys).order_by("pk").select_for_update(skip_locked=can_skip)
+    return list(rows.values_list("pk", flat=True))

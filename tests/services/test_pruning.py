@@ -1,0 +1,537 @@
+"""Prune: each kind of row at each age, what it says about itself, and that nothing living ever goes."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from oauth_refresh.errors import InvalidGrant
+from oauth_refresh.models import AccessToken, AuthorizationCode, Grant, GrantEvent, RefreshToken, UsedAssertion
+from oauth_refresh.services import Pruned, prune, refresh, revoke_grant
+from oauth_refresh.signals import tokens_pruned
+from tests.factories import (
+    AccessTokenFactory,
+    AuthorizationCodeFactory,
+    GrantEventFactory,
+    GrantFactory,
+    RefreshTokenFactory,
+    UsedAssertionFactory,
+)
+from tests.interference import everything, fails_once, heard, rival_acts_after_a_look_at
+from tests.members.models import Bookmark, Footnote, Receipt
+from tests.sessions import LaggingReplica
+
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+HOUR, DAY, LONG_AGO = timedelta(hours=1), timedelta(days=1), timedelta(days=400)
+RETAIN = 30 * DAY
+MOMENT = timedelta(microseconds=1)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _now(time_machine):
+    time_machine.move_to(NOW, tick=False)
+
+
+def living_grant(**columns):
+    """Make a grant of generation 5 that began long ago."""
+    lasting = {"idle_expires_at": NOW + DAY, "expires_at": None, "created_at": NOW - LONG_AGO}
+    return GrantFactory(generation=5, access_floor=5, **{**lasting, **columns})
+
+
+def refresh_token(*, generation, age):
+    created_at = NOW - age
+    return RefreshTokenFactory(
+        grant=living_grant(), generation=generation, created_at=created_at, expires_at=created_at + 14 * DAY
+    )
+
+
+def access_token(*, expired_for, generation=1):
+    expires_at = NOW - expired_for
+    return AccessTokenFactory(
+        grant=living_grant(), generation=generation, created_at=expires_at - HOUR, expires_at=expires_at
+    )
+
+
+def waiting_grant(*, expired_for, **columns):
+    """Make a grant of a code that nobody has redeemed."""
+    expires_at = NOW - expired_for
+    return AuthorizationCodeFactory(
+        grant__created_at=expires_at - timedelta(minutes=1), grant__idle_expires_at=expires_at, **columns
+    ).grant
+
+
+def revoked_grant(*, revoked_for, **columns):
+    return living_grant(revoked_at=NOW - revoked_for, revoked_reason="operator_request", **columns)
+
+
+KEPT, GONE = False, True
+
+
+@pytest.mark.parametrize(
+    ("make", "is_gone"),
+    [
+        pytest.param(lambda: refresh_token(generation=3, age=RETAIN + MOMENT), GONE, id="spent, old"),
+        pytest.param(lambda: refresh_token(generation=1, age=LONG_AGO), GONE, id="spent, very old"),
+        pytest.param(lambda: refresh_token(generation=3, age=RETAIN), KEPT, id="spent, not old enough"),
+        pytest.param(lambda: refresh_token(generation=3, age=DAY), KEPT, id="spent, young"),
+        pytest.param(lambda: refresh_token(generation=4, age=LONG_AGO), KEPT, id="predecessor"),
+        pytest.param(lambda: refresh_token(generation=5, age=LONG_AGO), KEPT, id="current, expired"),
+        pytest.param(lambda: refresh_token(generation=6, age=LONG_AGO), KEPT, id="ahead, out of a restored backup"),
+        pytest.param(lambda: access_token(expired_for=RETAIN + MOMENT), GONE, id="access token, long expired"),
+        pytest.param(lambda: access_token(expired_for=RETAIN), KEPT, id="access token, not for long enough"),
+        pytest.param(lambda: access_token(expired_for=-HOUR), KEPT, id="access token, killed but unexpired"),
+        pytest.param(lambda: access_token(expired_for=-HOUR, generation=5), KEPT, id="access token, live"),
+        pytest.param(lambda: UsedAssertionFactory(expires_at=NOW - timedelta(seconds=31)), GONE, id="assertion"),
+        pytest.param(lambda: UsedAssertionFactory(expires_at=NOW - timedelta(seconds=30)), KEPT, id="clock skew"),
+        pytest.param(lambda: UsedAssertionFactory(expires_at=NOW + HOUR), KEPT, id="assertion still good"),
+        pytest.param(living_grant, KEPT, id="living grant"),
+        pytest.param(lambda: living_grant(user__is_active=False), KEPT, id="grant of an inactive user"),
+        pytest.param(lambda: revoked_grant(revoked_for=RETAIN + HOUR + MOMENT), GONE, id="revoked long ago"),
+        pytest.param(lambda: revoked_grant(revoked_for=RETAIN + HOUR), KEPT, id="revoked, not long enough"),
+        pytest.param(lambda: living_grant(idle_expires_at=NOW - RETAIN - HOUR - MOMENT), GONE, id="idle long ago"),
+        pytest.param(lambda: living_grant(idle_expires_at=NOW - RETAIN - HOUR), KEPT, id="idle, not long enough"),
+        pytest.param(lambda: living_grant(expires_at=NOW - RETAIN - HOUR - MOMENT), GONE, id="over long ago"),
+        pytest.param(lambda: living_grant(expires_at=NOW - RETAIN - HOUR), KEPT, id="over, not long enough"),
+        pytest.param(lambda: waiting_grant(expired_for=HOUR + MOMENT), GONE, id="code never redeemed"),
+        pytest.param(lambda: waiting_grant(expired_for=HOUR), KEPT, id="code may be on its way"),
+        pytest.param(
+            lambda: waiting_grant(expired_for=2 * HOUR, grant__revoked=True), KEPT, id="code stopped by a revocation"
+        ),
+    ],
+)
+def test_row_is_kept_or_goes_by_its_age_and_state(make, is_gone):
+    row = make()
+
+    prune()
+
+    assert type(row).objects.filter(pk=row.pk).exists() is not is_gone
+
+
+@pytest.mark.parametrize("days", [0, 1, 90])
+def test_retention_is_the_callers_choice(days):
+    retain = days * DAY
+    old, young = (refresh_token(generation=3, age=retain + offset) for offset in (MOMENT, timedelta(0)))
+    dead, dying = (revoked_grant(revoked_for=retain + HOUR + offset) for offset in (MOMENT, timedelta(0)))
+
+    prune(retain=retain)
+
+    assert list(RefreshToken.objects.all()) == [young]
+    assert set(Grant.objects.filter(pk__in=[dead.pk, dying.pk])) == {dying}
+    assert not RefreshToken.objects.filter(pk=old.pk).exists()
+
+
+def family(grant):
+    """Give a grant one of everything that hangs on one."""
+    RefreshTokenFactory(grant=grant)
+    AccessTokenFactory(grant=grant, created_at=NOW)
+    AuthorizationCodeFactory(grant=grant)
+    GrantEventFactory(grant=grant)
+    return grant
+
+
+def test_dead_grant_goes_with_all_it_has_and_a_living_one_keeps_all():
+    family(revoked_grant(revoked_for=LONG_AGO / 2))
+    living = family(living_grant())
+
+    pruned = prune()
+
+    assert pruned == Pruned(grants=1, refresh_tokens=1, access_tokens=1, authorization_codes=1, grant_events=1)
+    for model in (RefreshToken, AccessToken, AuthorizationCode, GrantEvent):
+        assert [row.grant for row in model.objects.all()] == [living]
+
+
+def rotate_and_wait(client, time_machine):
+    """Rotate three times, let the session and its last token live for longer than usual, and go there."""
+    for _turn in range(3):
+        client.rotate()
+    Grant.objects.update(idle_expires_at=NOW + 50 * DAY)
+    RefreshToken.objects.update(expires_at=NOW + 50 * DAY)
+    time_machine.move_to(NOW + 40 * DAY, tick=False)
+
+
+def test_pruned_spent_token_still_revokes_its_grant(client_app, time_machine):
+    first = client_app.refresh_token
+    rotate_and_wait(client_app, time_machine)
+    assert prune().refresh_tokens == 2
+
+    with pytest.raises(InvalidGrant) as refusal:
+        refresh(client_app.application, raw_refresh_token=first)
+
+    assert refusal.value.reason == "The refresh token was spent before."
+    assert Grant.objects.get().revoked_reason == "reuse_detected"
+
+
+def test_session_goes_on_after_its_old_tokens_were_pruned(client_app, time_machine):
+    rotate_and_wait(client_app, time_machine)
+    prune()
+
+    client_app.rotate()
+
+    assert Grant.objects.get().generation == 5
+
+
+@pytest.mark.parametrize("kind", ["live", "spent"])
+def test_token_of_a_pruned_grant_is_a_plain_invalid_grant(client_app, time_machine, kind):
+    spent = client_app.refresh_token
+    client_app.rotate()
+    revoke_grant(client_app.grant, reason="lost device")
+    time_machine.move_to(NOW + 40 * DAY, tick=False)
+    assert prune().grants == 1
+
+    answer = client_app.refresh(spent if kind == "spent" else None)
+
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
+    assert not GrantEvent.objects.exists()
+
+
+AGES = st.integers(min_value=0, max_value=80)
+TOKENS = st.lists(st.tuples(st.integers(min_value=0, max_value=3), AGES), max_size=5)
+GRANTS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "generation": st.integers(min_value=0, max_value=4),
+            "revoked": st.none() | AGES,
+            "idle_expired": st.none() | AGES,
+            "over": st.none() | AGES,
+            "tokens": TOKENS,
+        }
+    ),
+    max_size=5,
+)
+
+
+def make_families(application, user, families):
+    """Make the grants, and then their tokens, the oldest first, as time would."""
+    tokens = []
+    for one in families:
+        aged = {generation: age for generation, age in one.pop("tokens") if generation <= one["generation"]}
+        grant = make_grant(application, user, **one)
+        tokens += [(age, generation, grant) for generation, age in aged.items()]
+    for age, generation, grant in sorted(tokens, key=lambda token: -token[0]):
+        created_at = NOW - age * DAY
+        common = {"grant": grant, "generation": generation, "created_at": created_at}
+        RefreshTokenFactory(**common, expires_at=created_at + 14 * DAY)
+        AccessTokenFactory(**common, expires_at=created_at + HOUR)
+
+
+def make_grant(application, user, *, generation, revoked, idle_expired, over):
+    return GrantFactory(
+        application=application,
+        user=user,
+        generation=generation,
+        created_at=NOW - LONG_AGO,
+        idle_expires_at=NOW + DAY if idle_expired is None else NOW - idle_expired * DAY,
+        expires_at=None if over is None else NOW - over * DAY,
+        revoked_at=None if revoked is None else NOW - revoked * DAY,
+        revoked_reason="" if revoked is None else "operator_request",
+    )
+
+
+def should_stay(row):
+    """Say by the rules in words, and apart from the code, whether a row outlives a prune."""
+    grant = row if isinstance(row, Grant) else row.grant
+    limit = NOW - RETAIN - HOUR
+    ends = [end for end in (grant.revoked_at, grant.idle_expires_at, grant.expires_at) if end is not None]
+    came_to_nothing = grant.generation == 0 and grant.revoked_at is None and grant.idle_expires_at < NOW - HOUR
+    if min(ends) < limit or came_to_nothing:
+        return False
+    if isinstance(row, RefreshToken):
+        return row.generation >= grant.generation - 1 or row.created_at >= NOW - RETAIN
+    return isinstance(row, Grant) or row.expires_at >= NOW - RETAIN
+
+
+@hypothesis_settings(
+    derandomize=True, deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(families=GRANTS, batch_size=st.integers(min_value=1, max_value=4))
+def test_any_mess_is_pruned_by_the_rules_and_a_dry_run_foretells_it(user, application, families, batch_size):
+    Grant.objects.all().delete()
+    make_families(application, user, families)
+    before = everything()
+    lives = [set(model.objects.live()) for model in (Grant, RefreshToken, AccessToken)]
+    expected = {model: {row for row in model.objects.all() if should_stay(row)} for model in FAMILY}
+
+    foretold = prune(batch_size=batch_size, dry_run=True)
+    assert everything() == before
+    pruned = prune(batch_size=batch_size)
+
+    assert pruned == foretold
+    assert {model: set(model.objects.all()) for model in FAMILY} == expected
+    assert [set(model.objects.live()) for model in (Grant, RefreshToken, AccessToken)] == lives
+    assert prune(batch_size=batch_size) == Pruned()
+
+
+FAMILY = (Grant, RefreshToken, AccessToken)
+
+
+def mixed(count=5):
+    """Make some dead of each kind, then as many that live; return how many rows of each kind are dead."""
+    for _turn in range(count):
+        refresh_token(generation=2, age=LONG_AGO / 2)
+        access_token(expired_for=LONG_AGO / 2)
+        UsedAssertionFactory(expires_at=NOW - DAY)
+    for _turn in range(count):
+        family(revoked_grant(revoked_for=LONG_AGO / 2))
+        family(living_grant())
+        waiting_grant(expired_for=DAY)
+        UsedAssertionFactory(expires_at=NOW + DAY)
+    return Pruned(
+        grants=2 * count,
+        refresh_tokens=2 * count,
+        access_tokens=2 * count,
+        authorization_codes=2 * count,
+        grant_events=count,
+        used_assertions=count,
+    )
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 5, 1000])
+def test_everything_dead_goes_whatever_the_batch_size(batch_size):
+    dead = mixed()
+
+    assert prune(batch_size=batch_size, dry_run=True) == dead
+    assert prune(batch_size=batch_size) == dead
+    assert prune(batch_size=batch_size) == Pruned()
+
+
+def test_walk_ends_at_the_first_page_with_nothing_old():
+    refresh_token(generation=3, age=LONG_AGO)
+    refresh_token(generation=3, age=DAY)
+    brought_along = refresh_token(generation=3, age=LONG_AGO)
+
+    prune(batch_size=1)
+    assert list(RefreshToken.objects.values_list("pk", flat=True)) == [brought_along.pk - 1, brought_along.pk]
+
+    prune(batch_size=2)
+    assert list(RefreshToken.objects.values_list("pk", flat=True)) == [brought_along.pk - 1]
+
+
+def test_it_is_told_what_went():
+    mixed(1)
+
+    with heard(tokens_pruned) as told:
+        pruned = prune()
+
+    [carried] = told
+    assert carried == {"counts": pruned}
+    assert asdict(pruned)["grants"] == 2
+
+
+def test_dry_run_tells_nobody():
+    mixed(1)
+
+    with heard(tokens_pruned) as told:
+        prune(dry_run=True)
+
+    assert told == []
+
+
+def test_progress_goes_ahead_along_each_table():
+    dead = mixed()
+    told = []
+
+    prune(batch_size=2, progress=told.append)
+
+    kinds = list(dict.fromkeys(one.kind for one in told))
+    assert kinds == ["used assertions", "refresh tokens", "access tokens", "grants"]
+    assert all(0 <= one.fraction <= 1 for one in told)
+    assert [one.rows for one in told] == sorted(one.rows for one in told)
+    assert told[-1].rows == sum(count for field, count in asdict(dead).items() if field != "is_complete")
+
+
+def test_time_that_is_up_ends_it_after_the_batch_and_the_next_run_goes_on():
+    dead = mixed()
+
+    first = prune(batch_size=2, max_seconds=1e-9)
+    second = prune()
+
+    assert first == Pruned(used_assertions=2, is_complete=False)
+    assert asdict(second) == {**asdict(dead), "used_assertions": 3}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"retain": -DAY}, "0 to 36500 days"),
+        ({"retain": 36_501 * DAY}, "0 to 36500 days"),
+        ({"batch_size": 0}, "1 to 10000 rows"),
+        ({"batch_size": 10_001}, "1 to 10000 rows"),
+        ({"max_seconds": 0}, "some time to prune in"),
+    ],
+)
+def test_argument_out_of_its_range_is_an_error_and_deletes_nothing(arguments, sentence):
+    mixed(1)
+    before = everything()
+
+    with pytest.raises(ValueError, match=sentence):
+        prune(**arguments)
+
+    assert everything() == before
+
+
+def test_longest_retention_keeps_everything_but_what_nobody_can_look_at():
+    mixed(1)
+
+    assert prune(retain=36_500 * DAY) == Pruned(grants=1, authorization_codes=1, used_assertions=1)
+
+
+def test_replica_that_lags_is_not_asked(settings):
+    mixed(1)
+    settings.DATABASE_ROUTERS = [LaggingReplica()]
+
+    assert prune(dry_run=True).grants == 2
+    assert prune().grants == 2
+
+
+def test_grant_that_came_to_life_after_the_look_keeps_everything():
+    grant = family(living_grant(idle_expires_at=NOW - LONG_AGO / 2))
+
+    def revive():
+        Grant.objects.update(idle_expires_at=NOW + DAY)
+
+    with rival_acts_after_the_walk_saw_the_grants(revive):
+        pruned = prune()
+
+    assert pruned == Pruned()
+    assert RefreshToken.objects.get().grant == grant
+
+
+def rival_acts_after_the_walk_saw_the_grants(act):
+    """Let a rival act between the page that found a grant dead and the transaction that deletes it."""
+    rivals = [act]
+
+    def interleave(execute, sql, params, many, context):
+        result = execute(sql, params, many, context)
+        if sql.startswith("SELECT") and "is_dead" in sql and f"FROM {quoted('oauth_refresh_grant')}" in sql and rivals:
+            rivals.pop()()
+        return result
+
+    return connection.execute_wrapper(interleave)
+
+
+def quoted(name):
+    return connection.ops.quote_name(name)
+
+
+def test_rival_that_pruned_the_same_page_leaves_nothing_to_count():
+    mixed(2)
+
+    with rival_acts_after_the_walk_saw_the_grants(prune):
+        pruned = prune()
+
+    assert (pruned.grants, pruned.skipped) == (0, 0)
+    assert not Grant.objects.filter(generation=0).exists()
+
+
+def test_session_that_moved_on_after_the_look_keeps_both_tokens_that_a_retry_needs(client_app):
+    client_app.rotate()
+    RefreshToken.objects.update(created_at=NOW - LONG_AGO)
+
+    with rival_acts_after_a_look_at(RefreshToken, client_app.rotate):
+        pruned = prune()
+
+    assert pruned.refresh_tokens == 0
+    assert prune().refresh_tokens == 1
+    assert list(RefreshToken.objects.order_by("pk").values_list("generation", flat=True)) == [2, 3]
+
+
+def dying_at(number):
+    """Let the process be told to end in the midst of a statement that reads or deletes."""
+    seen = []
+
+    def execute_or_die(execute, sql, params, many, context):
+        if sql.startswith(("SELECT", "DELETE")):
+            seen.append(sql)
+            if len(seen) == number:
+                raise KeyboardInterrupt
+        return execute(sql, params, many, context)
+
+    return connection.execute_wrapper(execute_or_die)
+
+
+def test_whoever_was_killed_at_any_statement_starts_again_and_loses_nothing():
+    """The whole is done anew for each statement, until one run gets through."""
+    for number in range(1, 200):
+        Grant.objects.all().delete()
+        UsedAssertion.objects.all().delete()
+        dead = mixed(1)
+        living = set(Grant.objects.live()), set(RefreshToken.objects.live()), set(AccessToken.objects.live())
+        try:
+            with dying_at(number):
+                prune(batch_size=2)
+        except KeyboardInterrupt:
+            was_killed = True
+        else:
+            was_killed = False
+        again = prune(batch_size=2)
+
+        assert (set(Grant.objects.live()), set(RefreshToken.objects.live()), set(AccessToken.objects.live())) == living
+        assert prune() == Pruned()
+        assert again.grants <= dead.grants
+        if not was_killed:
+            assert (again, number > 20) == (Pruned(), True)
+            return
+    pytest.fail("It never ended.")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_the_projects_own_tables_hold_on_to_stays_and_the_rest_goes():
+    protected, footnoted, *_others = [family(revoked_grant(revoked_for=LONG_AGO / 2)) for _turn in range(7)]
+    spent_but_footnoted, _spent = (refresh_token(generation=2, age=LONG_AGO / 2) for _turn in range(2))
+    Receipt.objects.create(grant=protected)
+    for token in (footnoted.refresh_tokens.get(), spent_but_footnoted):
+        Footnote.objects.create(refresh_token=token)
+
+    pruned = prune()
+
+    assert pruned == Pruned(
+        grants=5, refresh_tokens=6, access_tokens=5, authorization_codes=5, grant_events=5, skipped=3
+    )
+    assert set(Grant.objects.exclude(revoked_at=None)) == {protected, footnoted}
+    assert {event.grant for event in GrantEvent.objects.all()} == {protected, footnoted}
+    assert prune() == Pruned(skipped=3)
+
+
+def test_what_the_project_gives_up_with_a_grant_goes_too():
+    grant = revoked_grant(revoked_for=LONG_AGO / 2)
+    Bookmark.objects.create(grant=grant)
+
+    assert prune() == Pruned(grants=1)
+    assert not Bookmark.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("statement", ["deleting", "locking"])
+def test_batch_that_loses_a_deadlock_is_tried_once_more(statement):
+    dead = mixed(1)
+    table = quoted("oauth_refresh_grant")
+    locks = f"SELECT {table}.{quoted('id')} AS {quoted('pk')} FROM"
+
+    with fails_once({"deleting": f"DELETE FROM {table}", "locking": locks}[statement]) as tried:
+        pruned = prune()
+
+    assert len(tried) == 2
+    assert pruned == dead
+
+
+@pytest.mark.django_db(transaction=True)
+def test_inside_a_transaction_of_the_caller_it_refuses():
+    mixed(1)
+    before = everything()
+
+    with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
+        prune()
+
+    assert everything() == before
+
+
+def test_it_can_be_run_on_nothing():
+    assert prune() == Pruned()
+    assert timezone.now() == NOW
