@@ -59,6 +59,14 @@ def positive(text: str) -> int:
     return number
 
 
+def days(text: str) -> timedelta:
+    """Convert a whole number of days."""
+    try:
+        return timedelta(days=int(text))
+    except (ValueError, OverflowError) as error:
+        raise ArgumentTypeError(f"{text!r} is no whole number of days") from error
+
+
 def seconds(text: str) -> timedelta:
     """Convert a whole number of seconds."""
     try:
