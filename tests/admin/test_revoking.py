@@ -119,10 +119,10 @@ def test_one_update_ends_all(scene, model, way):
 
 
 TOTALS = {
-    "application": {"grants": "3", "users": "2", "applications": "1"},
-    "auth_user": {"grants": "3", "users": "1", "applications": "2"},
-    "members_staffuser": {"grants": "3", "users": "1", "applications": "2"},
-    "members_member": {"grants": "3", "users": "1", "applications": "2"},
+    "application": {"grants": "3", "users": "2", "application": "1"},
+    "auth_user": {"grants": "3", "user": "1", "applications": "2"},
+    "members_staffuser": {"grants": "3", "user": "1", "applications": "2"},
+    "members_member": {"grants": "3", "user": "1", "applications": "2"},
 }
 
 
@@ -133,7 +133,7 @@ def test_page_shows_what_will_die_and_ends_nothing_yet(scene, model, way):
     _url, page = way(client, model, scene.row(model))
 
     assert page.status_code == HTTPStatus.OK
-    assert facts(page) == TOTALS.get(model, {"grants": "1", "users": "1", "applications": "1"})
+    assert facts(page) == TOTALS.get(model, {"grant": "1", "user": "1", "application": "1"})
     assert everything() == before
     assert log() == []
 

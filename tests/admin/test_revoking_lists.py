@@ -149,7 +149,7 @@ def test_tokens_of_one_grant_count_once(operator, leak):
 
     response = operator.get(address("accesstoken_revoke_list"))
 
-    assert facts(response) == {"grants": "1", "users": "1", "applications": "1"}
+    assert facts(response) == {"grant": "1", "user": "1", "application": "1"}
 
 
 def test_grant_that_came_to_the_list_meanwhile_dies_too(operator, leak):
@@ -198,7 +198,7 @@ def test_more_rows_than_a_form_may_have_fields_die_by_as_many_statements_as_one(
 def test_page_that_asks_about_a_thousand_rows_is_short(operator, thousand):
     _url, question = by_stock_select_all(operator, address, thousand)
 
-    assert facts(question) == {"grants": "1001", "users": "1001", "applications": "1"}
+    assert facts(question) == {"grants": "1001", "users": "1001", "application": "1"}
     assert len(form_with(question, "confirm")["_selected_action"]) == 1
     assert len(question.content) < 20_000
 

@@ -74,7 +74,7 @@ def test_refused_reason_is_there_to_be_mended(operator, grant):
 
     (box,) = re.findall(r'<input type="text" name="reason".*?>', response.content.decode())
     assert f'value="{"x" * 256}"' in box
-    assert facts(response) == {"grants": "1", "users": "1", "applications": "1"}
+    assert facts(response) == {"grant": "1", "user": "1", "application": "1"}
 
 
 def test_mended_reason_revokes_what_was_selected_first(operator, grant):

@@ -37,7 +37,7 @@ def find(page, text):
 
 def confirm(page, count, *, reason):
     """Give a reason on the page that shows what will die, and revoke."""
-    expect(page.locator(".oauth-totals div", has_text="grants").get_by_role("definition")).to_have_text(str(count))
+    expect(page.locator(".oauth-totals div", has_text="grant").get_by_role("definition")).to_have_text(str(count))
     page.get_by_label("Reason").fill(reason)
     page.get_by_role("button", name=re.compile(rf"^Revoke {count} grants?$")).click()
 
