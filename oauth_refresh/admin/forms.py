@@ -1,13 +1,14 @@
 """The forms behind an application's pages."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
-from django.utils.crypto import constant_time_compare, salted_hmac
+from django.utils.crypto import constant_time_compare, get_random_string, salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from oauth_refresh import crypto
@@ -22,6 +23,7 @@ else:
 
 _DURATION = _("Days and hours:minutes:seconds, such as 14 00:00:00. Empty: as the project's settings say.")
 REPLACED_MEANWHILE = _("The secret was replaced meanwhile, perhaps by a second click. Open this page anew to go on.")
+SENT_BEFORE = _("This form was sent before, by a second click or a reload. Open this page anew for more tokens.")
 _OVERLAPS = (
     (0, _("not at all: the old secret has leaked")),
     (3600, _("for one hour")),
@@ -105,10 +107,13 @@ class GenerateTokensForm(forms.Form):
 
     username = forms.CharField(label=_("User name"), required=False, widget=forms.TextInput({"autocomplete": "off"}))
     scope = WordsField(label=_("Scope"), required=False)
+    once = forms.CharField(required=False, initial=partial(get_random_string, 22), widget=forms.HiddenInput)
 
-    def __init__(self, *args: Any, application: Application, operator: Any, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, application: Application, operator: Any, sent: Collection[str] = (), **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self.application, self.operator = application, operator
+        self.application, self.operator, self.sent = application, operator, sent
         _offer(self.fields["scope"], ((name, app_settings.scopes[name]) for name in application.allowed_scopes))
         self.fields["scope"].initial = [
             name for name in app_settings.default_scopes if name in application.allowed_scopes
@@ -117,6 +122,13 @@ class GenerateTokensForm(forms.Form):
         if self.may_act_alone:
             self.fields["username"].help_text = _("Leave it empty for tokens of the application itself.")
         self.fields["username"].required = not self.may_act_alone
+
+    def clean_once(self) -> str:
+        """Refuse a form that was sent twice: who reloads the page with the tokens wants no further session."""
+        once: str = self.cleaned_data["once"]
+        if once and once in self.sent:
+            raise ValidationError(SENT_BEFORE)
+        return once
 
     def clean_username(self) -> Any:
         """Return the user, or None. Nobody reaches above themselves: a superuser's tokens are for superusers."""

@@ -32,6 +32,9 @@ from oauth_refresh.services.transactions import write_alias
 _TEMPLATES = "admin/oauth_refresh/application"
 _ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"  # RFC 7523 §2.2
 
+_SENT_FORMS = "oauth_refresh.sent_forms"
+_MOST_REMEMBERED = 20
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class CurlLine:
@@ -94,10 +97,12 @@ class HandingOutAdmin(ModelAdmin):
         if not self.may_issue_tokens(request):
             raise PermissionDenied
         data = request.POST if request.method == "POST" else None
-        form = GenerateTokensForm(data, application=application, operator=request.user)
+        sent = request.session.get(_SENT_FORMS, [])
+        form = GenerateTokensForm(data, application=application, operator=request.user, sent=sent)
         issued = self._issue(request, application, form) if form.is_valid() else None
         if issued is None:
             return self._page(request, application, "tokens", _("Generate tokens"), {"form": form})
+        request.session[_SENT_FORMS] = [*sent, form.cleaned_data["once"]][-_MOST_REMEMBERED:]
         context = {
             "issued": issued,
             "access_token": ShownOnce(issued.access_token),

@@ -10,7 +10,7 @@ from django.test import Client
 from oauth_refresh import crypto
 from oauth_refresh.models import AccessToken, Grant, RefreshToken
 from tests.admin.applications import value
-from tests.admin.pages import address, browser, facts, links, log, staff, text_of
+from tests.admin.pages import address, browser, facts, form_with, links, log, staff, text_of
 from tests.conftest import SECRET
 from tests.factories import ApplicationFactory, UserFactory
 from tests.flows.server import curl
@@ -18,6 +18,7 @@ from tests.interference import everything
 from tests.jwts import EC_KEY, client_claims, key_application, sign
 from tests.oauth import OAuthClient, post_form
 
+SENT_BEFORE = "This form was sent before, by a second click or a reload. Open this page anew for more tokens."
 NOTHING_TO_GRANT = "Nothing was requested, or nothing of it is the application's and the user's to grant."
 
 pytestmark = pytest.mark.django_db
@@ -98,6 +99,36 @@ def test_tokens_are_stored_by_nobody_and_shown_once(operator, application, alice
     kept = repr([dict(operator.session), log(), response.headers, response.cookies, everything(), pages])
     assert "no-store" in response.headers["Cache-Control"]
     assert [raw for raw in raw_values if raw in kept or raw in caplog.text] == []
+
+
+def test_page_that_is_reloaded_starts_no_second_session(operator, application, alice):
+    sent = FOR_ALICE | {"once": form_with(operator.get(address("application_tokens", application.pk)), "once")["once"]}
+    generate(operator, application, sent)
+    before = everything()
+
+    response = generate(operator, application, sent)
+
+    assert errors(response) == {"once": [SENT_BEFORE]}
+    assert SENT_BEFORE in text_of(response)
+    assert everything() == before
+    assert len(log()) == 1
+
+
+def test_page_that_is_opened_anew_generates_further_tokens(operator, application, alice):
+    for _number in range(2):
+        page = operator.get(address("application_tokens", application.pk))
+        generate(operator, application, FOR_ALICE | {"once": form_with(page, "once")["once"]})
+
+    assert Grant.objects.filter(user=alice).count() == 2
+
+
+def test_form_that_was_refused_can_be_mended_and_sent(operator, application, alice):
+    page = operator.get(address("application_tokens", application.pk))
+    refused = generate(operator, application, form_with(page, "once") | FOR_ALICE | {"username": "alicia"})
+
+    response = generate(operator, application, form_with(refused, "once") | FOR_ALICE)
+
+    assert value(response, "access-token")
 
 
 def test_application_acts_for_itself_where_it_may(operator, application):
