@@ -2,7 +2,8 @@
 
 import re
 
-from django.http import HttpRequest
+from django.core.exceptions import BadRequest, SuspiciousOperation
+from django.http import HttpRequest, UnreadablePostError
 
 from oauth_refresh.errors import InsufficientScope, InvalidRequest, OAuthError
 
@@ -14,7 +15,7 @@ def read_bearer(request: HttpRequest) -> str | None:
     """Return the token of the Authorization header; None without one, or with one of another scheme.
 
     A token in the query string, the form or a cookie does not count. Raises InvalidRequest for a Bearer header that
-    does not hold exactly one token, and for one beside a token in the form (§3.1).
+    does not hold exactly one token, and for one beside a form that holds a token too (§3.1) or cannot be read.
     """
     scheme, _space, rest = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer":
@@ -22,7 +23,11 @@ def read_bearer(request: HttpRequest) -> str | None:
     token = rest.strip(" ")
     if not _B64TOKEN.fullmatch(token):
         raise InvalidRequest("The Authorization header must hold one access token after the word Bearer.")
-    if request.content_type == _FORM and "access_token" in request.POST:
+    try:
+        is_sent_twice = request.content_type == _FORM and "access_token" in request.POST
+    except (BadRequest, SuspiciousOperation, UnreadablePostError) as error:  # not UTF-8, too much, cut off
+        raise InvalidRequest("The form beside the access token cannot be read.") from error
+    if is_sent_twice:
         raise InvalidRequest("The access token was sent in more than one way.")
     return token
 

@@ -1,4 +1,4 @@
-"""Whatever can happen to tokens, in any order, by HTTP where there is HTTP; ``reference`` says what must follow."""
+"""Whatever can happen to tokens, in any order, mostly by HTTP; ``reference`` says what must follow."""
 
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -18,9 +18,9 @@ from oauth_refresh.models import AccessToken, Grant, RefreshToken
 from oauth_refresh.services import revoke_grants
 from tests.conftest import SECRET
 from tests.factories import ApplicationFactory, UserFactory
+from tests.fuzz.reference import ACCESS, CAP, CLIENT, GRANT, IDLE, OK, Family, Party, saved
 from tests.interference import everything
 from tests.oauth import OAuthClient
-from tests.stateful.reference import ACCESS, CAP, CLIENT, GRANT, IDLE, OK, Family, Party, saved
 from tests.test_leaks import every_column
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -1,6 +1,6 @@
 """The life of tokens, played at random against the rules.
 
-``FUZZ_EXAMPLES=500 pytest tests/stateful`` plays that many lives, other ones each time; what fails is printed with what
+``FUZZ_EXAMPLES=500 pytest tests/fuzz`` plays that many lives, other ones each time; what fails is printed with what
 plays it again. Without it a few are played, always the same.
 """
 
@@ -13,8 +13,8 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.stateful import reference
-from tests.stateful.machine import OPTIONS, LifeOfTokens
+from tests.fuzz import reference
+from tests.fuzz.machine import OPTIONS, LifeOfTokens
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))
 played = hypothesis_settings(
