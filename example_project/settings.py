@@ -1,5 +1,8 @@
-"""Settings of the example, by environment: DATABASE_URL, SECRET_KEY, DEBUG, ALLOWED_HOSTS, CACHE_URL, OAUTH_ISSUER,
-OAUTH_REQUIRE_HTTPS. Without any of them it is a demonstration on SQLite; with DEBUG off it is a production site."""
+"""Settings of the example, by environment: DATABASE_URL, DATABASE_POOL, SECRET_KEY, DEBUG, ALLOWED_HOSTS, CACHE_URL,
+OAUTH_ISSUER, OAUTH_REQUIRE_HTTPS.
+
+Without any of them it is a demonstration on SQLite; with DEBUG off it is a production site.
+"""
 
 from pathlib import Path
 
@@ -20,6 +23,8 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
     }
+if env.bool("DATABASE_POOL", default=False):  # psycopg's, for PostgreSQL
+    DATABASES["default"]["OPTIONS"] = {"pool": True}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {"default": env.cache("CACHE_URL", default="locmemcache://")}
 

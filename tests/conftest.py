@@ -5,6 +5,7 @@ from tests.factories import ApplicationFactory, UserFactory
 from tests.flows.server import manage, runserver
 from tests.oauth import OAuthClient
 
+CHARSET = {"postgresql": "", "mysql": " CHARACTER SET utf8mb4"}
 SECRET = "a-client-secret-of-more-than-22-characters"
 
 
@@ -46,7 +47,7 @@ def database_url(django_db_setup, django_db_blocker, tmp_path_factory):
     name = f"{settings['NAME']}_site"
     with django_db_blocker.unblock(), connection._nodb_cursor() as cursor:
         cursor.execute(f"DROP DATABASE IF EXISTS {name}")
-        cursor.execute(f"CREATE DATABASE {name}")
+        cursor.execute(f"CREATE DATABASE {name}{CHARSET[connection.vendor]}")
     account = f"{settings['USER']}:{settings['PASSWORD']}".removesuffix(":")
     scheme = {"postgresql": "postgres", "mysql": "mysql"}[connection.vendor]
     yield f"{scheme}://{account}@{settings['HOST']}:{settings['PORT']}/{name}"

@@ -1,4 +1,7 @@
-"""Settings of the test suite: the package alone, in a project of its own; ``DATABASE_URL`` selects the database."""
+"""Settings of the test suite: the package alone, in a project of its own.
+
+``DATABASE_URL`` selects the database, ``DATABASE_POOL`` lets psycopg pool the connections to PostgreSQL.
+"""
 
 import environ
 
@@ -11,6 +14,10 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 
 DATABASES = {"default": env.db("DATABASE_URL", default="sqlite://:memory:")}
+if env.bool("DATABASE_POOL", default=False):
+    DATABASES["default"]["OPTIONS"] = {"pool": True}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.mysql":
+    DATABASES["default"]["TEST"] = {"CHARSET": "utf8mb4"}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [

@@ -6,8 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django import forms
-from django.contrib.auth import get_user_model
-from django.core.exceptions import ObjectDoesNotExist, ValidationError
+from django.core.exceptions import ValidationError
 from django.utils.crypto import constant_time_compare, get_random_string, salted_hmac
 from django.utils.translation import gettext_lazy as _
 
@@ -15,6 +14,7 @@ from oauth_refresh import crypto
 from oauth_refresh.admin.fields import KeySetField, OverrideField, WordsField
 from oauth_refresh.conf import app_settings
 from oauth_refresh.models import Application, GrantType
+from oauth_refresh.services.accounts import find_user
 
 if TYPE_CHECKING:
     ApplicationModelForm = forms.ModelForm[Application]
@@ -135,11 +135,9 @@ class GenerateTokensForm(forms.Form):
         name = self.cleaned_data["username"]
         if not name:
             return None
-        users = get_user_model()
-        try:
-            user = users._default_manager.get(**{users.USERNAME_FIELD: name})
-        except (ObjectDoesNotExist, ValueError) as error:
-            raise ValidationError(_("There is no user of that name.")) from error
+        user = find_user(name)
+        if user is None:
+            raise ValidationError(_("There is no user of that name."))
         if getattr(user, "is_superuser", False) and not self.operator.is_superuser:
             raise ValidationError(_("Only a superuser may generate tokens for a superuser."))
         return user

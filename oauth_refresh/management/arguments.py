@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
-from django.core.exceptions import ObjectDoesNotExist, ValidationError
+from django.core.exceptions import ValidationError
 from django.core.management import CommandError
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
 from oauth_refresh.models import Application
+from oauth_refresh.services.accounts import find_user
 from oauth_refresh.services.clients import find_application
 
 
@@ -27,11 +27,10 @@ def require_application(client_id: str) -> Application:
 
 def require_user(username: str) -> Any:
     """Return the user whom the project's user model knows by this name. Raises CommandError if there is none."""
-    user_model = get_user_model()
-    try:
-        return user_model._default_manager.get(**{user_model.USERNAME_FIELD: username})
-    except (ObjectDoesNotExist, ValueError) as error:
-        raise CommandError(f"There is no user {username!r}.") from error
+    user = find_user(username)
+    if user is None:
+        raise CommandError(f"There is no user {username!r}.")
+    return user
 
 
 def moment(text: str) -> datetime:

@@ -22,6 +22,7 @@ from oauth_refresh import crypto
 from oauth_refresh.conf import app_settings
 from oauth_refresh.models.application import Application
 from oauth_refresh.models.choices import GrantType
+from oauth_refresh.models.deletion import cascade_first
 
 REASON_LENGTH = USER_AGENT_LENGTH = 255
 
@@ -92,7 +93,7 @@ class Grant(models.Model):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         verbose_name=_("user"),
-        on_delete=models.CASCADE,
+        on_delete=cascade_first,
         null=True,
         blank=True,
         db_index=False,

@@ -5,12 +5,25 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import get_hasher, identify_hasher
+from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import Q
 
 from oauth_refresh.conf import app_settings
 from oauth_refresh.models import Application, Grant, RevocationReason, password_fingerprints
 from oauth_refresh.services.revocation import revoke_grants
 from oauth_refresh.services.transactions import retry_serialization_failure, write_alias
+
+
+def find_user(name: str) -> Any:
+    """Return the user with exactly this name; None if there is none."""
+    users = get_user_model()
+    try:
+        user = users._default_manager.get(**{users.USERNAME_FIELD: name})
+    except (ObjectDoesNotExist, ValueError):
+        return None
+    stored = getattr(user, users.USERNAME_FIELD)
+    # A case-insensitive or padding collation (MariaDB) finds what is not the same. A name may also be a number.
+    return user if stored == name or not isinstance(stored, str) else None
 
 
 def revoke_for_inactive_user(user_id: Any) -> None:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from django.db import OperationalError, connections, router, transaction
 
@@ -55,7 +55,7 @@ def writing(*, durable: bool = True) -> Iterator[None]:
     """
     alias = write_alias()
     with transaction.atomic(using=alias, durable=durable):
-        with _robust_hooks(alias):
+        with _robust_hooks(alias), connections[alias].execute_wrapper(_doom_what_was_undone):
             yield
         if transaction.get_rollback(using=alias) or _server_will_roll_back(alias):
             raise DoomedTransaction("A receiver hid a database error, so nothing can be committed.")
@@ -72,6 +72,19 @@ def _robust_hooks(alias: str) -> Iterator[None]:
     yield
     hooks = connection.run_on_commit
     hooks[earlier:] = [(savepoints, hook, True) for savepoints, hook, _robust in hooks[earlier:]]
+
+
+def _doom_what_was_undone(execute: Callable[..., T], sql: str, params: Any, many: bool, context: dict[str, Any]) -> T:
+    """Let nothing be committed after a deadlock, whoever hides it.
+
+    MariaDB has then undone all that came before, and would commit what follows as if nothing had happened.
+    """
+    try:
+        return execute(sql, params, many, context)
+    except OperationalError as error:
+        if _is_serialization_failure(error):
+            context["connection"].needs_rollback = True
+        raise
 
 
 def _server_will_roll_back(alias: str) -> bool:

@@ -104,7 +104,15 @@ def test_pw_005_user_who_failed_too_often_must_wait(client_app, user, three_a_mi
 
 
 @pytest.mark.parametrize(
-    "spelling", [str.upper, str.title, "{} ".format, " {}".format, "{}\N{COMBINING ACUTE ACCENT}".format]
+    "spelling",
+    [
+        str.upper,
+        str.title,
+        "{} ".format,
+        " {}".format,
+        "{}\N{COMBINING ACUTE ACCENT}".format,
+        "\N{ZERO WIDTH SPACE}{}".format,
+    ],
 )
 def test_pw_005_other_spellings_of_a_name_give_no_further_attempts(client_app, user, three_a_minute, spelling):
     wrong = {"grant_type": "password", "username": user.username, "password": "wrong"}

@@ -1,10 +1,12 @@
 """The grant: its own answers and those of its queryset, and what the database itself forbids."""
 
+import re
 import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from oauth_refresh.models import Grant, GrantEvent
@@ -185,6 +187,19 @@ def test_deleting_user_or_application_deletes_the_grant():
     of_application.application.delete()
 
     assert not Grant.objects.exists()
+
+
+def test_grant_goes_before_its_user_and_never_lacks_one():
+    """MariaDB checks constraints and foreign keys at each statement, so the order matters."""
+    grant = GrantFactory()
+
+    with CaptureQueriesContext(connection) as queries:
+        grant.user.delete()
+
+    written = [query["sql"] for query in queries if query["sql"].startswith(("DELETE", "UPDATE"))]
+    deleted = [sql.split()[2].strip('"`') for sql in written if sql.startswith("DELETE")]
+    assert deleted.index("oauth_refresh_grant") < deleted.index("auth_user")
+    assert [sql for sql in written if re.search(r"user_id.? = NULL", sql)] == []
 
 
 def test_deleting_who_revoked_a_grant_leaves_it_revoked():

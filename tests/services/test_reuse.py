@@ -22,6 +22,10 @@ INVALID_GRANT = {
     "error_description": "The credential presented is invalid, expired, revoked, or was issued to another client.",
 }
 SPENT = "The refresh token was spent before."
+DEADLOCK = {
+    "postgresql": "DO $$ BEGIN RAISE 'deadlock detected' USING ERRCODE = '40P01'; END $$",
+    "mysql": "SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = 1213",
+}
 THIEF = ClientInfo(address="192.0.2.66", user_agent="thief/1.0")
 
 
@@ -165,11 +169,11 @@ def test_protocol_view_is_not_wrapped_in_a_transaction(atomic_requests, endpoint
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.skipif(connection.vendor != "postgresql", reason="only PostgreSQL can be asked to break a deadlock")
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has no deadlocks, and cannot be asked to feign one")
 def test_reuse_revokes_although_the_database_breaks_a_deadlock_at_our_cost(client_app):
     spent = client_app.refresh_token
     client_app.rotate()
-    deadlocks = ["DO $$ BEGIN RAISE 'deadlock detected' USING ERRCODE = '40P01'; END $$"]
+    deadlocks = [DEADLOCK[connection.vendor]]
 
     def break_a_deadlock(execute, sql, params, many, context):
         if deadlocks and sql.startswith("UPDATE"):
