@@ -1,9 +1,9 @@
 """Faults that come while many sessions are refreshed, and the count of the sessions that they cost."""
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from tests.faults.clients import GoodClient, Session, run_under_load
 from tests.faults.processes import Process
@@ -19,6 +19,7 @@ PERSISTENT = "?conn_max_age=600&conn_health_checks=true"
 class Plan:
     """How much of it: each of ``threads`` refreshes its share of the sessions, and ``times`` something breaks."""
 
+    retry_window: int
     sessions: int
     rounds: int
     threads: int
@@ -140,7 +141,7 @@ def measure(
     The clients ask at ``port``, or at the ``site`` itself. ``disturb`` returns how often it broke something, unless
     ``faults`` tells afterwards. ``proxied`` as in GoodClient.
     """
-    sessions, broken = here.begin_sessions(plan.sessions), []
+    sessions, broken = here.begin_sessions(plan.sessions, retry_window=plan.retry_window), []
     client = GoodClient(port or site.port, proxied=proxied)
     seconds = run_under_load(
         client,
@@ -186,12 +187,9 @@ def inspect(here: Stage, site: Process, sessions: list[Session]) -> list[str]:
 
 def generations_of(here: Stage) -> dict[str, int]:
     """Return the generation of every grant, as the database has it."""
-    script = (
-        "import json; from oauth_refresh.models import Grant; "
-        "print(json.dumps({str(one): number for one, number in Grant.objects.values_list('public_id', 'generation')}))"
-    )
-    generations: dict[str, int] = json.loads(here.manage("shell", "-c", script).splitlines()[-1])
-    return generations
+    rows = here.database.query("SELECT public_id, generation FROM oauth_refresh_grant").split("\n")
+    pairs = (row.replace("\t", "|").split("|") for row in rows if row)
+    return {str(UUID(public_id)): int(generation) for public_id, generation in pairs}
 
 
 SCENARIOS: dict[str, tuple[str, ...]] = {

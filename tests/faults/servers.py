@@ -3,7 +3,9 @@
 import os
 import pwd
 import shutil
+import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 from tests.faults.processes import Process
@@ -13,7 +15,7 @@ DATABASE = "oauth_refresh"
 
 
 class PostgreSQL(Process):
-    """PostgreSQL as it comes, with fsync and synchronous_commit. It refuses to run as root, who lends it a user then."""
+    """PostgreSQL as it comes, with fsync and synchronous_commit. It will not run as root, who lends it a user then."""
 
     scheme, owner = "postgres", "postgres"
 
@@ -46,6 +48,7 @@ class PostgreSQL(Process):
         return [f"{self.binaries}/psql", "-qtA", *address, "-d", database]
 
     def query(self, statement: str) -> str:
+        """Return the rows, one a line."""
         return _run([*self.client(DATABASE), "-c", statement])
 
     def url(self, *, port: int | None = None, options: str = "") -> str:
@@ -96,6 +99,10 @@ class SQLite:
         pass
 
     create_database = kill = start
+
+    def query(self, statement: str) -> str:
+        with closing(sqlite3.connect(self.path)) as connection:
+            return "\n".join("|".join(map(str, row)) for row in connection.execute(statement))
 
     def url(self, *, port: int | None = None, options: str = "") -> str:
         assert port is None, "Nothing stands between a process and its file."

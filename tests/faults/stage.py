@@ -15,7 +15,10 @@ from tests.faults.processes import Process
 from tests.faults.servers import SERVERS, Database
 from tests.flows.server import ROOT, free_port
 
-CLIENT_ID = "phone"
+WINDOW_SECONDS = 30
+CLIENT_IDS = {0: "strict", WINDOW_SECONDS: "lenient"}
+"""The application for each retry window, in seconds; 0: none."""
+
 USERNAME = "eve"
 PROTECTED = "/protected/"
 """A path that needs an access token."""
@@ -34,12 +37,10 @@ class Site(Process):
 
 @dataclass(kw_only=True)
 class Stage:
-    """What stands on it. ``retry_window`` is that of the application, in seconds; 0: the strict rule."""
+    """What stands on it."""
 
     folder: Path
     database: Database
-    retry_window: int
-    sessions: list[Session] = field(default_factory=list)
     sites: list[Site] = field(default_factory=list)
 
     def serve(self, *, url: str | None = None, workers: int = 2, threads: int = 4, **environment: str) -> Site:
@@ -69,13 +70,14 @@ class Stage:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def begin_sessions(self, count: int) -> list[Session]:
-        """Return fresh sessions; what was begun before is not among them."""
-        arguments = ("oauth_issue_tokens", "--application", CLIENT_ID, "--user", USERNAME, "--count", str(count))
+    def begin_sessions(self, count: int, *, retry_window: int) -> list[Session]:
+        """Return fresh sessions of the application with this window; what was begun before is not among them."""
+        client_id = CLIENT_IDS[retry_window]
+        arguments = ("oauth_issue_tokens", "--application", client_id, "--user", USERNAME, "--count", str(count))
         issued = map(json.loads, self.manage(*arguments).splitlines())
         return [
             Session(
-                client_id=CLIENT_ID,
+                client_id=client_id,
                 grant=one["grant"],
                 access_token=one["access_token"],
                 refresh_token=one["refresh_token"],
@@ -85,13 +87,13 @@ class Stage:
 
 
 @contextmanager
-def stage(vendor: str, *, retry_window: int) -> Iterator[Stage]:
+def stage(vendor: str) -> Iterator[Stage]:
     """Set the stage for a kind of database, and clear it whatever happened on it."""
     with tempfile.TemporaryDirectory(prefix="oauth-refresh-faults-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         folder.chmod(0o755)  # PostgreSQL may run as another user than we
         database = SERVERS[vendor](folder)
-        here = Stage(folder=folder, database=database, retry_window=retry_window)
+        here = Stage(folder=folder, database=database)
         try:
             database.start()
             database.create_database()
@@ -103,13 +105,18 @@ def stage(vendor: str, *, retry_window: int) -> Iterator[Stage]:
 
 
 def _furnish(here: Stage) -> None:
-    here.manage("migrate", "--verbosity", "0")
-    here.manage(
-        *("oauth_create_application", "Phone", "--client-id", CLIENT_ID, "--public", "--grant-type", "refresh_token"),
-        *(("--retry-window", str(here.retry_window)) if here.retry_window else ()),
+    """Migrate, and make a user and the applications: in one process, because starting one takes the most time."""
+    applications = "".join(
+        f"call_command('oauth_create_application', {client_id!r}, '--client-id', {client_id!r}, '--public', "
+        f"'--grant-type', 'refresh_token', '--retry-window', '{window}'); "
+        for window, client_id in CLIENT_IDS.items()
     )
-    account = ("--noinput", "--username", USERNAME, "--email", "eve@example.com")
-    here.manage("createsuperuser", *account, DJANGO_SUPERUSER_PASSWORD="a long enough password")
+    here.manage(
+        "shell",
+        "--command",
+        "from django.core.management import call_command; from django.contrib.auth import get_user_model; "
+        f"call_command('migrate', verbosity=0); get_user_model().objects.create_user({USERNAME!r}); {applications}",
+    )
 
 
 def _production(**environment: str) -> dict[str, str]:

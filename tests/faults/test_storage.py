@@ -20,7 +20,6 @@ MOST_REFRESHES = 200
 
 sqlite_only = pytest.mark.skipif(connection.vendor != "sqlite", reason="of SQLite only")
 not_sqlite = pytest.mark.skipif(connection.vendor == "sqlite", reason="rows are locked by servers only")
-on_its_own_stage = pytest.mark.parametrize("here", ["strict_stage"], indirect=True)
 
 
 def assert_is_unavailable(response):
@@ -86,9 +85,8 @@ def test_revocation_of_a_locked_grant_is_a_503_and_never_a_success(client_app, n
 
 
 @sqlite_only
-@on_its_own_stage
 def test_locked_file_is_a_503_and_the_same_request_works_later(here):
-    client, [session] = GoodClient(here.serve(SQLITE_TIMEOUT="0.2").port), here.begin_sessions(1)
+    client, [session] = GoodClient(here.serve(SQLITE_TIMEOUT="0.2").port), here.begin_sessions(1, retry_window=0)
     other = sqlite3.connect(here.database.path, isolation_level=None)
 
     other.execute("BEGIN IMMEDIATE")
@@ -100,9 +98,8 @@ def test_locked_file_is_a_503_and_the_same_request_works_later(here):
 
 
 @sqlite_only
-@on_its_own_stage
 def test_disk_that_refuses_to_be_written_is_a_503_and_the_same_request_works_later(here):
-    site, [session] = here.serve(), here.begin_sessions(1)
+    site, [session] = here.serve(), here.begin_sessions(1, retry_window=0)
     client = GoodClient(site.port)
 
     set_longest_file(site, 1)

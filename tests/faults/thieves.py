@@ -1,0 +1,85 @@
+"""A thief with a copy of a refresh token beside its owner: when the session ends, and who could have known."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import time_machine
+
+from oauth_refresh.signals import refresh_retried, refresh_token_reused
+from tests.interference import heard
+from tests.oauth import OAuthClient, post_form
+
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+RHYTHM = timedelta(hours=1)
+"""How often both refresh: when the access token expires."""
+
+OWNER = {"REMOTE_ADDR": "192.0.2.1", "headers": {"User-Agent": "Phone/1.0"}}
+STRANGER = {"REMOTE_ADDR": "198.51.100.9", "headers": {"User-Agent": "curl/8"}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Theft:
+    """When the thief comes: ``delay`` after the owner's first refresh, negative before it, and so every hour.
+
+    ``disguised``: behind the owner's address, under the owner's user agent.
+    """
+
+    delay: timedelta
+    disguised: bool = False
+
+
+@dataclass(kw_only=True)
+class Course:
+    """What happened. ``refreshes`` are the requests of both, the last one included; ``ended_after``: None if never."""
+
+    refreshes: int = 0
+    ended_after: timedelta | None = None
+    alarms: int = 0
+    retries_by_same_caller: list[bool | None] = field(default_factory=list)
+
+
+@dataclass
+class Holder:
+    """Somebody who holds a token of the session and refreshes it."""
+
+    client: OAuthClient
+    refresh_token: str
+    appearance: dict[str, Any]
+
+    def refresh(self) -> bool:
+        form = {
+            **self.client.credentials,
+            "grant_type": "refresh_token",
+            "refresh_token": self.refresh_token,
+        }
+        response = post_form("token", form, authorization=self.client.authorization, **self.appearance)
+        if response.status_code != 200:
+            return False
+        self.refresh_token = response.json()["refresh_token"]
+        return True
+
+
+def run(theft: Theft, client: OAuthClient, *, hours: int) -> Course:
+    """Let owner and thief of the same token refresh in turn, each their own newest, until one of them is refused."""
+    owner = Holder(client, client.refresh_token, OWNER)
+    thief = Holder(client, client.refresh_token, OWNER if theft.disguised else STRANGER)
+    course = Course()
+    with heard(refresh_token_reused) as alarms, heard(refresh_retried) as retries:
+        for moment, holder in _visits(owner, thief, theft=theft, hours=hours):
+            course.refreshes += 1
+            with time_machine.travel(moment, tick=False):
+                if not holder.refresh():
+                    course.ended_after = moment - BEGIN
+                    break
+    course.alarms = len(alarms)
+    course.retries_by_same_caller = [retry["same_caller"] for retry in retries]
+    return course
+
+
+def _visits(owner: Holder, thief: Holder, *, theft: Theft, hours: int) -> Iterator[tuple[datetime, Holder]]:
+    """Yield who comes when, in order of time; the theft itself is at BEGIN, the owner's first refresh an hour later."""
+    visits = [(BEGIN + RHYTHM * hour, owner) for hour in range(1, hours + 1)]
+    visits += [(BEGIN + RHYTHM * hour + theft.delay, thief) for hour in range(1, hours + 1)]
+    yield from sorted(visits, key=lambda visit: visit[0])
