@@ -1,6 +1,8 @@
 """The accounts of the demonstration. Everybody knows their secrets, so they exist only while DEBUG is on."""
 
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
 
 from django.contrib.auth import get_user_model
 
@@ -25,6 +27,15 @@ class DemoApplication:
     name: str
     client_id: str
     secret: str | None = None
+    grant_types: str = "client_credentials password refresh_token"
+    redirect_uris: str = ""
+    scope: str = SCOPE
+    access_token_lifetime: timedelta | None = None
+    retry_window: timedelta | None = None
+
+    @property
+    def auth_method(self) -> AuthMethod:
+        return AuthMethod.NONE if self.secret is None else AuthMethod.CLIENT_SECRET_BASIC
 
 
 USER = DemoUser(username="demo", password="refresh-me-gently")
@@ -43,8 +54,28 @@ TYK = DemoApplication(
 ORACLE = DemoApplication(
     name="Oracle sample application", client_id="oracle-sample", secret="known-to-everybody-who-reads-this"
 )
-ORACLE_PUBLIC = DemoApplication(name="Oracle sample application, public", client_id="oracle-sample-public")
+ORACLE_PUBLIC = DemoApplication(
+    name="Oracle sample application, public", client_id="oracle-sample-public", grant_types="password refresh_token"
+)
 APPLICATIONS = (WSO2, TYK, ORACLE, ORACLE_PUBLIC)
+
+# What the playground's client is registered as. On a loopback address any port will do (RFC 8252 §7.3).
+_PLAYGROUND: dict[str, Any] = {
+    "grant_types": "authorization_code refresh_token",
+    "redirect_uris": "http://127.0.0.1/playground/callback",
+    "scope": "notes:read notes:write",
+    "access_token_lifetime": timedelta(minutes=2),  # so that one sees it expire
+}
+STRICT = DemoApplication(
+    name="Notebook", client_id="playground", secret="not-secret-at-all-it-is-a-playground", **_PLAYGROUND
+)
+PATIENT = DemoApplication(
+    name="Notebook with a retry window",
+    client_id="playground-patient",
+    secret="not-secret-at-all-it-is-a-patient-one",
+    retry_window=None,
+    **_PLAYGROUND,
+)
 
 
 def create_demo_data() -> None:
@@ -52,10 +83,10 @@ def create_demo_data() -> None:
     for person in (USER, ADMIN):
         if not get_user_model().objects.filter(username=person.username).exists():
             _create_user(person)
-    for application in APPLICATIONS:
+    for application in (*APPLICATIONS, STRICT, PATIENT):
         if not _is_intact(application):
             Application.objects.filter(client_id=application.client_id).delete()
-            _create_application(application)
+            create_application(client_id=application.client_id, raw_secret=application.secret, **_columns(application))
 
 
 def _create_user(person: DemoUser) -> None:
@@ -66,19 +97,11 @@ def _create_user(person: DemoUser) -> None:
 def _is_intact(application: DemoApplication) -> bool:
     """Whether it exists as the story needs it; somebody may have tried the admin on it."""
     digest = "" if application.secret is None else crypto.digest(application.secret)
-    method = AuthMethod.NONE if application.secret is None else AuthMethod.CLIENT_SECRET_BASIC
     return Application.objects.filter(
-        client_id=application.client_id, is_active=True, secret_digest=digest, auth_method=method, scope=SCOPE
+        client_id=application.client_id, is_active=True, secret_digest=digest, **_columns(application)
     ).exists()
 
 
-def _create_application(application: DemoApplication) -> None:
-    is_public = application.secret is None
-    create_application(
-        name=application.name,
-        client_id=application.client_id,
-        raw_secret=application.secret,
-        auth_method=AuthMethod.NONE if is_public else AuthMethod.CLIENT_SECRET_BASIC,
-        grant_types="password refresh_token" if is_public else "client_credentials password refresh_token",
-        scope=SCOPE,
-    )
+def _columns(application: DemoApplication) -> dict[str, Any]:
+    names = ("name", "auth_method", "grant_types", "redirect_uris", "scope", "access_token_lifetime", "retry_window")
+    return {name: getattr(application, name) for name in names}

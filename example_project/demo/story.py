@@ -4,7 +4,8 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 from example_project.demo.data import ORACLE, ORACLE_PUBLIC, SCOPE, TYK, USER, WSO2, DemoApplication
-from example_project.demo.wire import FORM, Wire, basic
+from example_project.demo.wire import Wire, basic
+from example_project.wire import FORM
 
 
 def play(*, origin: str, write: Callable[[str], object]) -> None:

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -11,7 +10,7 @@ from urllib.error import HTTPError
 from urllib.parse import quote_plus, urlencode
 from urllib.request import Request, urlopen
 
-FORM = "application/x-www-form-urlencoded"
+from example_project.wire import FORM, Exchange
 
 
 class UnexpectedAnswer(Exception):
@@ -42,7 +41,6 @@ class Wire:
         """POST a form and return the JSON answer, {} if empty. Raises UnexpectedAnswer for another status."""
         url, body = self.origin + path, urlencode(parameters)
         headers = {"Content-Type": content_type} | ({"Authorization": authorization} if authorization else {})
-        self.write(_curl(url, headers, body))
         request = Request(url, data=body.encode(), headers=headers)  # noqa: S310  our own server
         try:
             with urlopen(request, timeout=30) as response:  # noqa: S310
@@ -50,14 +48,11 @@ class Wire:
         except HTTPError as refusal:
             status, text = refusal.code, refusal.read().decode()
         answer = json.loads(text) if text else {}
-        self.write(f"HTTP {status} {HTTPStatus(status).phrase}")
-        self.write(json.dumps(answer, indent=2) if answer else "(empty)")
-        self.write("")
+        self._tell(Exchange(method="POST", url=url, headers=headers, body=body, status=status, answer=text))
         if status != expect:
             raise UnexpectedAnswer(f"{url} answered {status}, not {expect}.")
         return dict(answer)
 
-
-def _curl(url: str, headers: dict[str, str], body: str) -> str:
-    given = [f"-H {shlex.quote(f'{name}: {value}')}" for name, value in headers.items() if value != FORM]
-    return " ".join(["curl", *given, "-d", shlex.quote(body), url])
+    def _tell(self, exchange: Exchange) -> None:
+        for line in (exchange.curl, exchange.status_line, exchange.indented_answer or "(empty)", ""):
+            self.write(line)

@@ -31,13 +31,15 @@ class Command(BaseCommand):
             raise CommandError("The demo's passwords are public, so it runs only with DEBUG on.")
         call_command("migrate", verbosity=0)
         create_demo_data()
+        origin = f"http://{HOST}:{port}"
+        settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "ISSUER": origin}  # only now is the port known
         server = _server(port)
         thread = Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
-            self._play(f"http://{HOST}:{port}")
+            self._play(origin)
             if not no_serve:
-                self._invite(port)
+                self._invite(origin)
                 thread.join()
         except KeyboardInterrupt:
             self.stdout.write("Bye.")
@@ -54,9 +56,10 @@ class Command(BaseCommand):
         finally:
             logging.disable(logging.NOTSET)
 
-    def _invite(self, port: int) -> None:
-        self.stdout.write(f"Serving http://{HOST}:{port}/ (Ctrl-C stops it)")
-        self.stdout.write(f"Admin:   http://{HOST}:{port}/admin/ as {ADMIN.username} / {ADMIN.password}")
+    def _invite(self, origin: str) -> None:
+        self.stdout.write("That was the story on the terminal. To see a refresh token live and die on a page,")
+        self.stdout.write(f"then open {origin}/ (Ctrl-C stops the site)")
+        self.stdout.write(f"Admin:   {origin}/admin/ as {ADMIN.username} / {ADMIN.password}")
         self.stdout.write(f"User:    {USER.username} / {USER.password}")
 
 

@@ -1,0 +1,1 @@
+"""A protected API, as small as one can be: notes of the user whose token is sent."""
