@@ -1,4 +1,4 @@
-"""The home page, which tells the story and begins it, and the page to sign in."""
+"""The home page, which tells the story and begins it; the page to sign in; and the one about the API."""
 
 from typing import Any
 
@@ -6,8 +6,11 @@ from django.conf import settings
 from django.contrib.auth.views import LoginView
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.views.generic import TemplateView
+from drf_spectacular.generators import SchemaGenerator
 
 from example_project.demo.data import ADMIN, APPLICATIONS, USER
+from example_project.reference import operations
 
 
 def home(request: HttpRequest) -> HttpResponse:
@@ -22,3 +25,14 @@ class SignInView(LoginView):
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         demo_user = USER if settings.DEBUG else None
         return super().get_context_data(demo_user=demo_user, **kwargs)
+
+
+class ApiPage(TemplateView):
+    """What the schema says, for people."""
+
+    template_name = "example_project/api.html"
+    patterns: list[Any] = []
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        document = SchemaGenerator(patterns=self.patterns).get_schema(request=None, public=True)
+        return super().get_context_data(operations=operations(document), **kwargs)

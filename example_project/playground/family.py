@@ -14,11 +14,11 @@ from example_project.playground.holding import THIEF
 from oauth_refresh import crypto
 from oauth_refresh.models import Grant, GrantEvent, RefreshToken, RevocationReason
 
-ROW = 64
-"""Pixels from one row to the next, as in playground.css."""
+ROW, TOP = 64, 20
+"""Pixels from one row to the next, and above the first for the names of the lanes; as in playground.css."""
 
-OWNERS_LANE, THIEFS_LANE = 44, 92
-WIDTH = 120
+OWNERS_LANE, THIEFS_LANE = 36, 76
+WIDTH = 104
 _MOST_TOKENS = 8
 _KEPT_TOKENS = 5
 _MOST_EVENTS = 12
@@ -67,8 +67,12 @@ class Family:
     is_live: bool
 
     @property
+    def has_thief(self) -> bool:
+        return any(row.is_thiefs for row in self.rows)
+
+    @property
     def height(self) -> int:
-        return ROW * len(self.rows)
+        return TOP + ROW * len(self.rows)
 
     @property
     def width(self) -> int:
@@ -115,13 +119,13 @@ def _token_rows(tokens: list[RefreshToken], *, grant: Grant, scopes: dict[int, s
 def _token_row(token: RefreshToken, *, grant: Grant, scope: str) -> Row:
     is_last = token.generation == grant.generation
     kind = "spent" if not is_last else "live" if grant.is_live else "dead"
-    state = {"spent": "spent", "live": "live", "dead": "dead"}[kind]
     whose = "the thief's" if _is_thief(token) else "yours"
+    may = ", ".join(name.removeprefix("notes:") for name in scope.split())
     return Row(
         kind=kind,
         at=token.created_at,
-        title=f"Token {token.generation}: {state}",
-        detail=f"{whose}, {scope}" if scope else whose,
+        title=f"Token {token.generation}: {kind}",
+        detail=f"{whose}, may {may}" if may else whose,
         number=token.generation,
         is_thiefs=_is_thief(token),
     )
@@ -129,7 +133,7 @@ def _token_row(token: RefreshToken, *, grant: Grant, scope: str) -> Row:
 
 def _event_row(event: GrantEvent) -> Row:
     title, detail = {
-        GrantEvent.Kind.REUSED: (f"Token {event.generation} came back", "spent, so somebody has a copy"),
+        GrantEvent.Kind.REUSED: (f"Token {event.generation} came back", "it was spent: somebody has a copy"),
         GrantEvent.Kind.RETRIED: (f"Token {event.generation} was sent again", "the same pair went out once more"),
     }.get(GrantEvent.Kind(event.kind), (f"Token {event.generation} was sent again", "refused, but no alarm"))
     return Row(
@@ -157,7 +161,7 @@ def _is_thief(seen: RefreshToken | GrantEvent) -> bool:
 
 def _drawn(rows: list[Row], *, is_live: bool) -> Family:
     dots = [
-        Dot(x=THIEFS_LANE if row.is_thiefs else OWNERS_LANE, y=ROW * index + ROW // 2, row=row)
+        Dot(x=THIEFS_LANE if row.is_thiefs else OWNERS_LANE, y=TOP + ROW * index + ROW // 2, row=row)
         for index, row in enumerate(rows)
     ]
     return Family(rows=rows, dots=dots, lines=list(_lines(dots)), is_live=is_live)
@@ -184,5 +188,5 @@ def _curve(start: Dot, end: Dot) -> str:
 
 def _arc(start: Dot, end: Dot) -> str:
     """Return a path that leaves the lanes to the left and comes back."""
-    left = 8
+    left = 4
     return f"M{start.x} {start.y} C{left} {start.y + ROW // 4} {left} {end.y - ROW // 4} {end.x} {end.y}"

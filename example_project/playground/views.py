@@ -19,6 +19,7 @@ from example_project.playground.buttons import BUTTONS, OWNERS, THIEFS, label_of
 from example_project.playground.captions import GONE, WELCOME, caption, ending
 from example_project.playground.client import Refused, Unreachable, new_secret
 from example_project.playground.family import family, find_grant
+from example_project.playground.heard import heard_of
 from example_project.playground.holding import APPLICATIONS, Connecting, Holding, Round, with_holding
 from example_project.playground.tokens import held_tokens
 from example_project.wire import Exchange
@@ -52,6 +53,7 @@ def index(request: HttpRequest, holding: Holding) -> HttpResponse:
         "holding": holding,
         "grant": grant,
         "family": family(grant) if grant else None,
+        "heard": heard_of(grant) if grant else [],
         "caption": GONE if grant is None else shown,
         "next": BUTTONS.get(shown.next),
         "tokens": held_tokens(holding.pair),

@@ -29,7 +29,7 @@ def asked(page, site, session, shoot):
     shoot(page, "sign-in")
     page.get_by_label("Username").fill("eve")
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_role("heading", name="Allow Photo album to act for you?")).to_be_visible()
     shoot(page, "consent")
     return page
