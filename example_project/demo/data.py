@@ -73,7 +73,7 @@ PATIENT = DemoApplication(
     name="Notebook with a retry window",
     client_id="playground-patient",
     secret="not-secret-at-all-it-is-a-patient-one",
-    retry_window=None,
+    retry_window=timedelta(seconds=30),
     **_PLAYGROUND,
 )
 

@@ -15,13 +15,19 @@ class Caption:
     next: str = ""
 
 
-def ending(*, before: Grant, after: Grant, worked: bool) -> str:
-    """Return how a press of a button ended, by what became of the session; with its name it chooses the caption."""
+RENEWING = {"refresh", "narrow", "replay", "steal", "thief-refresh"}
+"""The actions that ask for a new pair once: if they get one and the session stands still, it was handed out before."""
+
+
+def ending(action: str, *, before: Grant, after: Grant, worked: bool) -> str:
+    """Return how an action ended, by what became of the session; together they choose the caption."""
     if not before.is_live:
         return "dead"
     if after.revoked_reason == RevocationReason.REUSE_DETECTED:
         return "alarm"
-    return "worked" if worked else "refused"
+    if not worked:
+        return "refused"
+    return "repeated" if action in RENEWING and after.generation == before.generation else "worked"
 
 
 def caption(action: str, how: str) -> Caption:
@@ -46,6 +52,14 @@ GONE = Caption(
     tone="calm",
 )
 _ANY = {
+    "repeated": Caption(
+        title="The same pair went out once more",
+        text="The token had been spent a moment ago, and inside the retry window that counts as a retry. So client "
+        "and thief may hold the same pair now: that is what the window costs. The alarm rings when one of "
+        "them comes back after it is over. A signal told your project that the retry came from another program.",
+        tone="warning",
+        next="refresh",
+    ),
     "unreachable": UNREACHABLE,
     "worked": Caption(title="It worked", text="See below what went over the wire."),
     "refused": Caption(
@@ -134,7 +148,7 @@ _CAPTIONS = {
         "keeps no copy of it: it derives the pair again from the old token, which only the client has.",
         next="replay",
     ),
-    ("replay", "worked"): Caption(
+    ("replay", "repeated"): Caption(
         title="Inside the window it counts as a retry",
         text="The server gave out the same pair again. That is the price of the window: a thief with a copy would "
         "have got it, too. Refresh once more, or wait until the window is over, and replay again.",

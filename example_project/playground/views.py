@@ -12,7 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from example_project.demo.data import ADMIN, USER, DemoUser
 from example_project.playground.buttons import BUTTONS, OWNERS, THIEFS, label_of
@@ -44,6 +44,16 @@ def playground_view(view: HoldingView) -> Callable[[HttpRequest], HttpResponse]:
     return wrapped
 
 
+def pressed(view: HoldingView) -> HoldingView:
+    """Let only a button do it: whoever comes by a link, or a reload, is sent to the page."""
+
+    @wraps(view)
+    def wrapped(request: HttpRequest, holding: Holding) -> HttpResponse:
+        return view(request, holding) if request.method == "POST" else redirect("playground:index")
+
+    return wrapped
+
+
 @require_safe
 @playground_view
 def index(request: HttpRequest, holding: Holding) -> HttpResponse:
@@ -65,8 +75,8 @@ def index(request: HttpRequest, holding: Holding) -> HttpResponse:
     return render(request, "playground/index.html", context)
 
 
-@require_POST
 @playground_view
+@pressed
 def connect(request: HttpRequest, holding: Holding) -> HttpResponse:
     """Begin an authorization (RFC 6749 §4.1.1), and send the browser to the server's authorization endpoint."""
     holding.kind = kind = request.POST.get("kind", "") if request.POST.get("kind") in APPLICATIONS else "strict"
@@ -108,8 +118,8 @@ def callback(request: HttpRequest, holding: Holding) -> HttpResponse:
     return redirect("playground:index")
 
 
-@require_POST
 @playground_view
+@pressed
 def act(request: HttpRequest, holding: Holding) -> HttpResponse:
     """Press a button."""
     button, before = BUTTONS.get(request.POST.get("action", "")), _grant(holding)
@@ -123,21 +133,21 @@ def act(request: HttpRequest, holding: Holding) -> HttpResponse:
         holding.write_down(Round(action=button.name, ending="unreachable", exchanges=[]))
         return redirect("playground:index")
     after = Grant.objects.select_related("application", "user").filter(pk=before.pk).first()
-    how = ending(before=before, after=after or before, worked=done.worked)
+    how = ending(button.name, before=before, after=after or before, worked=done.worked)
     holding.write_down(Round(action=button.name, ending=how, exchanges=done.exchanges))
     return redirect("playground:index")
 
 
-@require_POST
 @playground_view
+@pressed
 def forget(request: HttpRequest, holding: Holding) -> HttpResponse:
     """Let the client forget everything, without telling the server."""
     holding.start(holding.kind)
     return redirect("playground:index")
 
 
-@require_POST
 @playground_view
+@pressed
 def look(request: HttpRequest, holding: Holding) -> HttpResponse:
     """Sign in as the demonstration's admin, or its user, and show what they see of this session."""
     grant = _grant(holding)
