@@ -35,7 +35,7 @@ def manage(*arguments: str, database_url: str, **environment: str) -> subprocess
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=ROOT,
-        env=_environment(database_url) | environment,
+        env=environment_of(database_url) | environment,
         capture_output=True,
         text=True,
         check=False,
@@ -50,7 +50,7 @@ def runserver(*, database_url: str) -> Iterator[str]:
     process = subprocess.Popen(
         [sys.executable, "manage.py", "runserver", "--noreload", f"127.0.0.1:{port}"],
         cwd=ROOT,
-        env=_environment(database_url) | {"OAUTH_ISSUER": f"http://127.0.0.1:{port}"},
+        env=environment_of(database_url) | {"OAUTH_ISSUER": f"http://127.0.0.1:{port}"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -83,7 +83,7 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def _environment(database_url: str) -> dict[str, str]:
+def environment_of(database_url: str) -> dict[str, str]:
     return {**os.environ, "DATABASE_URL": database_url, "DJANGO_SETTINGS_MODULE": "example_project.settings"}
 
 

@@ -1,0 +1,144 @@
+"""What people do to a page: reload, go back, open it twice, leave it open while the world changes."""
+
+from http import HTTPStatus
+from urllib.parse import parse_qsl
+
+import pytest
+import requests
+
+from tests.example.conftest import DEMO_DATA
+
+DELETE = "from oauth_refresh.models import {0}; {0}.objects.all().delete()"
+
+
+def test_reload_after_a_button_repeats_nothing(strict, newest_grant):
+    strict.act("refresh")
+    assert [answer.status_code for answer in strict.page.history] == [HTTPStatus.FOUND]
+
+    strict.open(strict.page.url)
+
+    assert newest_grant()["generation"] == 2
+
+
+@pytest.mark.parametrize("path", ["act", "connect", "forget", "look"])
+def test_address_of_a_button_leads_to_the_page(strict, path, newest_grant):
+    strict.open(f"/playground/{path}")
+
+    assert strict.page.url.endswith("/playground/")
+    assert newest_grant()["generation"] == 1
+
+
+def test_second_tab_with_an_older_page_goes_on_with_what_the_client_holds_now(strict, newest_grant):
+    older = strict.page
+    strict.act("refresh")
+    strict.page = older
+
+    assert strict.act("refresh").caption == "A new pair; the old one is dead"
+    assert newest_grant()["generation"] == 3
+
+
+def test_browser_comes_back_twice_with_the_same_code(strict, newest_grant):
+    callback = next(answer.url for answer in strict.page.history if "code=" in answer.url)
+
+    strict.open(callback)
+
+    assert "That sign-in was finished already, or began in another browser." in strict.text
+    assert newest_grant()["is_live"]
+
+
+def test_user_says_no(demo):
+    demo.open("/playground/").press("kind", "strict").press("decision", "deny")
+
+    assert "You said no, so the client got nothing." in demo.text
+    assert "The client holds nothing yet" in demo.text
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"iss": "http://127.0.0.1:1"}, "The answer came from another server than the client had asked"),
+        ({"code": "oac_wrong"}, "The code was refused"),
+        ({"state": "wrong"}, "That sign-in was finished already, or began in another browser."),
+    ],
+    ids=["iss", "code", "state"],
+)
+def test_browser_comes_back_with_something_else(demo, change, sentence):
+    demo.open("/playground/").press("kind", "strict").press("decision", "allow", allow_redirects=False)
+    address, _mark, query = demo.page.headers["Location"].partition("?")
+
+    demo.open(address, params=dict(parse_qsl(query)) | change)
+
+    assert sentence in demo.text
+    assert "The client holds nothing yet" in demo.text
+
+
+def test_session_of_the_client_expires(strict):
+    strict.cookies.pop("playground")
+    strict.cookies["playground"] = "long-gone"
+
+    strict.open("/playground/")
+
+    assert "The client holds nothing yet" in strict.text
+
+
+def test_form_that_is_older_than_a_sign_in_says_so(alone):
+    older = alone.page
+    alone.press("as", "admin")
+    alone.page = older
+    alone.cookies.set("csrftoken", "x" * 32)
+
+    alone.act("refresh")
+
+    assert alone.page.status_code == HTTPStatus.FORBIDDEN
+    assert "This form was too old" in alone.text
+    assert 'href="/playground/"' in alone.text
+
+
+def test_site_under_another_name_leads_to_its_own(site):
+    answer = requests.get(site.replace("127.0.0.1", "localhost") + "/playground/", timeout=30)
+
+    assert answer.status_code == HTTPStatus.MISDIRECTED_REQUEST
+    assert f'href="{site}/playground/"' in answer.text
+
+
+def test_unknown_button_does_nothing(strict, newest_grant):
+    strict.page._content = strict.page.content.replace(b'value="refresh"', b'value="nonsense"')
+
+    strict.act("nonsense")
+
+    assert strict.caption == "Connected: this is a session's first pair"
+    assert newest_grant()["generation"] == 1
+
+
+def test_button_that_is_not_ready_says_what_to_do_first(strict):
+    strict.page._content = strict.page.content.replace(b'value="refresh"', b'value="replay"')
+
+    strict.act("replay")
+
+    assert "Refresh first, so that there is a spent one." in strict.text
+
+
+def test_database_is_reset_while_the_page_is_open(strict, shell):
+    shell(DELETE.format("Grant"))
+
+    assert strict.act("refresh").caption == "The server no longer knows this session"
+    assert strict.can_press("kind", "strict")
+
+
+def test_application_is_gone(strict, shell):
+    shell(DELETE.format("Application"))
+    try:
+        assert strict.act("refresh").caption == "The server no longer knows this session"
+        strict.press("kind", "strict")
+        assert "The demonstration's data is not there. Start the site by manage.py demo." in strict.text
+    finally:
+        shell(DEMO_DATA)
+
+
+def test_admin_who_has_chosen_a_password_is_not_signed_in(alone, shell):
+    shell("from django.contrib.auth.models import User; User.objects.filter(username='admin').update(password='!')")
+    try:
+        alone.press("as", "admin")
+        assert "admin no longer has the demonstration's password." in alone.text
+    finally:
+        shell(f"from django.contrib.auth.models import User; User.objects.get(username='admin').delete(); {DEMO_DATA}")

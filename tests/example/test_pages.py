@@ -1,0 +1,123 @@
+"""The pages around the playground, and the API that the tokens open."""
+
+import json
+import subprocess
+import sys
+from http import HTTPStatus
+
+import pytest
+import requests
+
+from tests.flows.server import ROOT, environment_of, free_port, manage
+
+POLICY = "default-src 'none'; script-src 'self'; style-src 'self'"
+SECONDS = 30
+
+
+@pytest.fixture
+def bearer(shell, database_url, site):
+    """Return how to get headers with an access token of demo's."""
+
+    def bearer(scope):
+        arguments = ("oauth_issue_tokens", "--application", "playground", "--user", "demo", "--scope", scope)
+        token = json.loads(manage(*arguments, database_url=database_url).stdout)["access_token"]
+        return {"Authorization": f"Bearer {token}"}
+
+    return bearer
+
+
+def test_home_page_tells_the_story_and_begins_it(visitor):
+    visitor.open("/")
+
+    assert visitor.page.status_code == HTTPStatus.OK
+    assert [
+        step for step in ("Connect", "Refresh", "Notice, and end it") if f"<h2>{step}</h2>" not in visitor.text
+    ] == []
+    assert visitor.can_press("kind", "strict")
+    assert visitor.can_press("kind", "patient")
+
+
+@pytest.mark.parametrize("path", ["/", "/playground/", "/api/", "/login/", "/admin/login/"])
+def test_every_page_has_a_policy_that_allows_nothing_inline(visitor, path):
+    visitor.open(path)
+
+    assert visitor.page.headers["Content-Security-Policy"].startswith(POLICY)
+    assert "unsafe" not in visitor.page.headers["Content-Security-Policy"]
+    assert " style=" not in visitor.text
+
+
+def test_page_about_the_api_names_operations_and_scopes(visitor):
+    visitor.open("/api/")
+
+    for told in (
+        "<b>GET</b> /api/notes/",
+        "<b>POST</b> /api/notes/",
+        "<code>notes:write</code>",
+        "<b>POST</b> /oauth/token",
+    ):
+        assert told in visitor.text
+    assert "/oauth2/v1/token" not in visitor.text
+
+
+def test_schema_is_served(visitor):
+    visitor.open("/api/schema/?format=json")
+
+    assert set(visitor.page.json()["paths"]) == {"/api/notes/", "/oauth/introspect", "/oauth/revoke", "/oauth/token"}
+
+
+def test_reader_may_read_but_not_write(site, bearer):
+    notes, headers = f"{site}/api/notes/", bearer("notes:read")
+
+    assert requests.get(notes, headers=headers, timeout=SECONDS).json() == []
+    refused = requests.post(notes, headers=headers, json={"text": "x"}, timeout=SECONDS)
+    assert refused.status_code == HTTPStatus.FORBIDDEN
+    assert 'error="insufficient_scope"' in refused.headers["WWW-Authenticate"]
+
+
+def test_writer_adds_a_note_of_the_tokens_user(site, bearer):
+    notes, headers = f"{site}/api/notes/", bearer("notes:read notes:write")
+
+    added = requests.post(notes, headers=headers, json={"text": "Buy bread"}, timeout=SECONDS)
+
+    assert added.status_code == HTTPStatus.CREATED
+    assert [note["text"] for note in requests.get(notes, headers=headers, timeout=SECONDS).json()] == ["Buy bread"]
+
+
+def test_api_asks_for_a_token(site):
+    answer = requests.get(f"{site}/api/notes/", timeout=SECONDS)
+
+    assert answer.status_code == HTTPStatus.UNAUTHORIZED
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+def test_application_for_itself_has_no_notes(site):
+    form = {"grant_type": "client_credentials", "scope": "notes:read"}
+    credentials = ("oracle-sample", "known-to-everybody-who-reads-this")
+    token = requests.post(f"{site}/oauth/token", data=form, auth=credentials, timeout=SECONDS).json()["access_token"]
+
+    answer = requests.get(f"{site}/api/notes/", headers={"Authorization": f"Bearer {token}"}, timeout=SECONDS)
+
+    assert answer.status_code == HTTPStatus.FORBIDDEN
+
+
+def test_demo_serves_what_it_invites_to(database_url):
+    port = free_port()
+    command = [sys.executable, "-u", "manage.py", "demo", "--port", str(port)]
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment_of(database_url),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as demo:
+        try:
+            invitation = next(line for line in demo.stdout if line.startswith("then open"))
+            origin = invitation.split()[2].rstrip("/")
+            metadata = requests.get(f"{origin}/.well-known/oauth-authorization-server", timeout=SECONDS).json()
+            home = requests.get(origin, timeout=SECONDS)
+        finally:
+            demo.terminate()
+
+    assert (origin, metadata["issuer"]) == (f"http://127.0.0.1:{port}", origin)
+    assert "Refresh tokens that tell on thieves" in home.text
