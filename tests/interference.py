@@ -71,6 +71,13 @@ class DriverError(Exception):
         self.sqlstate = sqlstate
 
 
+DEADLOCK = {
+    "postgresql": "DO $$ BEGIN RAISE 'deadlock detected' USING ERRCODE = '40P01'; END $$",
+    "mysql": "SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = 1213",
+}
+"""A statement that fails as if the database had broken a deadlock at our cost, by vendor."""
+
+
 @contextmanager
 def fails_once(statement: str) -> Iterator[list[str]]:
     """Let the database break a deadlock, once, at the cost of such a statement; yield all of these that are tried."""

@@ -14,7 +14,7 @@ from oauth_refresh.models import AccessToken, ClientInfo, Grant, GrantEvent, Ref
 from oauth_refresh.services import refresh
 from oauth_refresh.signals import grant_revoked, refresh_token_reused, tokens_issued
 from tests.factories import ApplicationFactory
-from tests.interference import everything, heard
+from tests.interference import DEADLOCK, everything, heard
 from tests.oauth import OAuthClient
 
 INVALID_GRANT = {
@@ -22,10 +22,6 @@ INVALID_GRANT = {
     "error_description": "The credential presented is invalid, expired, revoked, or was issued to another client.",
 }
 SPENT = "The refresh token was spent before."
-DEADLOCK = {
-    "postgresql": "DO $$ BEGIN RAISE 'deadlock detected' USING ERRCODE = '40P01'; END $$",
-    "mysql": "SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = 1213",
-}
 THIEF = ClientInfo(address="192.0.2.66", user_agent="thief/1.0")
 
 
