@@ -1,6 +1,7 @@
 """What each operation may cost in statements, BEGIN and COMMIT included, and in rows written."""
 
 import re
+from datetime import timedelta
 from http import HTTPStatus
 
 import pytest
@@ -10,11 +11,12 @@ from django.db.models import Q
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from oauth_refresh.models import Grant, RefreshToken
-from oauth_refresh.services import revoke_grant, revoke_grants
+from oauth_refresh.services import prune, revoke_grant, revoke_grants
 from tests.conftest import SECRET
-from tests.factories import AccessTokenFactory, GrantFactory
+from tests.factories import AccessTokenFactory, GrantFactory, RefreshTokenFactory
 from tests.interference import rival_acts_after_the_token_was_read
 from tests.oauth import OAuthClient, post_form
 
@@ -279,6 +281,66 @@ def test_user_who_is_deactivated_costs_one_update_more(application, user, querie
         user.save(update_fields=["is_active"])
 
     assert statements(queries) == ["UPDATE", "UPDATE grant"]
+
+
+def spent_long_ago(count):
+    """Make so many spent refresh tokens of one living grant, and its current one and predecessor."""
+    long_ago = timezone.now() - timedelta(days=100)
+    grant = GrantFactory(generation=count + 2, created_at=long_ago, idle_expires_at=timezone.now() + timedelta(days=1))
+    for generation in range(1, count + 3):
+        RefreshTokenFactory(grant=grant, generation=generation)
+
+
+def test_page_of_dead_tokens_is_pruned_by_one_select_and_one_short_transaction(queries):
+    spent_long_ago(4)
+
+    with queries:
+        prune(batch_size=2)
+
+    page = ["SELECT refreshtoken", "BEGIN", "DELETE refreshtoken", "COMMIT"]
+    assert statements(queries) == [
+        "SELECT usedassertion",
+        *(page * 2),
+        "SELECT refreshtoken",  # the current one and its predecessor, which stay
+        "SELECT refreshtoken",
+        "SELECT accesstoken",
+        "SELECT grant",
+        "SELECT grant",
+    ]
+
+
+def test_page_of_dead_grants_is_pruned_by_one_short_transaction(queries):
+    GrantFactory.create_batch(3, expired=True)
+
+    with queries:
+        prune(retain=timedelta(0))
+
+    [before, page, *deleting, after] = statements(queries)[2:]
+    assert {before, page, after} == {"SELECT accesstoken", "SELECT grant"}
+    assert [statement for statement in deleting if statement.startswith("SELECT grant")] == ["SELECT grant"] * 2
+    changes = [statement for statement in deleting if not statement.startswith("SELECT")]
+    assert (changes[0], *changes[-2:]) == ("BEGIN", "DELETE grant", "COMMIT")
+    assert set(changes[1:-2]) == {
+        "DELETE accesstoken",
+        "DELETE authorizationcode",
+        "DELETE grantevent",
+        "DELETE refreshtoken",
+        "DELETE",  # bookmarks of the test project
+    }
+    assert len(deleting) == 11
+
+
+def test_larger_batch_needs_no_more_statements(queries):
+    GrantFactory.create_batch(20, expired=True)
+    few = CaptureQueriesContext(connection)
+
+    with few:
+        prune(batch_size=20, retain=timedelta(0))
+    GrantFactory.create_batch(40, expired=True)
+    with queries:
+        prune(batch_size=40, retain=timedelta(0))
+
+    assert len(queries) == len(few)
 
 
 def test_refused_client_costs_one_statement(application, queries):

@@ -13,7 +13,7 @@ from time import monotonic
 from typing import Any
 
 from django.db import IntegrityError, models, transaction
-from django.db.models import Case, Value, When
+from django.db.models import Case, Q, Value, When
 from django.utils import timezone
 
 from oauth_refresh.models import AccessToken, AuthorizationCode, Grant, GrantEvent, RefreshToken, UsedAssertion
@@ -88,7 +88,8 @@ def prune(
     _require_in_range(retain, batch_size=batch_size, max_seconds=max_seconds)
     deadline = inf if max_seconds is None else monotonic() + max_seconds
     act, counts, is_complete = _count if dry_run else _delete, Counter[str](), True
-    for batch in _batches(timezone.now(), retain=retain, size=batch_size):
+    measures = progress is not None
+    for batch in _batches(timezone.now(), retain=retain, size=batch_size, measures=measures):
         if batch.dead_keys:
             counts += act(batch.rule, batch.dead_keys)
         if progress is not None:
@@ -112,28 +113,40 @@ def _require_in_range(retain: timedelta, *, batch_size: int, max_seconds: float 
         raise ValueError("There must be some time to prune in.")
 
 
-def _batches(now: datetime, *, retain: timedelta, size: int) -> Iterator[_Batch]:
+def _batches(now: datetime, *, retain: timedelta, size: int, measures: bool) -> Iterator[_Batch]:
     for rule in rules(now, retain=retain):
-        yield from _walk(rule, size=size)
+        yield from _walk(rule, size=size, measures=measures)
 
 
-def _walk(rule: Rule, *, size: int) -> Iterator[_Batch]:
+def _walk(rule: Rule, *, size: int, measures: bool) -> Iterator[_Batch]:
     """Go along the primary key from its beginning, a page at a time, to the first page with nothing old enough.
 
-    Rows that were brought along with an age greater than their neighbours' thus wait until these are as old.
+    Rows that were brought along with an age greater than their neighbours' thus wait until these are as old. The ages
+    stay in the database, since a thousand datetimes cost more than all else; ``measures`` asks for the page's last.
     """
-    is_dead = Case(When(rule.dead, then=True), default=Value(False), output_field=models.BooleanField())
-    rows = rule.rows.annotate(is_dead=is_dead).order_by("pk").values_list("pk", rule.age, "is_dead")
+    is_old, is_dead = _whether(Q(**{f"{rule.age}__lt": rule.before})), _whether(rule.dead)
+    rows = rule.rows.annotate(is_old=is_old, is_dead=is_dead).order_by("pk").values_list("pk", "is_old", "is_dead")
     page = list(rows[:size])
-    oldest = min((age for _key, age, _is_dead in page), default=rule.before)
-    while any(age < rule.before for _key, age, _is_dead in page):
-        last_key, last_age, _is_dead = page[-1]
+    first_age = _age(rule, page[0][0]) if measures and page else rule.before
+    span = max(rule.before - first_age, timedelta.resolution)
+    while any(is_old for _key, is_old, _is_dead in page):
+        last_key, *_flags = page[-1]
         yield _Batch(
             rule=rule,
-            dead_keys=[key for key, _age, is_dead in page if is_dead],
-            fraction=max(0.0, min(1.0, (last_age - oldest) / (rule.before - oldest))),
+            dead_keys=[key for key, _is_old, is_dead in page if is_dead],
+            fraction=max(0.0, min(1.0, (_age(rule, last_key) - first_age) / span)) if measures else 0.0,
         )
         page = list(rows.filter(pk__gt=last_key)[:size])
+
+
+def _whether(condition: Q) -> Case:
+    return Case(When(condition, then=True), default=Value(False), output_field=models.BooleanField())
+
+
+def _age(rule: Rule, key: Any) -> datetime:
+    """Return the age of a row; the youngest that matters if somebody else has just pruned it."""
+    age: datetime | None = rule.rows.filter(pk=key).values_list(rule.age, flat=True).first()
+    return age or rule.before
 
 
 def _count(rule: Rule, keys: list[Any]) -> Counter[str]:
