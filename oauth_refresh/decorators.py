@@ -48,10 +48,9 @@ def bearer_required(*scopes: str) -> Callable[[View], View]:
 def _refusal(request: HttpRequest, scopes: tuple[str, ...]) -> HttpResponse | None:
     """Sign the token's user in for this request, or return why not."""
     try:
-        raw = read_bearer(request)
-        if raw is None:
+        token = _presented_token(request)
+        if token is None:
             return JsonResponse({}, status=401, headers={"WWW-Authenticate": challenge()})
-        token = authenticate_access_token(raw)
         if not set(scopes) <= set(token.scopes):
             raise InsufficientScope("The access token lacks a scope.", scopes=scopes)
     except OAuthError as error:
@@ -64,6 +63,12 @@ def _refusal(request: HttpRequest, scopes: tuple[str, ...]) -> HttpResponse | No
         return response
     _sign_in(request, token)
     return None
+
+
+def _presented_token(request: HttpRequest) -> AccessToken | None:
+    """Return the live access token; None without one. The text stays in a frame that is over when a fault is logged."""
+    raw = read_bearer(request)
+    return None if raw is None else authenticate_access_token(raw)
 
 
 def _sign_in(request: HttpRequest, token: AccessToken) -> None:

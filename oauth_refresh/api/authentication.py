@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
 from django.db import Error
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
@@ -27,16 +27,21 @@ class BearerAuthentication(BaseAuthentication):
     def authenticate(self, request: Request) -> tuple[Any, AccessToken] | None:
         """Return user and token; None without a Bearer header. Raises BearerError, for a fault of ours Unavailable."""
         try:
-            raw = read_bearer(request._request)
-            if raw is None:
-                return None
-            token = authenticate_access_token(raw)
+            token = _presented_token(request._request)
         except OAuthError as error:
             raise BearerError(error) from error
         except Error as fault:
             log_fault(fault, request=request._request, response=HttpResponse(status=Unavailable.status_code))
             raise Unavailable from None
+        if token is None:
+            return None
         return token.grant.user or AnonymousUser(), token
 
     def authenticate_header(self, request: Request) -> str:
         return challenge()
+
+
+def _presented_token(request: HttpRequest) -> AccessToken | None:
+    """Return the live access token; None without one. The text stays in a frame that is over when a fault is logged."""
+    raw = read_bearer(request)
+    return None if raw is None else authenticate_access_token(raw)
