@@ -15,10 +15,23 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from oauth_refresh import crypto
 from oauth_refresh.models import AccessToken, Grant, RefreshToken
-from oauth_refresh.services import revoke_grants
+from oauth_refresh.services import prune, revoke_grants
 from tests.conftest import SECRET
 from tests.factories import ApplicationFactory, UserFactory
-from tests.fuzz.reference import ACCESS, CAP, CLIENT, GRANT, IDLE, OK, Family, Party, saved
+from tests.fuzz.reference import (
+    ACCESS,
+    CAP,
+    CLIENT,
+    GRANT,
+    IDLE,
+    OK,
+    RETRY_LIMIT,
+    RETRY_WINDOW,
+    SAME,
+    Family,
+    Party,
+    saved,
+)
 from tests.interference import everything
 from tests.oauth import OAuthClient
 from tests.test_leaks import every_column
@@ -28,6 +41,7 @@ OPTIONS = {
     "ACCESS_TOKEN_LIFETIME": timedelta(milliseconds=ACCESS),
     "REFRESH_TOKEN_LIFETIME": timedelta(milliseconds=IDLE),
     "GRANT_LIFETIME": timedelta(milliseconds=CAP),
+    "RETRY_LIMIT": RETRY_LIMIT,
 }
 FULL = frozenset({"notes:read", "notes:write"})
 SCOPES = [None, None, "notes:read", "notes:write", "notes:read notes:write", "notes:read PRODUCTION"]
@@ -36,6 +50,12 @@ APPLICATIONS = {
     "public": {"public": True},
     "without rotation": {"rotate_refresh_tokens": False},
     "keeping access tokens": {"revoke_access_tokens_on_refresh": False},
+    "with a retry window": {"retry_window": timedelta(milliseconds=RETRY_WINDOW)},
+    "keeping access tokens for retries": {
+        "public": True,
+        "revoke_access_tokens_on_refresh": False,
+        "retry_window": timedelta(milliseconds=RETRY_WINDOW),
+    },
 }
 USERS = ["alice", "bob"]
 
@@ -45,7 +65,7 @@ class Session:
 
     def __init__(self, client, family, body):
         self.client, self.family = client, family
-        self.access_tokens, self.refresh_tokens = [], []
+        self.access_tokens, self.refresh_tokens, self.pruned, self.is_pruned = [], [], set(), False
         self.take(body)
         token = AccessToken.objects.get(digest=crypto.digest(body["access_token"]))
         self.grant_id = token.grant_id
@@ -54,6 +74,10 @@ class Session:
         self.access_tokens.append(body["access_token"])
         if body.get("refresh_token", "") not in ["", *self.refresh_tokens[-1:]]:
             self.refresh_tokens.append(body["refresh_token"])
+
+    @property
+    def raw_tokens(self):
+        return [*self.access_tokens, *self.refresh_tokens]
 
     def refresh_token(self, back):
         """Return the generation of the newest refresh token but ``back``, and its text."""
@@ -84,6 +108,7 @@ class LifeOfTokens(RuleBasedStateMachine):
             party = self.parties[name] = Party(
                 rotates=fields.get("rotate_refresh_tokens", True),
                 keeps_access_tokens=not fields.get("revoke_access_tokens_on_refresh", True),
+                retry_window=RETRY_WINDOW if "retry_window" in fields else 0,
             )
             self.rows[party] = application
         for name in USERS:
@@ -131,6 +156,13 @@ class LifeOfTokens(RuleBasedStateMachine):
         for _time in range(times):
             self._refresh(session, session.client, back=0, scope=None)
 
+    @rule(session=sessions, times=st.integers(1, RETRY_LIMIT + 1), scopes=st.tuples(*[st.sampled_from(SCOPES)] * 2))
+    def lose_response(self, session, times, scopes):
+        if session.family.application.retry_window:
+            self._refresh(session, session.client, back=0, scope=scopes[0])
+            for _time in range(times):
+                self._refresh(session, session.client, back=1, scope=scopes[1])
+
     @rule(session=sessions, back=st.integers(1, 4), scope=st.sampled_from(SCOPES))
     def reuse(self, session, back, scope):
         self._refresh(session, session.client, back=back, scope=scope)
@@ -150,12 +182,16 @@ class LifeOfTokens(RuleBasedStateMachine):
         before, was_revoked = everything(), session.family.revoked
         expected = session.family.refresh(self.now, self._party_of(client), generation, asked)
         response = client.refresh(raw, **({} if scope is None else {"scope": scope}))
-        assert answer_of(response) == expected
+        assert answer_of(response) == (OK if expected == SAME else expected)
         if expected == OK:
             session.take(response.json())
+        if expected in {OK, SAME}:
             self._check_pair(session, response.json())
-        elif session.family.revoked == was_revoked:
-            assert everything() == before
+        if expected != OK and session.family.revoked == was_revoked:
+            after = everything()
+            if generation < session.family.generation:
+                forget_attempts(before, after)
+            assert after == before
 
     def _check_pair(self, session, body):
         """The answer says what was given out, and for how long."""
@@ -175,12 +211,13 @@ class LifeOfTokens(RuleBasedStateMachine):
 
     def _revoke(self, session, client, *, back, by_access_token):
         raw_tokens = session.access_tokens if by_access_token or not session.refresh_tokens else session.refresh_tokens
-        before = everything()
+        raw = raw_tokens[max(len(raw_tokens) - 1 - back, 0)]
+        before, caller = everything(), self._party_of(client)
+        is_unknown = session.is_pruned or (raw in session.pruned and raw in session.access_tokens)
         was_revoked = Grant.objects.filter(pk=session.grant_id, revoked_at__isnull=False).exists()
-        expected = session.family.revoke(self._party_of(client))
-        response = client.revoke(raw_tokens[max(len(raw_tokens) - 1 - back, 0)])
-        assert answer_of(response) == expected
-        if was_revoked or expected != OK:
+        known = session.family.revoke(caller) if not is_unknown else OK if caller.active else CLIENT
+        assert answer_of(client.revoke(raw)) == known
+        if was_revoked or is_unknown or known != OK:
             assert everything() == before
 
     @rule(session=sessions, back=st.integers(0, 3))
@@ -199,6 +236,8 @@ class LifeOfTokens(RuleBasedStateMachine):
 
     @rule(session=sessions, whose=st.sampled_from(["grant", "application", "user"]))
     def revoke_as_operator(self, session, whose):
+        if session.is_pruned:
+            return
         grant = Grant.objects.get(pk=session.grant_id)
         selector = Q(pk=grant.pk) if whose == "grant" else Q(**{whose: getattr(grant, whose)})
         revoke_grants(selector, reason="stolen laptop")
@@ -228,7 +267,29 @@ class LifeOfTokens(RuleBasedStateMachine):
             type(row).objects.get(pk=row.pk).save()
             saved(party, [session.family for session in self.all_sessions])
 
-    @rule(seconds=st.sampled_from([1, 60, 1000]))
+    @rule(retain=st.sampled_from([0, 0, 1_000, IDLE]), batch_size=st.sampled_from([1, 3, 1000]))
+    def prune(self, retain, batch_size):
+        """Only what is dead for good may go; then requests are answered as before, but for texts nobody knows now."""
+        prune(retain=timedelta(milliseconds=retain), batch_size=batch_size)
+        grants = set(Grant.objects.values_list("pk", flat=True))
+        rows = {
+            digest for model in (RefreshToken, AccessToken) for digest in model.objects.values_list("digest", flat=True)
+        }
+        for session in self.all_sessions:
+            family = session.family
+            session.is_pruned = session.grant_id not in grants
+            assert not session.is_pruned or family.is_over(self.now)
+            session.pruned = {raw for raw in session.raw_tokens if crypto.digest(raw) not in rows}
+            if not session.is_pruned:
+                assert session.pruned.isdisjoint(session.refresh_tokens[-2:])
+                ends = [
+                    end
+                    for (*_rest, end), raw in zip(family.access_tokens, session.access_tokens, strict=True)
+                    if raw in session.pruned
+                ]
+                assert all(end < self.now - retain for end in ends)
+
+    @rule(seconds=st.sampled_from([1, 60, 1000, 20_000]))
     def wait(self, seconds):
         self._move_to(self.now + seconds * 1000)
 
@@ -236,7 +297,8 @@ class LifeOfTokens(RuleBasedStateMachine):
     def wait_for_a_limit(self, session, which, difference):
         """Go to just before, at or just after the end of something."""
         family = session.family
-        limits = sorted({family.idle, family.start + CAP, *(end for *_rest, end in family.access_tokens)})
+        retry_end = family.refreshed + family.application.retry_window
+        limits = sorted({retry_end, family.idle, family.start + CAP, *(end for *_rest, end in family.access_tokens)})
         ahead = [limit + difference for limit in limits if limit + difference > self.now]
         if ahead:
             self._move_to(ahead[which % len(ahead)])
@@ -256,12 +318,14 @@ class LifeOfTokens(RuleBasedStateMachine):
         for session in self.all_sessions:
             family = session.family
             for number, raw in enumerate(session.access_tokens):
-                access_tokens[crypto.digest(raw)] = family.is_live_access_token(self.now, number)
+                if raw not in session.pruned:
+                    access_tokens[crypto.digest(raw)] = family.is_live_access_token(self.now, number)
             for generation, raw in enumerate(session.refresh_tokens, 1):
-                refresh_tokens[crypto.digest(raw)] = generation == family.generation and family.is_live(self.now)
-        others = [session.grant_id for session in self.all_sessions if session.family.has_other_password()]
-        assert liveness(RefreshToken, barred=others) == refresh_tokens
-        assert liveness(AccessToken, barred=others) == access_tokens
+                if raw not in session.pruned:
+                    refresh_tokens[crypto.digest(raw)] = generation == family.generation and family.is_live(self.now)
+        barred = [session.grant_id for session in self.all_sessions if session.family.has_barred_user()]
+        assert liveness(RefreshToken, barred=barred) == refresh_tokens
+        assert liveness(AccessToken, barred=barred) == access_tokens
 
     @invariant()
     def grants_are_as_the_rules_say(self):
@@ -272,6 +336,7 @@ class LifeOfTokens(RuleBasedStateMachine):
                 session.family.generation,
             )
             for session in self.all_sessions
+            if not session.is_pruned
         }
         grants = Grant.objects.select_related("application", "user")
         now = START + timedelta(milliseconds=self.now)
@@ -280,8 +345,16 @@ class LifeOfTokens(RuleBasedStateMachine):
     @invariant()
     def no_row_holds_a_raw_value(self):
         stored = "\n".join(every_column())
-        raw_values = [raw for session in self.all_sessions for raw in session.access_tokens + session.refresh_tokens]
+        raw_values = [raw for session in self.all_sessions for raw in session.raw_tokens]
         assert [raw for raw in [SECRET, *raw_values] if raw in stored] == []
+
+
+def forget_attempts(*states):
+    """Leave out what a repeated request may change: the events, and how often it came."""
+    for state in states:
+        del state["GrantEvent"]
+        for grant in state["Grant"]:
+            del grant["retries"]
 
 
 def answer_of(response):

@@ -3,20 +3,16 @@
 Times are milliseconds. Nothing of the package is used, so that no mistake of its own can be found right.
 """
 
-from dataclasses import dataclass
-
-OK, GRANT, SCOPE, CLIENT = "ok", "invalid_grant", "invalid_scope", "invalid_client"
-ACCESS, IDLE, CAP = 600_000, 3_600_000, 9_000_000
+OK, SAME, GRANT, SCOPE, CLIENT = "ok", "the same pair again", "invalid_grant", "invalid_scope", "invalid_client"
+ACCESS, IDLE, CAP, RETRY_WINDOW, RETRY_LIMIT = 600_000, 3_600_000, 9_000_000, 30_000, 2
 
 
-@dataclass(eq=False)
 class Party:
     """A user, or an application with its rules."""
 
-    active: bool = True
-    password: int = 0
-    rotates: bool = True
-    keeps_access_tokens: bool = False
+    def __init__(self, *, rotates=True, keeps_access_tokens=False, retry_window=0):
+        self.active, self.password = True, 0
+        self.rotates, self.keeps_access_tokens, self.retry_window = rotates, keeps_access_tokens, retry_window
 
 
 class Family:
@@ -24,23 +20,22 @@ class Family:
 
     def __init__(self, application, user, start, scope):
         self.application, self.user, self.start, self.scope = application, user, start, scope
-        self.password = user and user.password
-        self.idle = start + (ACCESS if user is None else IDLE)
+        self.password, self.idle = user and user.password, start + (IDLE if user else ACCESS)
         self.generation, self.floor, self.revoked, self.access_tokens = 1, 1, False, []
         self.give_out(start, scope)
 
     def give_out(self, now, scope):
+        self.refreshed, self.retries = now, 0
         self.access_tokens.append((self.generation, scope, min(now + ACCESS, self.idle)))
 
     def is_over(self, now):
         return self.revoked or now >= self.idle
 
-    def has_other_password(self):
-        return self.user is not None and self.user.password != self.password
+    def has_barred_user(self):
+        return self.user is not None and not (self.user.active and self.user.password == self.password)
 
     def is_live(self, now):
-        is_user_active = self.user is None or self.user.active
-        return not (self.is_over(now) or self.has_other_password()) and self.application.active and is_user_active
+        return self.application.active and not self.has_barred_user() and not self.is_over(now)
 
     def is_live_access_token(self, now, number):
         generation, _scope, end = self.access_tokens[number]
@@ -52,8 +47,7 @@ class Family:
         if caller is not self.application or self.is_over(now):
             return GRANT
         if generation < self.generation:
-            self.revoked = True
-            return GRANT
+            return self.present_again(now, generation, scope)
         if not self.is_live(now):
             return GRANT
         if not scope <= self.scope:
@@ -65,6 +59,17 @@ class Family:
         self.give_out(now, scope)
         return OK
 
+    def present_again(self, now, generation, scope):
+        if generation < self.generation - 1 or now >= self.refreshed + self.application.retry_window:
+            self.revoked = True
+            return GRANT
+        if self.retries < RETRY_LIMIT and not scope <= self.scope:
+            return SCOPE
+        if self.retries == RETRY_LIMIT or scope != self.access_tokens[-1][1] or not self.is_live_access_token(now, -1):
+            return GRANT
+        self.retries += 1
+        return SAME
+
     def revoke(self, caller):
         if not caller.active:
             return CLIENT
@@ -75,5 +80,5 @@ class Family:
 def saved(party, families):
     """A user or application was saved: what is inactive, or has another password now, loses what was begun before."""
     for family in families:
-        if party is family.application or party is family.user:
-            family.revoked |= not party.active or (party is family.user and family.has_other_password())
+        family.revoked |= party is family.application and not party.active
+        family.revoked |= party is family.user and family.has_barred_user()
