@@ -14,6 +14,7 @@ CONSENT = (
     f"/oauth/authorize?response_type=code&client_id={CLIENT_ID}&redirect_uri={REDIRECT_URI}&scope=notes:read"
     "&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256"
 )
+DEMO_DATA = "from example_project.demo.data import create_demo_data; create_demo_data()"
 EVERY_RULE, COLOURS = {}, {"runOnly": ["color-contrast", "link-in-text-block"]}
 LOOKS = [
     (size, scheme, rules)
@@ -185,6 +186,41 @@ def test_page_for_users_is_accessible(user, rows, axe, path, heading):
     expect(user.get_by_role("heading", name=heading)).to_be_visible()
 
     assert_accessible(user, axe)
+
+
+@pytest.fixture(scope="module")
+def playground(browser, site):
+    """A page where somebody plays with the demonstration, before the client has connected."""
+    site.manage("shell", "--verbosity", "0", "--command", DEMO_DATA)
+    page = browser.new_context(base_url=site.origin).new_page()
+    page.goto("/playground/")
+    return page
+
+
+@pytest.mark.parametrize("path", ["/", "/api/", "/login/", "/playground/", "/playground/elsewhere"])
+def test_page_of_the_demonstration_is_accessible(playground, axe, site, path):
+    elsewhere = path.endswith("elsewhere")
+    playground.goto(f"{site.origin.replace('127.0.0.1', 'localhost')}/playground/" if elsewhere else path)
+    for closed in playground.locator("details:not([open]) > summary:visible").all()[:20]:
+        closed.click()
+
+    assert_accessible(playground, axe)
+
+
+def test_playground_is_accessible_in_life_and_death(playground, axe):
+    playground.goto("/playground/")
+    for label in ("Connect, with a retry window", "Sign in as demo", "Allow"):
+        playground.get_by_role("button", name=label).click()
+    expect(playground.get_by_role("heading", name="Connected: this is a session's first pair")).to_be_visible()
+    assert_accessible(playground, axe)
+
+    for value in ("lose", "steal", "thief-refresh", "refresh"):
+        playground.locator(f".choice[value={value}]").click()
+        expect(playground.locator(".caption")).to_be_visible()
+    expect(playground.get_by_role("heading", name="Alarm: the theft is noticed")).to_be_visible()
+    for closed in playground.locator("details:not([open]) > summary").all()[:3]:
+        closed.click()
+    assert_accessible(playground, axe)
 
 
 def test_page_that_asks_before_signing_out_is_accessible(user, rows, axe):
