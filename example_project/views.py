@@ -13,6 +13,11 @@ from example_project.demo.data import ADMIN, APPLICATIONS, USER
 from example_project.reference import operations
 
 
+def demonstration(request: HttpRequest) -> dict[str, bool]:
+    """Tell every template whether this is the demonstration."""
+    return {"is_demonstration": settings.DEBUG}
+
+
 def home(request: HttpRequest) -> HttpResponse:
     """Show the demonstration only while DEBUG is on: its accounts exist nowhere else."""
     demonstration = {"applications": APPLICATIONS, "demo_user": USER, "demo_admin": ADMIN} if settings.DEBUG else {}

@@ -134,8 +134,8 @@ def _token_row(token: RefreshToken, *, grant: Grant, scope: str) -> Row:
 def _event_row(event: GrantEvent) -> Row:
     title, detail = {
         GrantEvent.Kind.REUSED: (f"Token {event.generation} came back", "it was spent: somebody has a copy"),
-        GrantEvent.Kind.RETRIED: (f"Token {event.generation} was sent again", "the same pair went out once more"),
-    }.get(GrantEvent.Kind(event.kind), (f"Token {event.generation} was sent again", "refused, but no alarm"))
+        GrantEvent.Kind.RETRIED: (f"Token {event.generation} sent again", "the same pair went out once more"),
+    }.get(GrantEvent.Kind(event.kind), (f"Token {event.generation} sent again", "refused, but no alarm"))
     return Row(
         kind="alarm" if event.kind == GrantEvent.Kind.REUSED else "event",
         at=event.at,

@@ -96,7 +96,7 @@ def test_retries_are_rows_without_an_alarm(application, issued):
 
     drawing = drawn(again)
 
-    assert titles(drawing) == ["Token 1: spent", "Token 2: live", "Token 1 was sent again"]
+    assert titles(drawing) == ["Token 1: spent", "Token 2: live", "Token 1 sent again"]
     assert [line.kind for line in drawing.lines] == ["next", "event"]
 
 
