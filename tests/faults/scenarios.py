@@ -85,7 +85,7 @@ def answers_lost(here: Stage, plan: Plan) -> Outcome:
     """The answer of every so many-th request is lost on its way, after everything was committed."""
     site = here.serve()
     with AnswerLoser(site.port, lose_every=plan.lose_every).running() as proxy:
-        return measure(here, plan, site=site, port=proxy.port, faults=lambda: proxy.losses)
+        return measure(here, plan, site=site, port=proxy.port, mend=proxy.mend)
 
 
 def commits_undone(here: Stage, plan: Plan) -> Outcome:
@@ -103,7 +103,7 @@ def _break_commits(here: Stage, plan: Plan, *, carried_out: bool) -> Outcome:
     assert isinstance(server, Process)
     with CommitBreaker(server.port, lose_every=plan.lose_every, carried_out=carried_out).running() as proxy:
         site = here.serve(url=server.url(port=proxy.port, options=PERSISTENT))
-        return measure(here, plan, site=site, faults=lambda: proxy.losses)
+        return measure(here, plan, site=site, mend=proxy.mend)
 
 
 def cache_killed(here: Stage, plan: Plan) -> Outcome:
@@ -133,13 +133,13 @@ def measure(
     site: Process,
     port: int | None = None,
     disturb: Callable[[], int] = lambda: 0,
-    faults: Callable[[], int] | None = None,
+    mend: Callable[[], int] = lambda: 0,
     proxied: bool = False,
 ) -> Outcome:
     """Let it break under load, look at every session afterwards, and take stock.
 
-    The clients ask at ``port``, or at the ``site`` itself. ``disturb`` returns how often it broke something, unless
-    ``faults`` tells afterwards. ``proxied`` as in GoodClient.
+    The clients ask at ``port``, or at the ``site`` itself. ``disturb`` breaks things during the load; ``mend`` ends
+    what goes on breaking. Both return how often. ``proxied`` as in GoodClient.
     """
     sessions, broken = here.begin_sessions(plan.sessions, retry_window=plan.retry_window), []
     client = GoodClient(port or site.port, proxied=proxied)
@@ -151,7 +151,7 @@ def measure(
         disturb=lambda: broken.append(disturb()),
     )
     outcome = Outcome(
-        faults=faults() if faults else sum(broken),
+        faults=sum(broken) + mend(),
         seconds=seconds,
         sessions=len(sessions),
         refreshes=sum(session.refreshes for session in sessions),
