@@ -17,6 +17,10 @@ from time import perf_counter
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that it runs as a file, too
 
 from benchmarks.simulated import simulated_site
+from oauth_refresh.conf import app_settings
+from tests.factories import ApplicationFactory, UserFactory
+from tests.faults.networks import Network, deviation, expected_losses, simulate
+from tests.oauth import OAuthClient
 
 MOST_DEVIATIONS = 4
 HEAD = "| answers lost | retry window | sessions lost | expected | requests | of them refused | seconds |"
@@ -36,7 +40,7 @@ def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sessions", type=int, default=1000)
     parser.add_argument("--refreshes", type=int, default=50)
-    parser.add_argument("--loss", type=float, nargs="+", default=[0.01, 0.05, 0.2], help="share of answers lost")
+    parser.add_argument("--loss", type=float, nargs="+", default=[0.05], help="share of answers lost")
     parser.add_argument("--window", type=int, default=30, help="seconds, beside 0")
     parser.add_argument("--seed", type=int, default=1)
     return parser.parse_args()
@@ -44,11 +48,6 @@ def read_options() -> argparse.Namespace:
 
 def row(options: argparse.Namespace, loss: float, window: int) -> bool:
     """Simulate one network, print a row of a table of Markdown, and return whether the theory is off."""
-    from oauth_refresh.conf import app_settings  # noqa: PLC0415  Django is set up only now
-    from tests.factories import ApplicationFactory, UserFactory  # noqa: PLC0415
-    from tests.faults.networks import Network, deviation, expected_losses, simulate  # noqa: PLC0415
-    from tests.oauth import OAuthClient  # noqa: PLC0415
-
     begun, user = perf_counter(), UserFactory()
     application = ApplicationFactory(public=True, retry_window=timedelta(seconds=window))
     network = Network(loss=loss, sessions=options.sessions, refreshes=options.refreshes, seed=options.seed)

@@ -1,4 +1,7 @@
-"""A site in this process, on an empty database that exists for one simulation: ``DATABASE_URL``, or in memory."""
+"""A site in this process, on an empty database that exists for one simulation: ``DATABASE_URL``, or in memory.
+
+To import this module sets Django up, with the settings of the tests; what needs Django is imported after it.
+"""
 
 import os
 from collections.abc import Iterator
@@ -7,12 +10,13 @@ from contextlib import contextmanager
 import django
 from django.test.utils import setup_databases, setup_test_environment, teardown_databases, teardown_test_environment
 
+os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+django.setup()
+
 
 @contextmanager
 def simulated_site() -> Iterator[None]:
-    """Set Django up for the length of the block, as the tests do; it can be done once in a process."""
-    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
-    django.setup()
+    """Make the database and, after the block, drop it."""
     setup_test_environment()
     databases = setup_databases(verbosity=0, interactive=False)
     try:

@@ -6,11 +6,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from http import HTTPStatus
+from http.client import HTTPException
 from pathlib import Path
 
-from tests.faults.clients import Session
+from tests.faults.clients import Session, call
 from tests.faults.processes import Process
 from tests.faults.servers import SERVERS, Database
 from tests.flows.server import ROOT, free_port
@@ -33,6 +35,12 @@ class Site(Process):
         where = ["--bind", f"127.0.0.1:{port}", "--chdir", str(ROOT), "--no-control-socket"]
         command = [sys.executable, "-m", "gunicorn", *size, *where, "example_project.wsgi"]
         super().__init__(command, port=port, log=folder / f"site-{port}.log", environment=_production(**environment))
+
+    def answers(self) -> bool:
+        """Whether a worker answers; gunicorn itself takes connections long before."""
+        with suppress(OSError, HTTPException):
+            return call(self.port, "GET", PROTECTED).status == HTTPStatus.UNAUTHORIZED
+        return False
 
 
 @dataclass(kw_only=True)

@@ -53,3 +53,10 @@ def test_thief_inside_every_window_shares_the_session_and_the_signal_says_how_th
 
     assert (course.refreshes, course.ended_after, course.alarms) == (2 * HOURS, None, 0)
     assert course.retries_by_same_caller == [disguised] * HOURS
+
+
+@pytest.mark.django_db(transaction=True)
+def test_thief_who_misses_one_window_ends_the_session(begin_session):
+    course = run(Theft(delay=10 * SECONDS, late_in_hour=3), begin_session(30 * SECONDS), hours=HOURS)
+
+    assert (course.refreshes, course.alarms, len(course.retries_by_same_caller)) == (6, 1, 2)

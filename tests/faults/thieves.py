@@ -15,6 +15,8 @@ BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 RHYTHM = timedelta(hours=1)
 """How often both refresh: when the access token expires."""
 
+LATE = timedelta(minutes=10)
+
 OWNER = {"REMOTE_ADDR": "192.0.2.1", "headers": {"User-Agent": "Phone/1.0"}}
 STRANGER = {"REMOTE_ADDR": "198.51.100.9", "headers": {"User-Agent": "curl/8"}}
 
@@ -23,11 +25,12 @@ STRANGER = {"REMOTE_ADDR": "198.51.100.9", "headers": {"User-Agent": "curl/8"}}
 class Theft:
     """When the thief comes: ``delay`` after the owner's first refresh, negative before it, and so every hour.
 
-    ``disguised``: behind the owner's address, under the owner's user agent.
+    ``disguised``: behind the owner's address, under the owner's user agent. ``late_in_hour``: when LATE, not ``delay``.
     """
 
     delay: timedelta
     disguised: bool = False
+    late_in_hour: int | None = None
 
 
 @dataclass(kw_only=True)
@@ -81,5 +84,6 @@ def run(theft: Theft, client: OAuthClient, *, hours: int) -> Course:
 def _visits(owner: Holder, thief: Holder, *, theft: Theft, hours: int) -> Iterator[tuple[datetime, Holder]]:
     """Yield who comes when, in order of time; the theft itself is at BEGIN, the owner's first refresh an hour later."""
     visits = [(BEGIN + RHYTHM * hour, owner) for hour in range(1, hours + 1)]
-    visits += [(BEGIN + RHYTHM * hour + theft.delay, thief) for hour in range(1, hours + 1)]
+    delays = {hour: LATE if hour == theft.late_in_hour else theft.delay for hour in range(1, hours + 1)}
+    visits += [(BEGIN + RHYTHM * hour + delay, thief) for hour, delay in delays.items()]
     yield from sorted(visits, key=lambda visit: visit[0])
