@@ -177,6 +177,19 @@ def test_session_goes_on_after_its_old_tokens_were_pruned(client_app, time_machi
     assert Grant.objects.get().generation == 5
 
 
+def test_lost_response_is_answered_again_after_a_prune_that_retains_nothing(settings, client_app, time_machine):
+    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "RETRY_WINDOW": timedelta(seconds=30)}
+    client_app.rotate()
+    predecessor = client_app.refresh_token
+    pair = client_app.rotate()
+    time_machine.move_to(NOW + timedelta(seconds=10), tick=False)
+    assert prune(retain=timedelta(0)).refresh_tokens == 1
+
+    again = client_app.refresh(predecessor).json()
+
+    assert (again["access_token"], again["refresh_token"]) == (pair["access_token"], pair["refresh_token"])
+
+
 @pytest.mark.parametrize("kind", ["live", "spent"])
 def test_token_of_a_pruned_grant_is_a_plain_invalid_grant(client_app, time_machine, kind):
     spent = client_app.refresh_token
