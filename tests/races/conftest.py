@@ -9,7 +9,7 @@ from django.db import connection
 from tests.flows.server import manage
 from tests.races.course import open_course
 
-ROUNDS = int(os.environ.get("RACE_ROUNDS", "5"))
+ROUNDS = int(os.environ.get("RACE_ROUNDS", "3"))
 
 
 class Tally:

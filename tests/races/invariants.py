@@ -16,12 +16,16 @@ def require_no_fault(answers: Iterable[Answer]) -> None:
     assert not strange, f"Neither served nor refused: {strange}"
 
 
-def require_one_lineage(grant: Grant) -> None:
-    """No family is forked: each generation has one refresh token, and at most the newest is alive."""
+def require_one_lineage(grant: Grant, *, pruned: bool = False) -> None:
+    """No family is forked: each generation has one refresh token, and at most the newest is alive.
+
+    ``pruned``: the rows of spent ones may be gone.
+    """
     tokens = list(RefreshToken.objects.filter(grant=grant).select_related("grant__user", "grant__application"))
     generations = sorted(token.generation for token in tokens)
     last = Grant.objects.get(pk=grant.pk).generation
-    assert generations == list(range(1, last + 1)), f"Grant of generation {last} has refresh tokens {generations}."
+    expected = sorted({*generations, last}) if pruned else list(range(1, last + 1))
+    assert generations == expected, f"Grant of generation {last} has refresh tokens {generations}."
     live = [token.generation for token in tokens if token.is_live]
     assert live in ([], [last]), f"Grant of generation {last} has live refresh tokens {live}."
 

@@ -10,9 +10,8 @@ from http import HTTPStatus
 import pytest
 from django.db.models import Q
 
-from oauth_refresh.models import OPERATOR, Grant
-from oauth_refresh.services import issue_tokens, revoke_grants
-from tests.factories import ApplicationFactory, UserFactory
+from oauth_refresh.models import Grant
+from oauth_refresh.services import revoke_grants
 from tests.races.course import race
 from tests.races.invariants import (
     require_alive,
@@ -21,17 +20,12 @@ from tests.races.invariants import (
     require_one_lineage,
     tokens_of,
 )
+from tests.races.sessions import begin
 
 RACERS = 8
 WINDOW = timedelta(seconds=30)
 CHAIN = 3
 """How often a client refreshes on end while something happens to its session."""
-
-
-def begin(*, retry_window=None):
-    """Start a session of a public application of its own; return its application and its first pair."""
-    application = ApplicationFactory(public=True, retry_window=retry_window)
-    return application, issue_tokens(application, user=UserFactory(), grant_type=OPERATOR, scope="notes:read")
 
 
 def test_parallel_refreshes_have_one_winner_and_leave_nothing_alive(course, tally):

@@ -1,6 +1,7 @@
 """The retry window: who gets the same pair again, who is refused, and when a repetition is still theft."""
 
 import logging
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -470,6 +471,26 @@ def test_retry_that_loses_a_race_is_judged_anew(session, act, reason):
         assert refusal_of(session) == reason
 
     assert session.grant.retries in {0, 3}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_loses_the_refresh_and_then_the_last_retry_is_refused(clock, settings, client_app):
+    """Two looks would not be enough: what the second finds, somebody else may still take."""
+    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "RETRY_WINDOW": WINDOW}
+
+    with ExitStack() as later:
+
+        def win_and_leave_one_retry():
+            winner = Session(client_app)
+            for _number in range(2):
+                winner.present()
+            later.enter_context(rival_acts_after_a_look_at(AccessToken, winner.present))
+
+        with rival_acts_after_the_token_was_read(win_and_leave_one_retry), pytest.raises(InvalidGrant) as refusal:
+            Session(client_app)
+
+    assert refusal.value.reason == TOO_OFTEN
+    assert (Grant.objects.get().retries, Grant.objects.get().revoked_at) == (3, None)
 
 
 @pytest.mark.django_db(transaction=True)
