@@ -23,7 +23,7 @@ DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 SIGNALS = {name: member for name, member in vars(signals).items() if isinstance(member, Signal)}
 COMMANDS = sorted(name for name, app in get_commands().items() if app == "oauth_refresh")
-OF_OTHERS = {"spectacular": "drf_spectacular"}
+OF_OTHERS = {"demo": "example_project", "spectacular": "drf_spectacular"}
 """Commands of apps that a page asks to install."""
 
 _FENCE = re.compile(r"^```(?P<language>\w+)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
