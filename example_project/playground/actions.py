@@ -89,7 +89,10 @@ def thief_refreshes(holding: Holding) -> Done:
 
 def revoke(holding: Holding) -> Done:
     client = holding.client()
-    client.revoke(_refresh_token(holding.pair))
+    try:
+        client.revoke(_refresh_token(holding.pair))
+    except Refused:
+        return Done(worked=False, exchanges=client.exchanges)
     return Done(worked=True, exchanges=client.exchanges)
 
 

@@ -41,9 +41,9 @@ WELCOME = Caption(
     next="read",
 )
 UNREACHABLE = Caption(
-    title="No answer came",
-    text="The client waited, and gave up; it cannot know whether its request arrived. If this site is served by one "
-    "process that takes one request at a time, it can never answer itself: start it by manage.py demo.",
+    title="No answer that helps",
+    text="The server did not answer in time, or had a fault of its own; the client cannot know whether its request "
+    "arrived. A site that takes one request at a time can never answer itself: start it by manage.py demo.",
     tone="warning",
 )
 GONE = Caption(

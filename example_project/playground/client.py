@@ -70,6 +70,8 @@ class DemoClient:
         """End the session that the token belongs to (RFC 7009)."""
         with _plain_errors(), self._session() as session:
             answer = session.revoke_token(self.server["revocation_endpoint"], token)
+            if answer.status_code in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED):
+                raise Refused(answer.json()["error"])
             answer.raise_for_status()
 
     def call(self, url: str, *, access_token: str, json: Mapping[str, str] | None = None) -> int:

@@ -17,10 +17,10 @@ from django.views.decorators.http import require_safe
 from example_project.demo.data import ADMIN, USER, DemoUser
 from example_project.playground.buttons import BUTTONS, OWNERS, THIEFS, label_of
 from example_project.playground.captions import GONE, WELCOME, caption, ending
-from example_project.playground.client import Refused, Unreachable, new_secret
+from example_project.playground.client import DemoClient, Refused, Unreachable, new_secret
 from example_project.playground.family import family, find_grant
 from example_project.playground.heard import heard_of
-from example_project.playground.holding import APPLICATIONS, Connecting, Holding, Round, with_holding
+from example_project.playground.holding import APPLICATIONS, OWNER, Connecting, Holding, Round, with_holding
 from example_project.playground.tokens import held_tokens
 from example_project.wire import Exchange
 from oauth_refresh.models import Application, Grant
@@ -79,8 +79,10 @@ def index(request: HttpRequest, holding: Holding) -> HttpResponse:
 @pressed
 def connect(request: HttpRequest, holding: Holding) -> HttpResponse:
     """Begin an authorization (RFC 6749 §4.1.1), and send the browser to the server's authorization endpoint."""
-    holding.kind = kind = request.POST.get("kind", "") if request.POST.get("kind") in APPLICATIONS else "strict"
-    client = holding.client()
+    kind = request.POST.get("kind", "")
+    if kind not in APPLICATIONS:
+        return redirect("playground:index")
+    client = DemoClient(APPLICATIONS[kind], program=OWNER)
     if not Application.objects.filter(client_id=client.application.client_id, is_active=True).exists():
         return _to_the_page(request, "The demonstration's data is not there. Start the site by manage.py demo.")
     try:
@@ -129,7 +131,7 @@ def act(request: HttpRequest, holding: Holding) -> HttpResponse:
         return _to_the_page(request, button.missing)
     try:
         done = button.action(holding)
-    except (Refused, Unreachable):
+    except Unreachable:
         holding.write_down(Round(action=button.name, ending="unreachable", exchanges=[]))
         return redirect("playground:index")
     after = Grant.objects.select_related("application", "user").filter(pk=before.pk).first()

@@ -53,6 +53,36 @@ def test_user_says_no(demo):
     assert "The client holds nothing yet" in demo.text
 
 
+def test_user_who_says_no_to_another_client_keeps_the_first(strict, newest_grant):
+    strict.press("kind", "patient").press("decision", "deny")
+
+    assert strict.act("refresh").caption == "A new pair; the old one is dead"
+    assert newest_grant()["client_id"] == "playground"
+
+
+def test_unknown_client_is_not_connected(demo):
+    demo.open("/playground/")
+    demo.page._content = demo.page.content.replace(b'value="strict"', b'value="nonsense"')
+
+    demo.press("kind", "nonsense")
+
+    assert demo.page.url.endswith("/playground/")
+
+
+@pytest.mark.parametrize("action", ["refresh", "revoke"])
+def test_secret_of_the_client_was_replaced(strict, shell, newest_grant, action):
+    shell(
+        "from oauth_refresh.models import Application; Application.objects.filter(client_id='playground').update("
+        "secret_digest='0' * 64)"
+    )
+    try:
+        assert strict.act(action).caption == "Refused"
+        assert "invalid_client" in strict.text
+        assert newest_grant()["is_live"]
+    finally:
+        shell(DEMO_DATA)
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
