@@ -90,7 +90,6 @@ class UsedAssertion(models.Model):
         verbose_name = _("used assertion")
         verbose_name_plural = _("used assertions")
         constraints = [models.UniqueConstraint(fields=["digest"], name="oauth_used_assertion_digest")]
-        indexes = [models.Index(fields=["expires_at"], name="oauth_used_assertion_expiry")]
 
     def __str__(self) -> str:
         return f"assertion used until {self.expires_at}"
