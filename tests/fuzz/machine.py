@@ -157,14 +157,17 @@ class LifeOfTokens(RuleBasedStateMachine):
             self._refresh(session, session.client, back=0, scope=None)
 
     @rule(
-        session=sessions,
+        which=st.integers(0, 3),
         scope=st.sampled_from(SCOPES[:5]),
         times=st.sampled_from([RETRY_LIMIT + 1, 1]),
         other_scope=st.sampled_from([None, None, *SCOPES]),
     )
-    def lose_response(self, session, scope, times, other_scope):
-        """Refresh, and ask for the response again, where that is allowed."""
-        if session.family.application.retry_window:
+    def lose_response(self, which, scope, times, other_scope):
+        """Refresh where a response may be asked for again, and ask for it."""
+        patient = [session for session in self.all_sessions if session.family.application.retry_window]
+        alive = [session for session in patient if session.family.is_live(self.now)]
+        if alive:
+            session = alive[which % len(alive)]
             self._refresh(session, session.client, back=0, scope=scope)
             for _time in range(times):
                 self._refresh(session, session.client, back=1, scope=other_scope or scope)

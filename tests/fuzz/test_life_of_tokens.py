@@ -18,7 +18,7 @@ from tests.fuzz.machine import OPTIONS, LifeOfTokens
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))
 played = hypothesis_settings(
-    max_examples=EXAMPLES or 12,
+    max_examples=EXAMPLES or 16,
     stateful_step_count=50 if EXAMPLES else 30,
     derandomize=not EXAMPLES,
     print_blob=True,
