@@ -1,15 +1,15 @@
 """The same races, step by step: each interleaving is forced, so that a failure comes back.
 
-Real threads and real locks; SQLite has one writer at a time, so nothing can be interleaved there.
+Real threads and real locks; SQLite has one writer at a time, so nothing can be interleaved there. The database is asked
+whether somebody waits for a lock, so the account must be allowed to see the sessions of the others.
 """
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as NotYet
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from threading import Event
-from time import sleep
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -25,9 +25,17 @@ from tests.interference import DEADLOCK, connected
 from tests.oauth import OAuthClient
 from tests.races.invariants import require_one_lineage
 
-PATIENCE = 0.3
-"""Seconds after which whoever has not gone on is taken to wait for a lock."""
 LONG = 30
+LOCK_WAITS = {
+    "postgresql": (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    ),
+    "mysql": (
+        "SELECT count(*) FROM information_schema.innodb_trx JOIN information_schema.processlist "
+        "ON id = trx_mysql_thread_id WHERE trx_state = 'LOCK WAIT' AND db = DATABASE()"
+    ),
+}
+"""How many sessions on this database wait for a lock that another one holds."""
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -81,11 +89,21 @@ def in_thread(pool: ThreadPoolExecutor, act: Callable[[], Any], *, gate: Gate | 
     return pool.submit(run)
 
 
+def somebody_waits(*, unless: Callable[[], bool] = lambda: False) -> bool:
+    """Return True once a session waits for a lock, and False if ``unless`` comes first, or nothing for long."""
+    given_up = monotonic() + LONG
+    with connection.cursor() as cursor:
+        while monotonic() < given_up and not unless():
+            cursor.execute(LOCK_WAITS[connection.vendor])
+            if cursor.fetchone()[0] > 0:
+                return True
+            sleep(0.05)
+    return False
+
+
 def waits(future: Future) -> bool:
-    """Whether the thread is still at it: it can only wait for a lock."""
-    with suppress(NotYet):
-        future.result(PATIENCE)
-    return not future.done()
+    """Whether the thread comes to wait for a lock, instead of to its end."""
+    return somebody_waits(unless=future.done)
 
 
 def refreshing(client):
@@ -237,7 +255,7 @@ def rival_for_the_user(pool: ThreadPoolExecutor, client: OAuthClient) -> Iterato
             users.filter(pk__in=[user.pk for user in others]).update(first_name="rival")
             users.filter(pk=client.grant.user_id).update(first_name="rival")
             meets.stop()
-            sleep(PATIENCE)  # until the other one waits
+            assert somebody_waits(), "The other one never waited."
             Grant.objects.filter(pk=client.grant.pk).update(scope="notes:read")
 
     def meet():
