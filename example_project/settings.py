@@ -1,5 +1,5 @@
 """Settings of the example, by environment: DATABASE_URL, DATABASE_POOL, SECRET_KEY, DEBUG, ALLOWED_HOSTS, CACHE_URL,
-OAUTH_ISSUER, OAUTH_REQUIRE_HTTPS.
+OAUTH_ISSUER, OAUTH_REQUIRE_HTTPS, PROXIES.
 
 Without any of them it is a demonstration on SQLite; with DEBUG off it is a production site.
 """
@@ -97,6 +97,10 @@ SPECTACULAR_SETTINGS = {
 }
 
 CSRF_FAILURE_VIEW = "example_project.protection.stale_form"
+PROXIES = env.int("PROXIES", default=0)
+"""How many proxies of ours stand before this site, each of which adds to X-Forwarded-For and sets X-Forwarded-Proto."""
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if PROXIES else None
+
 SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
 SECURE_HSTS_SECONDS = 0 if DEBUG else 365 * 24 * 3600
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not DEBUG
@@ -106,6 +110,7 @@ SECURE_REDIRECT_EXEMPT = [r"(^|/)(token|revoke|introspect)/?$"]
 OAUTH_REFRESH = {
     "ISSUER": env("OAUTH_ISSUER", default="http://127.0.0.1:8000" if DEBUG else None),
     "REQUIRE_HTTPS": env.bool("OAUTH_REQUIRE_HTTPS", default=not DEBUG),
+    "NUM_PROXIES": PROXIES,
     "GRANT_TYPES": [
         "authorization_code",
         "client_credentials",

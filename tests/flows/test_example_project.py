@@ -62,6 +62,15 @@ def test_deployment_check_finds_only_the_password_grant(database_url):
     assert "oauth_refresh.W004" in result.stderr
 
 
+@pytest.mark.parametrize(("proxies", "believed"), [("0", "None 0"), ("1", "('HTTP_X_FORWARDED_PROTO', 'https') 1")])
+def test_proxies_are_believed_where_there_are_some(database_url, proxies, believed):
+    script = "from django.conf import settings as s; print(s.SECURE_PROXY_SSL_HEADER, s.OAUTH_REFRESH['NUM_PROXIES'])"
+
+    shown = manage("shell", "--verbosity", "0", "--command", script, database_url=database_url, PROXIES=proxies)
+
+    assert shown.stdout.strip() == believed
+
+
 def test_production_needs_a_secret_key(database_url):
     result = manage("check", database_url=database_url, **PRODUCTION)
 
