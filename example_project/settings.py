@@ -23,8 +23,9 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
     }
-if env.bool("DATABASE_POOL", default=False):  # psycopg's, for PostgreSQL
-    DATABASES["default"]["OPTIONS"] = {"pool": True}
+if env.bool("DATABASE_POOL", default=False):
+    # psycopg's, for PostgreSQL. When the database is down, its own timeout would let each request wait for 30 seconds.
+    DATABASES["default"]["OPTIONS"] = {"pool": {"timeout": 5}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {"default": env.cache("CACHE_URL", default="locmemcache://")}
 

@@ -11,7 +11,7 @@ from tests.faults.proxies import AnswerLoser, CommitBreaker
 from tests.faults.servers import Redis
 from tests.faults.stage import PROTECTED, Stage
 
-DOWN_SECONDS = 0.5
+DOWN_SECONDS = 1
 PERSISTENT = "?conn_max_age=600&conn_health_checks=true"
 
 
@@ -66,8 +66,13 @@ def database_killed_under_persistent_connections(here: Stage, plan: Plan) -> Out
     return _kill_database(here, plan, options=PERSISTENT)
 
 
-def _kill_database(here: Stage, plan: Plan, *, options: str) -> Outcome:
-    site, server = here.serve(url=here.database.url(options=options)), here.database
+def database_killed_under_a_pool(here: Stage, plan: Plan) -> Outcome:
+    """``kill -9`` of the whole database server; psycopg pools the connections."""
+    return _kill_database(here, plan, options="", DATABASE_POOL="True")
+
+
+def _kill_database(here: Stage, plan: Plan, *, options: str, **environment: str) -> Outcome:
+    site, server = here.serve(url=here.database.url(options=options), **environment), here.database
     assert isinstance(server, Process)
 
     def disturb() -> int:
@@ -108,19 +113,31 @@ def _break_commits(here: Stage, plan: Plan, *, carried_out: bool) -> Outcome:
 
 def cache_killed(here: Stage, plan: Plan) -> Outcome:
     """``kill -9`` of Redis, which counts the failures of clients."""
+    return _break_cache(here, plan, end=Redis.kill, begin=Redis.start)
+
+
+def cache_hung(here: Stage, plan: Plan) -> Outcome:
+    """Redis takes connections and does not answer; the site waits for it no longer than half a second."""
+    timeouts = "?socket_timeout=0.5&socket_connect_timeout=0.5"
+    return _break_cache(here, plan, end=Redis.pause, begin=Redis.resume, options=timeouts)
+
+
+def _break_cache(
+    here: Stage, plan: Plan, *, end: Callable[[Redis], None], begin: Callable[[Redis], None], options: str = ""
+) -> Outcome:
     cache = Redis(here.folder)
     cache.start()
+
+    def disturb() -> int:
+        for _number in range(plan.times):
+            time.sleep(plan.gap_seconds)
+            end(cache)
+            time.sleep(DOWN_SECONDS)
+            begin(cache)
+        return plan.times
+
     try:
-        site = here.serve(CACHE_URL=cache.url)
-
-        def disturb() -> int:
-            for _number in range(plan.times):
-                time.sleep(plan.gap_seconds)
-                cache.kill()
-                time.sleep(DOWN_SECONDS)
-                cache.start()
-            return plan.times
-
+        site = here.serve(CACHE_URL=cache.url + options)
         return measure(here, plan, site=site, disturb=disturb)
     finally:
         cache.kill()
@@ -196,9 +213,11 @@ SCENARIOS: dict[str, tuple[str, ...]] = {
     "worker_killed": ("postgresql", "mysql", "sqlite"),
     "database_killed": ("postgresql", "mysql"),
     "database_killed_under_persistent_connections": ("postgresql", "mysql"),
+    "database_killed_under_a_pool": ("postgresql",),
     "answers_lost": ("postgresql", "mysql", "sqlite"),
     "commits_undone": ("postgresql", "mysql"),
     "commits_unconfirmed": ("postgresql", "mysql"),
     "cache_killed": ("postgresql",),
+    "cache_hung": ("postgresql",),
 }
 """Each with the kinds of database that it makes sense for."""
