@@ -67,7 +67,7 @@ def row(name: str, vendor: str, window: int, outcome: Outcome) -> str:
     """Return a row of a table of Markdown."""
     cells = (
         name.replace("_", " "),
-        vendor,
+        SERVERS[vendor].__name__,
         f"{window} s",
         f"{outcome.faults:,}",
         f"{outcome.refreshes:,}",

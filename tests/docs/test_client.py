@@ -23,7 +23,7 @@ def session(origin, database_url, tmp_path):
         assert result.returncode == 0, result.stderr
     path = tmp_path / "pair.json"
     path.write_text(result.stdout)
-    [code] = blocks(DOCS / "how-to" / "retry-window.md", "python")
+    code, *_settings = blocks(DOCS / "how-to" / "retry-window.md", "python")
     names = {}
     exec(code, names)  # noqa: S102  it is our own page
     return names["Session"](token_url=f"{origin}/oauth/token", client_id="phone", path=path)
