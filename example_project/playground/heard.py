@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from oauth_refresh import signals
 
-_TOLD = {"grant_type", "generation", "reason"}
+_TOLD = {"grant_type", "generation", "reason", "same_caller"}
 _memory: "deque[Heard]" = deque(maxlen=500)
 
 

@@ -125,6 +125,12 @@ def test_page_draws_the_family_and_tells_its_signals(strict):
     assert '<code>grant_revoked</code> <span class="quiet">reason=reuse_detected</span>' in strict.text
 
 
+def test_signal_tells_that_a_retry_came_from_another_program(patient):
+    patient.act("steal", "refresh")
+
+    assert '<code>refresh_retried</code> <span class="quiet">generation=1 same_caller=False</span>' in patient.text
+
+
 def test_exchanges_are_shown_with_secrets_shortened_but_for_the_curl_line(strict):
     strict.act("refresh")
 
