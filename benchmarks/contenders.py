@@ -1,0 +1,152 @@
+"""The sites and programs that ``throughput.py`` lets run in turn, each as a function of connections and seconds."""
+
+import json
+import subprocess
+import tempfile
+import venv
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from benchmarks.load import EachOnce, Repeated, Requests, Run, Session, basic, drive, get, post
+from benchmarks.scratch import connected, libpq_url, scratch_database
+from benchmarks.served import ROOT, Site, served, site
+
+TOOLKIT = "django-oauth-toolkit==3.4.1"
+MD5 = "django.contrib.auth.hashers.MD5PasswordHasher"
+SCOPE = "notes:read"
+REVOCATIONS = 1_000
+_REVIVE = """
+    UPDATE oauth_refresh_grant SET revoked_at = NULL, revoked_reason = '', revocation_id = NULL
+    WHERE revoked_at IS NOT NULL RETURNING 1
+"""
+_CACHE = Path.home() / ".cache" / "oauth-refresh-benchmarks"
+
+Contender = Callable[[int, float], Run]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ours:
+    """Our site with a confidential client, and the tokens of its sessions."""
+
+    site: Site
+    authorization: str
+    tokens: list[dict[str, Any]]
+
+    def sessions(self, count: int) -> list[Requests]:
+        """Return the first so many sessions, ready to refresh."""
+        return refreshing([token["refresh_token"] for token in self.tokens[:count]], self.authorization)
+
+
+def our_site(database_url: str, *, sessions: int) -> Ours:
+    """Return our site with a client and so many sessions of one user."""
+    ours = site("benchmarks.sites.ours", database_url)
+    ours.manage("createsuperuser", "--no-input", "--username", "somebody", "--email", "somebody@example.org")
+    created = ours.manage("oauth_create_application", "benchmark", "--grant-type", "refresh_token", "--json")
+    client = json.loads(created)
+    issue = ("oauth_issue_tokens", "--application", client["client_id"], "--user", "somebody", "--scope", SCOPE)
+    lines = ours.manage(*issue, "--count", str(sessions)).splitlines()
+    return Ours(
+        site=ours,
+        authorization=basic(client["client_id"], client["client_secret"]),
+        tokens=[json.loads(line) for line in lines],
+    )
+
+
+def our_contenders(stack: ExitStack, url: str, *, connections: int) -> dict[str, Contender]:
+    """Serve our site, and return what it can be asked: the view to compare with, and our endpoints."""
+    database_url = stack.enter_context(scratch_database(url, name="ours"))
+    ours = our_site(database_url, sessions=connections + 1 + REVOCATIONS)
+    port = stack.enter_context(served(ours.site)).port
+    sessions = ours.sessions(connections)
+    steady, *to_revoke = [token["access_token"] for token in ours.tokens[connections:]]
+    form = f"grant_type=refresh_token&refresh_token={ours.tokens[0]['refresh_token']}"
+    authorization = ours.authorization
+    revocations = [post("/oauth/revoke", f"token={token}", authorization=authorization) for token in to_revoke]
+
+    def revoke(count: int, seconds: float) -> Run:
+        """Revoke live sessions only: as many requests at most as there are, and before each run they live again."""
+        _psql(database_url, _REVIVE)
+        return drive(port, [EachOnce(iter(revocations))] * count, seconds=seconds)
+
+    return {
+        "bare": _repeated(port, post("/bare/", form, authorization=authorization)),
+        "refresh": lambda count, seconds: drive(port, sessions[:count], seconds=seconds),
+        "api": _repeated(port, get("/protected/", authorization=f"Bearer {steady}")),
+        "notes": _repeated(port, get("/api/notes/", authorization=f"Bearer {steady}")),
+        "introspect": _repeated(port, post("/oauth/introspect", f"token={steady}", authorization=authorization)),
+        "revoke": revoke,
+    }
+
+
+def toolkit(stack: ExitStack, url: str, *, connections: int, hasher: str = "") -> Contender:
+    """Serve a site with django-oauth-toolkit, and return its refresh. ``hasher``: instead of its default."""
+    database_url = stack.enter_context(scratch_database(url, name="toolkit_fast" if hasher else "toolkit"))
+    toolkit_site = site("benchmarks.sites.toolkit", database_url, python=_toolkit_python(), TOOLKIT_HASHER=hasher)
+    made = json.loads(toolkit_site.call("benchmarks.sites.toolkit_steps", f"seed({connections})"))
+    authorization = basic(made["client_id"], made["client_secret"])
+    sessions = refreshing(made["refresh_tokens"], authorization)
+    port = stack.enter_context(served(toolkit_site)).port
+    return lambda count, seconds: drive(port, sessions[:count], seconds=seconds)
+
+
+def pgbench(stack: ExitStack, url: str, *, connections: int) -> Contender:
+    """Return the limit: the same three writes in one transaction, by PostgreSQL's own load generator."""
+    database_url = stack.enter_context(scratch_database(url, name="limit"))
+    our_site(database_url, sessions=connections)
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    # Each run continues where the last one ended, so every generation of a grant is inserted only once.
+    generations = iter(range(1 << 20, 1 << 31, 1 << 20))
+    return lambda count, seconds: _pgbench(database_url, folder, count, seconds, start=next(generations))
+
+
+def _pgbench(database_url: str, folder: Path, connections: int, seconds: float, *, start: int) -> Run:
+    for old in folder.iterdir():
+        old.unlink()
+    _psql(database_url, "UPDATE oauth_refresh_grant SET generation = %s RETURNING generation", start)
+    subprocess.run(  # noqa: S603  our own
+        [
+            *("pgbench", "--no-vacuum", "--protocol", "prepared", "--file", ROOT / "benchmarks" / "three_writes.sql"),
+            *("--client", str(connections), "--jobs", "1", "--time", str(max(1, round(seconds)))),
+            *("--define", f"start={start}", "--define", "counter=0", "--log", "--log-prefix", folder / "log"),
+            libpq_url(database_url),
+        ],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    latencies = [int(line.split()[2]) / 1e6 for log in folder.iterdir() for line in log.read_text().splitlines()]
+    moves = _psql(database_url, "SELECT sum(generation - %s) FROM oauth_refresh_grant", start)
+    if moves != len(latencies):
+        raise SystemExit(f"pgbench made {len(latencies)} transactions, but only {moves} moved a grant.")
+    return Run(latencies=latencies, seconds=max(1, round(seconds)))
+
+
+def refreshing(refresh_tokens: list[str], authorization: str) -> list[Requests]:
+    return [Session(token, path="/oauth/token", authorization=authorization) for token in refresh_tokens]
+
+
+def _repeated(port: int, request: bytes) -> Contender:
+    return lambda count, seconds: drive(port, [Repeated(request)] * count, seconds=seconds)
+
+
+def _psql(database_url: str, statement: str, *parameters: object) -> Any:
+    """Run one statement, and return the first value of its answer, if it has one."""
+    with connected(database_url) as connection:
+        return next(connection.execute(statement, parameters), [None])[0]
+
+
+def _toolkit_python() -> str:
+    """Return the interpreter of a virtual environment with django-oauth-toolkit, and the rest in our own versions."""
+    ours = ("Django", "djangorestframework", "django-environ", "gunicorn", "psycopg", "psycopg-binary")
+    requirements = [TOOLKIT, *(f"{name}=={version(name)}" for name in ours)]
+    folder = _CACHE / sha256("\n".join(requirements).encode()).hexdigest()[:16]
+    python, is_whole = folder / "bin" / "python", folder / "is-whole"
+    if not is_whole.exists():
+        venv.create(folder, clear=True, with_pip=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "--quiet", *requirements], check=True)  # noqa: S603  our own
+        is_whole.touch()
+    return str(python)

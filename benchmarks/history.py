@@ -1,0 +1,115 @@
+"""Does a refresh become slower with the spent tokens of all refreshes before it? README.md says how to run this."""
+
+import argparse
+import json
+import os
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # so that it runs as a file, too
+
+from benchmarks.contenders import Contender, our_site  # noqa: E402
+from benchmarks.load import drive  # noqa: E402
+from benchmarks.machine import described, postgresql_url  # noqa: E402
+from benchmarks.rounds import Rounds, interleaved, table  # noqa: E402
+from benchmarks.scratch import connected, scratch_database  # noqa: E402
+from benchmarks.served import served  # noqa: E402
+
+CONNECTIONS = 8
+MUST = 0.9
+# A session that is refreshed every hour gets as old as this in six weeks.
+GENERATIONS = 1_000
+
+# Other sessions of the same user, each with so many spent generations; digests as scattered as real ones.
+_GRANTS = """
+    INSERT INTO oauth_refresh_grant (
+        public_id, application_id, user_id, grant_type, scope, consented, mac_key, generation, access_floor,
+        created_at, refreshed_at, idle_expires_at, expires_at, password_fingerprint, retries, user_agent, revoked_reason
+    )
+    SELECT gen_random_uuid(), application_id, user_id, grant_type, scope, consented, mac_key, %(generations)s + 1,
+        %(generations)s + 1, created_at, now(), now() + interval '14 days', expires_at, password_fingerprint, 0, '', ''
+    FROM (SELECT * FROM oauth_refresh_grant LIMIT 1) AS any_grant, generate_series(1, %(grants)s)
+"""
+_REFRESH_TOKENS = """
+    INSERT INTO oauth_refresh_refreshtoken (grant_id, generation, digest, created_at, expires_at, address, user_agent)
+    SELECT id, g, encode(sha256(convert_to('refresh ' || id || ' ' || g, 'UTF8')), 'hex'), now(),
+        now() + interval '14 days', '127.0.0.1', 'benchmark'
+    FROM oauth_refresh_grant, generate_series(1, %(generations)s) AS g WHERE generation > %(generations)s
+"""
+_ACCESS_TOKENS = """
+    INSERT INTO oauth_refresh_accesstoken (grant_id, generation, digest, scope, created_at, expires_at)
+    SELECT id, g, encode(sha256(convert_to('access ' || id || ' ' || g, 'UTF8')), 'hex'), scope, now(),
+        now() + interval '1 hour'
+    FROM oauth_refresh_grant, generate_series(1, %(generations)s) AS g WHERE generation > %(generations)s
+"""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=5_000_000, metavar="N", help="spent tokens of each kind")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--seconds", type=float, default=5, help="for each run")
+    options = parser.parse_args()
+    database = postgresql_url(os.environ)
+    with ExitStack() as stack:
+        contenders = {
+            "without": _refreshing(stack, database, rows=0),
+            "with": _refreshing(stack, database, rows=options.rows),
+        }
+        rounds = interleaved(
+            {name: lambda run=run: run(CONNECTIONS, options.seconds) for name, run in contenders.items()},
+            rounds=options.rounds,
+        )
+    results = {
+        "machine": described(database),
+        "rows": options.rows,
+        "history": {name: rounds.figures(name, beside="without") for name in rounds.runs},
+    }
+    sys.stdout.write(f"{json.dumps(results, indent=2)}\n\n{as_table(rounds, rows=options.rows)}\n\n")
+    ratio = rounds.ratio("with", "without")
+    is_kept = ratio >= MUST
+    sys.stdout.write("The promise was kept.\n" if is_kept else f"The ratio is {ratio:.3f}, not {MUST}.\n")
+    return 0 if is_kept else 1
+
+
+def as_table(rounds: Rounds, *, rows: int) -> str:
+    return table(
+        ("spent tokens of each kind", "refreshes per second", "ratio", "p50 ms", "p99 ms"),
+        [
+            (
+                f"{count:,}",
+                f"{rounds.per_second(name):,.0f}",
+                f"{rounds.ratio(name, 'without'):.3f}",
+                f"{rounds.milliseconds(name, 50):.1f}",
+                f"{rounds.milliseconds(name, 99):.1f}",
+            )
+            for name, count in (("without", 0), ("with", rows))
+        ],
+    )
+
+
+def _refreshing(stack: ExitStack, url: str, *, rows: int) -> Contender:
+    """Serve our site on a database with so much history, and return its refresh."""
+    database_url = stack.enter_context(scratch_database(url, name=f"history_{rows}"))
+    ours = our_site(database_url, sessions=CONNECTIONS)
+    _fill(database_url, rows)
+    sessions = ours.sessions(CONNECTIONS)
+    port = stack.enter_context(served(ours.site)).port
+    return lambda count, seconds: drive(port, sessions[:count], seconds=seconds)
+
+
+def _fill(database_url: str, rows: int) -> None:
+    sys.stderr.write(f"Making {rows:,} spent tokens of each kind.\n")
+    numbers = {"grants": -(-rows // GENERATIONS), "generations": GENERATIONS}
+    with connected(database_url) as connection:
+        if rows:
+            for statement in (_GRANTS, _REFRESH_TOKENS, _ACCESS_TOKENS):
+                connection.execute(statement, numbers)
+        connection.execute("VACUUM ANALYZE")
+        connection.execute("CHECKPOINT")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

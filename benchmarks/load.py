@@ -1,0 +1,193 @@
+"""A load generator: connections that are kept alive, each sending its next request when it has the last answer.
+
+One thread and one ``select`` for all of them, with prepared bytes and no HTTP library, for it shares the processor with
+what it measures. ``Run.generator_seconds`` says how much of it that took.
+"""
+
+import json
+import math
+import selectors
+import socket
+import time
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from urllib.parse import quote
+
+_OK = b"200"
+
+
+class Refused(Exception):
+    """An answer was not 200, so whatever was measured is not what was meant."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What became of one run: the latency of each request in seconds, and how long it all took."""
+
+    latencies: list[float]
+    seconds: float
+    generator_seconds: float = 0.0
+
+    @property
+    def per_second(self) -> float:
+        return len(self.latencies) / self.seconds
+
+    def percentile(self, percent: int) -> float:
+        """Return the latency that so many percent of the requests did not exceed."""
+        return sorted(self.latencies)[max(0, -(-len(self.latencies) * percent // 100) - 1)]
+
+
+class Requests:
+    """Where one connection gets its requests from. ``next`` returns None when there are no more."""
+
+    def next(self) -> bytes | None:
+        raise NotImplementedError
+
+    def answered(self, body: bytes) -> None:
+        """Look at the answer to the last request."""
+
+
+class Repeated(Requests):
+    """One request, again and again."""
+
+    def __init__(self, request: bytes) -> None:
+        self.request = request
+
+    def next(self) -> bytes:
+        return self.request
+
+
+class EachOnce(Requests):
+    """The requests of an iterator, which several connections may share."""
+
+    def __init__(self, requests: Iterator[bytes]) -> None:
+        self.requests = requests
+
+    def next(self) -> bytes | None:
+        return next(self.requests, None)
+
+
+class AtMost(Requests):
+    """The requests of another source, but no more than so many."""
+
+    def __init__(self, source: Requests, count: int) -> None:
+        self.source = source
+        self.left = count
+
+    def next(self) -> bytes | None:
+        self.left -= 1
+        return None if self.left < 0 else self.source.next()
+
+    def answered(self, body: bytes) -> None:
+        self.source.answered(body)
+
+
+class Session(Requests):
+    """A client that trades its refresh token for the next, as long as it is asked to."""
+
+    def __init__(self, refresh_token: str, *, path: str, authorization: str) -> None:
+        self.refresh_token = refresh_token
+        self.path = path
+        self.authorization = authorization
+
+    def next(self) -> bytes:
+        form = f"grant_type=refresh_token&refresh_token={self.refresh_token}"
+        return post(self.path, form, authorization=self.authorization)
+
+    def answered(self, body: bytes) -> None:
+        self.refresh_token = json.loads(body)["refresh_token"]
+
+
+def basic(client_id: str, client_secret: str) -> str:
+    """Return the value of an Authorization header (RFC 6749 §2.3.1)."""
+    pair = f"{quote(client_id, safe='')}:{quote(client_secret, safe='')}"
+    return f"Basic {b64encode(pair.encode()).decode()}"
+
+
+def post(path: str, form: str, *, authorization: str = "") -> bytes:
+    headers = f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(form)}\r\n"
+    return _request("POST", path, headers, authorization=authorization) + form.encode()
+
+
+def get(path: str, *, authorization: str = "") -> bytes:
+    return _request("GET", path, "", authorization=authorization)
+
+
+def drive(port: int, sources: Iterable[Requests], *, seconds: float = math.inf) -> Run:
+    """Send what each source yields on a connection of its own, and wait for the last answers.
+
+    Ends after ``seconds``, or when the sources do.
+    """
+    latencies: list[float] = []
+    with selectors.DefaultSelector() as selector:
+        connections = [_Connection(port, source, latencies) for source in sources]
+        begun, processor = time.perf_counter(), time.process_time()
+        until = begun + seconds
+        for connection in connections:
+            if connection.send():
+                selector.register(connection.socket, selectors.EVENT_READ, connection.receive)
+        while selector.get_map():
+            for key, _events in selector.select():
+                receive: Callable[[float], bool] = key.data
+                if not receive(until):
+                    selector.unregister(key.fileobj)
+        run = Run(
+            latencies=latencies,
+            seconds=time.perf_counter() - begun,
+            generator_seconds=time.process_time() - processor,
+        )
+        for connection in connections:
+            connection.socket.close()
+    return run
+
+
+class _Connection:
+    def __init__(self, port: int, source: Requests, latencies: list[float]) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.source = source
+        self.latencies = latencies
+        self.received = b""
+        self.sent_at = 0.0
+
+    def send(self) -> bool:
+        """Send the next request. Return whether there is one."""
+        request = self.source.next()
+        if request is None:
+            return False
+        self.sent_at = time.perf_counter()
+        self.socket.sendall(request)
+        return True
+
+    def receive(self, until: float) -> bool:
+        """Read what has come. Return whether more is to be expected on this connection."""
+        chunk = self.socket.recv(65536)
+        self.received += chunk
+        if not chunk:
+            raise Refused(f"The server hung up after {self.received!r}.")
+        body = _whole_body(self.received)
+        if body is None:
+            return True
+        now = time.perf_counter()
+        if self.received[9:12] != _OK:
+            raise Refused(self.received.decode())
+        self.latencies.append(now - self.sent_at)
+        self.source.answered(body)
+        self.received = b""
+        return now < until and self.send()
+
+
+def _whole_body(received: bytes) -> bytes | None:
+    """Return the body of an answer that has come in full, by its Content-Length."""
+    head, blank_line, body = received.partition(b"\r\n\r\n")
+    if not blank_line:
+        return None
+    _before, _name, after = head.lower().partition(b"\r\ncontent-length:")
+    return body if len(body) >= int(after.partition(b"\r\n")[0]) else None
+
+
+def _request(method: str, path: str, headers: str, *, authorization: str) -> bytes:
+    if authorization:
+        headers += f"Authorization: {authorization}\r\n"
+    return f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: benchmark\r\n{headers}\r\n".encode()

@@ -1,0 +1,63 @@
+"""Rounds in which contenders run in turn, and the medians of what came out.
+
+A machine is not equally fast at all times, so a ratio is taken within a round, of runs that were neighbours, and the
+median of the rounds counts.
+"""
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+from benchmarks.load import Run
+
+
+@dataclass(kw_only=True)
+class Rounds:
+    """The runs of each contender, in the order of the rounds."""
+
+    runs: dict[str, list[Run]] = field(default_factory=dict)
+
+    def per_second(self, name: str) -> float:
+        return median(run.per_second for run in self.runs[name])
+
+    def milliseconds(self, name: str, percent: int) -> float:
+        return median(run.percentile(percent) for run in self.runs[name]) * 1000
+
+    def generator_share(self, name: str) -> float:
+        """Return how much of one processor the load generator took."""
+        return median(run.generator_seconds / run.seconds for run in self.runs[name])
+
+    def ratio(self, name: str, other: str) -> float:
+        """Return how many times as many requests a second ``name`` answered as ``other``."""
+        pairs = zip(self.runs[name], self.runs[other], strict=True)
+        return median(run.per_second / others.per_second for run, others in pairs)
+
+    def figures(self, name: str, *, beside: str) -> dict[str, Any]:
+        return {
+            "requests": sum(len(run.latencies) for run in self.runs[name]),
+            "per_second": round(self.per_second(name), 1),
+            "ratio": round(self.ratio(name, beside), 3),
+            "p50_ms": round(self.milliseconds(name, 50), 2),
+            "p99_ms": round(self.milliseconds(name, 99), 2),
+            "generator_share": round(self.generator_share(name), 3),
+        }
+
+
+def interleaved(contenders: Mapping[str, Callable[[], Run]], *, rounds: int) -> Rounds:
+    """Let every contender run once for each round, and once before for what is done only at first."""
+    done = Rounds(runs={name: [] for name in contenders})
+    for number in range(rounds + 1):
+        for name, run in contenders.items():
+            result = run()
+            if number:
+                done.runs[name].append(result)
+                sys.stderr.write(f"round {number}, {name}: {result.per_second:.0f}/s\n")
+    return done
+
+
+def table(header: tuple[str, ...], rows: list[tuple[object, ...]]) -> str:
+    """Return a table of Markdown: text at the left in the first column, figures at the right in the others."""
+    lines = [header, ("---", *("---:" for _column in header[1:])), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)

@@ -1,0 +1,113 @@
+"""A site of ``benchmarks.sites`` on a database of its own, and gunicorn in front of it."""
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+WORKERS, THREADS = 2, 4
+_SECONDS_TO_START = 30
+
+# Who is told to end still stops the servers and drops the databases on the way out.
+signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit("Ended by a signal."))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """A Django project: the interpreter that has what it needs, and the environment that says the rest."""
+
+    environment: Mapping[str, str]
+    python: str = sys.executable
+
+    def manage(self, *arguments: str) -> str:
+        """Run a management command, and return what it printed."""
+        return _run([self.python, "-m", "django", *arguments], environment=self.environment)
+
+    def call(self, module: str, call: str) -> str:
+        """Call a function of a module inside Django, and return what it printed."""
+        code = f"import {module}; {module}.{call}"
+        return self.manage("shell", "--verbosity", "0", "--command", code)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """A running gunicorn."""
+
+    port: int
+    arbiter: int
+
+    def workers(self) -> list[int]:
+        """Return the process IDs of the workers."""
+        children = Path(f"/proc/{self.arbiter}/task/{self.arbiter}/children").read_text()
+        return [int(process) for process in children.split()]
+
+
+def site(settings: str, database_url: str, *, python: str = sys.executable, **more: str) -> Site:
+    """Return a migrated production site with these settings, and ``more`` in its environment."""
+    environment = os.environ | {
+        "ALLOWED_HOSTS": "127.0.0.1",
+        "DATABASE_URL": database_url,
+        "DEBUG": "False",
+        "DJANGO_SETTINGS_MODULE": settings,
+        "OAUTH_ISSUER": "http://127.0.0.1",
+        "OAUTH_REQUIRE_HTTPS": "False",
+        "PYTHONPATH": str(ROOT),
+        "SECRET_KEY": secrets.token_urlsafe(64),
+        **more,
+    }
+    made = Site(environment=environment, python=python)
+    made.manage("migrate", "--verbosity", "0")
+    return made
+
+
+@contextmanager
+def served(of: Site, *, workers: int = WORKERS, threads: int = THREADS) -> Iterator[Server]:
+    """Serve the site until the block ends."""
+    port = _free_port()
+    process = subprocess.Popen(  # noqa: S603  our own
+        [
+            *(of.python, "-m", "gunicorn", "django.core.wsgi:get_wsgi_application()"),
+            *("--bind", f"127.0.0.1:{port}", "--log-level", "warning", "--keep-alive", "60"),
+            *("--worker-class", "gthread", "--workers", str(workers), "--threads", str(threads)),
+        ],
+        cwd=ROOT,
+        env=of.environment,
+    )
+    try:
+        _wait_for(port, process)
+        yield Server(port=port, arbiter=process.pid)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    for _attempt in range(_SECONDS_TO_START * 10):
+        if process.poll() is not None:
+            raise SystemExit("gunicorn did not start.")
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except ConnectionRefusedError:
+            time.sleep(0.1)
+        else:
+            return
+    raise SystemExit(f"gunicorn was not there after {_SECONDS_TO_START} seconds.")
+
+
+def _run(command: list[str], *, environment: Mapping[str, str]) -> str:
+    return subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout  # noqa: S603  our own

@@ -1,0 +1,5 @@
+"""The example project, and beside it the view to compare with."""
+
+from benchmarks.sites.common import *  # noqa: F403
+
+ROOT_URLCONF = "benchmarks.sites.ours_urls"

@@ -1,0 +1,18 @@
+"""A site with django-oauth-toolkit in place of this app; needs nothing of ours but the settings of the example."""
+
+import os
+
+from benchmarks.sites.common import *  # noqa: F403
+
+ROOT_URLCONF = "benchmarks.sites.toolkit_urls"
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "oauth2_provider",
+]
+OAUTH2_PROVIDER = {"SCOPES": {"notes:read": "Read your notes"}}
+if hasher := os.environ.get("TOOLKIT_HASHER"):
+    PASSWORD_HASHERS = [hasher]
