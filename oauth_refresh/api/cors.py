@@ -14,7 +14,10 @@ from django.urls import Resolver404, resolve
 
 from oauth_refresh.api.views import RevokeView, TokenView
 from oauth_refresh.models import Application, AuthMethod
+from oauth_refresh.models.redirects import is_usable_redirect_uri
 from oauth_refresh.services.transactions import write_alias
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @receiver(check_request_enabled, dispatch_uid="oauth_refresh.allow_registered_origin")
@@ -28,11 +31,20 @@ def allow_registered_origin(sender: object, request: HttpRequest, **kwargs: Any)
     if view not in {TokenView, RevokeView} or not origin.startswith(("http://", "https://")):
         return False
     candidates = Application.objects.using(write_alias()).filter(
-        is_active=True, auth_method=AuthMethod.NONE, redirect_uris__contains=origin
+        is_active=True, auth_method=AuthMethod.NONE, redirect_uris__icontains=origin
     )
     return any(origin in _origins(uris) for uris in candidates.values_list("redirect_uris", flat=True))
 
 
 def _origins(redirect_uris: str) -> set[str]:
-    parts = map(urlsplit, redirect_uris.split())
-    return {f"{part.scheme}://{part.netloc}" for part in parts}
+    return {_origin(uri) for uri in redirect_uris.split() if is_usable_redirect_uri(uri)}
+
+
+def _origin(uri: str) -> str:
+    """Return the origin as browsers write it: in small letters, without the port of the scheme (RFC 6454 §6.2)."""
+    parts = urlsplit(uri)
+    host = parts.netloc.lower()
+    if parts.port is not None:
+        host = host.removesuffix(f":{host.rpartition(':')[2]}")
+        host += "" if parts.port == _DEFAULT_PORTS.get(parts.scheme) else f":{parts.port}"
+    return f"{parts.scheme}://{host}"

@@ -52,6 +52,39 @@ def test_t_028_preflight_from_elsewhere_is_not_allowed(spa, origin):
     assert "Access-Control-Allow-Origin" not in preflight("token", origin).headers
 
 
+@pytest.mark.parametrize(
+    ("redirect_uri", "origin"),
+    [
+        ("https://spa.example:443/callback", "https://spa.example"),
+        ("http://127.0.0.1:80/callback", "http://127.0.0.1"),
+        ("https://[2001:db8::1]:443/callback", "https://[2001:db8::1]"),
+        ("https://[2001:db8::1]/callback", "https://[2001:db8::1]"),
+        ("https://SPA.example/callback", "https://spa.example"),
+        ("https://spa.example:80/callback", "https://spa.example:80"),
+        ("http://127.0.0.1:443/callback", "http://127.0.0.1:443"),
+    ],
+)
+def test_t_028_origin_is_that_which_browsers_make_of_a_redirect_uri(public_application, redirect_uri, origin):
+    Application.objects.update(redirect_uris=redirect_uri)
+
+    assert preflight("token", origin).headers["Access-Control-Allow-Origin"] == origin
+
+
+@pytest.mark.parametrize(
+    ("redirect_uri", "origin"),
+    [
+        ("https://spa.example:80/callback", "https://spa.example"),
+        ("https://spa.example:4430/callback", "https://spa.example"),
+        ("https://spa.example:99999/callback", "https://spa.example"),
+        ("http://spa.example/callback", "http://spa.example"),
+    ],
+)
+def test_t_028_other_port_or_unusable_redirect_uri_is_another_origin(public_application, redirect_uri, origin):
+    Application.objects.update(redirect_uris=redirect_uri)
+
+    assert "Access-Control-Allow-Origin" not in preflight("token", origin).headers
+
+
 @pytest.mark.parametrize("state", [{"is_active": False}, {"auth_method": "client_secret_basic"}])
 def test_t_028_origin_counts_only_for_active_public_applications(spa, state):
     Application.objects.update(**state)
