@@ -9,8 +9,17 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext_lazy
 
 from oauth_refresh.models import Grant
+
+_UNITS = (
+    (7 * 24 * 3600, ngettext_lazy("%(count)d week", "%(count)d weeks", "count")),
+    (24 * 3600, ngettext_lazy("%(count)d day", "%(count)d days", "count")),
+    (3600, ngettext_lazy("%(count)d hour", "%(count)d hours", "count")),
+    (60, ngettext_lazy("%(count)d minute", "%(count)d minutes", "count")),
+    (1, ngettext_lazy("%(count)d second", "%(count)d seconds", "count")),
+)
 
 
 def state_badge(grant: Grant) -> SafeString:
@@ -45,6 +54,12 @@ def two_lines(first: object, second: object = "") -> SafeString:
     if not second:
         return format_html("{}", first)
     return format_html('{}<br><span class="quiet">{}</span>', first, second)
+
+
+def lifetime(seconds: int) -> str:
+    """Return a number of seconds in the largest unit that says it exactly."""
+    size, words = next(unit for unit in _UNITS if seconds % unit[0] == 0)
+    return str(words % {"count": seconds // size})
 
 
 def moment(time: datetime) -> str:

@@ -17,7 +17,7 @@ from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
-from oauth_refresh.admin.cells import grant_url, moment
+from oauth_refresh.admin.cells import grant_url, lifetime, moment
 from oauth_refresh.admin.discreet import ModelAdmin, visible_row
 from oauth_refresh.admin.forms import REPLACED_MEANWHILE, GenerateTokensForm, ReplaceSecretForm
 from oauth_refresh.errors import OAuthError
@@ -107,6 +107,8 @@ class HandingOutAdmin(ModelAdmin):
             "issued": issued,
             "access_token": ShownOnce(issued.access_token),
             "refresh_token": issued.refresh_token and ShownOnce(issued.refresh_token),
+            "access_token_lifetime": lifetime(issued.expires_in),
+            "refresh_token_lifetime": lifetime(issued.refresh_token_expires_in or 0),
             "grant_url": grant_url(self.admin_site, issued.grant.pk),
             "lines": curl_lines(request, application, issued),
         }

@@ -1,6 +1,7 @@
 """Tokens are generated for a user from an application's page: shown once, logged, and ready for curl."""
 
 import re
+from datetime import timedelta
 from html import unescape
 from http import HTTPStatus
 
@@ -67,12 +68,31 @@ def test_page_says_what_was_generated(operator, application, alice):
     grant = Grant.objects.get()
     assert facts(response) == {
         "Scope": "notes:read notes:write",
-        "Access token lives for": "3600 s",
-        "Refresh token lives for": "1209600 s",
+        "Access token lives for": "1 hour",
+        "Refresh token lives for": "2 weeks",
         "Grant": str(grant),
     }
     assert address("grant_change", grant.pk) in links(response)
     assert address("application_change", application.pk) in links(response)
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "words"),
+    [
+        (timedelta(seconds=1), "1 second"),
+        (timedelta(seconds=3599), "3599 seconds"),
+        (timedelta(minutes=90), "90 minutes"),
+        (timedelta(hours=5), "5 hours"),
+        (timedelta(days=10), "10 days"),
+        (timedelta(days=7), "1 week"),
+    ],
+)
+def test_lifetime_is_said_in_the_largest_unit_that_says_it_exactly(operator, alice, lifetime, words):
+    application = ApplicationFactory(access_token_lifetime=lifetime)
+
+    response = generate(operator, application)
+
+    assert facts(response)["Access token lives for"] == words
 
 
 def test_generation_is_logged_without_the_tokens(operator, application, alice):
@@ -137,7 +157,7 @@ def test_application_acts_for_itself_where_it_may(operator, application):
     grant = Grant.objects.get()
     assert (grant.user, grant.grant_type, grant.scope) == (None, "client_credentials", "notes:read")
     assert AccessToken.objects.get(digest=crypto.digest(value(response, "access-token"))).is_live
-    assert facts(response) == {"Scope": "notes:read", "Access token lives for": "3600 s", "Grant": str(grant)}
+    assert facts(response) == {"Scope": "notes:read", "Access token lives for": "1 hour", "Grant": str(grant)}
     assert not RefreshToken.objects.exists()
     assert [entry[3] for entry in log()] == [f"Generated tokens for the application itself: grant {grant}, notes:read."]
 
