@@ -1,5 +1,6 @@
 """Grants in the admin: find the one that a leaked token belongs to, see what happened to it, end it."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from functools import reduce
 from itertools import islice
@@ -11,7 +12,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.contrib.auth import get_user_model
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db.models import Q, QuerySet
 from django.forms import Media
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -21,6 +22,7 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator, capfirst, smart_split, unescape_string_literal
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
 from oauth_refresh.admin.cells import moment, state_badge, two_lines
@@ -35,6 +37,7 @@ _ACCESS_TOKENS = 25
 _MOST_LISTED = 200
 """Their keys go into an address, of which some servers take 4,094 characters, and Django's links escape it twice."""
 _MOST_WORDS = 20
+_FOR_ANY_LENGTH = "oauth_revoke_grants --token-stdin"
 
 
 @admin.register(Grant)
@@ -79,8 +82,25 @@ class GrantAdmin(RevokingAdmin, ReadOnlyAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         # Marked before anything can fail: to find out who asks is a statement, too.
-        find_view = sensitive_post_parameters()(self.admin_site.admin_view(self.find_view))
+        find_view = sensitive_post_parameters()(self._told_if_too_long(self.admin_site.admin_view(self.find_view)))
         return [path("find/", find_view, name="oauth_refresh_grant_find"), *super().get_urls()]
+
+    def _told_if_too_long(self, view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+        """Answer a text over the server's limit in words; Django would refuse it before the view is reached.
+
+        Exempt from Django's middleware, which reads the form outside; ``admin_view`` checks its token as well.
+        """
+
+        @csrf_exempt
+        def read(request: HttpRequest) -> HttpResponse:
+            try:
+                return view(request)
+            except RequestDataTooBig:
+                text = _("The text is too long for one page. Paste less of it, or use %(command)s.")
+                self.message_user(request, text % {"command": _FOR_ANY_LENGTH}, messages.WARNING)
+                return HttpResponseRedirect(self._url("changelist"))
+
+        return read
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         return super().changelist_view(
@@ -103,7 +123,7 @@ class GrantAdmin(RevokingAdmin, ReadOnlyAdmin):
             return HttpResponseRedirect(self._url("change", tokens[0].grant.pk))
         if len(tokens) > _MOST_LISTED:
             text = _("%(count)d grants were found, of which %(listed)d are listed. %(command)s takes them all.")
-            values = {"count": len(tokens), "listed": _MOST_LISTED, "command": "oauth_revoke_grants --token-stdin"}
+            values = {"count": len(tokens), "listed": _MOST_LISTED, "command": _FOR_ANY_LENGTH}
             self.message_user(request, text % values, messages.WARNING)
         keys = ",".join(str(token.grant.pk) for token in tokens[:_MOST_LISTED])
         return HttpResponseRedirect(f"{self._url('changelist')}?id__in={keys}")

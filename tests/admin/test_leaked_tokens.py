@@ -344,6 +344,20 @@ def test_noise_hides_no_token(operator, client_app):
     assert response.url == address("grant_change", client_app.grant.pk)
 
 
+TOO_LONG = "The text is too long for one page. Paste less of it, or use oauth_revoke_grants --token-stdin."
+
+
+def test_text_over_the_limit_of_the_server_is_told_in_words(superuser, settings, client_app):
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000
+    client = browser(superuser, enforce_csrf_checks=True)
+    client.get(address("grant_changelist"))
+
+    response = find(client, f"{client_app.access_token} {'x' * 1_000}", follow=True)
+
+    assert response.redirect_chain == [(address("grant_changelist"), HTTPStatus.FOUND)]
+    assert told(response) == [("warning", TOO_LONG)]
+
+
 def test_more_grants_than_an_address_can_hold_are_told(operator, application):
     response = find(operator, " ".join(tokens_of(grants_of(application, 201))), follow=True)
 
