@@ -3,6 +3,8 @@
 from http import HTTPStatus
 from typing import ClassVar
 
+from django.utils.translation import gettext_noop
+
 
 class OAuthError(Exception):
     """Refuse a protocol request.
@@ -105,7 +107,7 @@ class ServerError(OAuthError):
 
     code = "server_error"
     status = HTTPStatus.SERVICE_UNAVAILABLE
-    public_description = "The server could not answer now. Try again."
+    public_description = gettext_noop("The server could not answer now. Try again.")
 
 
 class UnusableRedirect(OAuthError):

@@ -2,6 +2,8 @@
 
 from collections.abc import Container, Iterable
 
+from django.utils.translation import gettext_noop
+
 from oauth_refresh.conf import SCOPE_TOKEN
 from oauth_refresh.errors import InvalidScope
 
@@ -13,7 +15,7 @@ def parse_scope(text: str) -> tuple[str, ...]:
     """
     tokens = tuple(dict.fromkeys(token for token in text.split(" ") if token))
     if not all(SCOPE_TOKEN.fullmatch(token) for token in tokens):
-        raise InvalidScope("The scope holds a character that RFC 6749 does not allow.")
+        raise InvalidScope(gettext_noop("The scope holds a character that RFC 6749 does not allow."))
     return tokens
 
 

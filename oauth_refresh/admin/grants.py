@@ -122,7 +122,11 @@ class GrantAdmin(RevokingAdmin, ReadOnlyAdmin):
             self.message_user(request, _presented(tokens[0]))
             return HttpResponseRedirect(self._url("change", tokens[0].grant.pk))
         if len(tokens) > _MOST_LISTED:
-            text = _("%(count)d grants were found, of which %(listed)d are listed. %(command)s takes them all.")
+            text = ngettext(
+                "%(count)d grant was found, of which %(listed)d are listed. %(command)s takes them all.",
+                "%(count)d grants were found, of which %(listed)d are listed. %(command)s takes them all.",
+                len(tokens),
+            )
             values = {"count": len(tokens), "listed": _MOST_LISTED, "command": _FOR_ANY_LENGTH}
             self.message_user(request, text % values, messages.WARNING)
         keys = ",".join(str(token.grant.pk) for token in tokens[:_MOST_LISTED])

@@ -15,6 +15,7 @@ from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
 from oauth_refresh.admin.cells import grant_url, lifetime, moment
@@ -31,6 +32,17 @@ from oauth_refresh.services.transactions import write_alias
 
 _TEMPLATES = "admin/oauth_refresh/application"
 _ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"  # RFC 7523 §2.2
+
+_REFUSALS = (
+    gettext_noop("A grant cannot start: application inactive."),
+    gettext_noop("A grant cannot start: user inactive."),
+    gettext_noop("A grant cannot start: password changed."),
+    gettext_noop("A grant cannot start: the user is gone."),
+    gettext_noop("A requested scope is unknown or not the application's."),
+    gettext_noop("Nothing was requested, or nothing of it is the application's and the user's to grant."),
+    gettext_noop("The application may not act for itself (client_credentials), so it needs a user."),
+)
+"""For translators only: what ``issue_for_operator`` says, whose reasons stay English in the log."""
 
 _SENT_FORMS = "oauth_refresh.sent_forms"
 _MOST_REMEMBERED = 20
@@ -143,7 +155,7 @@ class HandingOutAdmin(ModelAdmin):
                 whom = f"user {user}" if user is not None else "the application itself"
                 self.log_change(request, application, f"Generated tokens for {whom}: grant {issued.grant}, {scope}.")
         except OAuthError as error:
-            form.add_error(None, error.reason)
+            form.add_error(None, _(error.reason))
             return None
         return issued
 

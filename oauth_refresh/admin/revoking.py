@@ -20,7 +20,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, override
 
 from oauth_refresh.admin.discreet import ModelAdmin, Stylesheet, visible_row
 from oauth_refresh.models.grant import REASON_LENGTH
@@ -202,11 +202,12 @@ class RevokingAdmin(ModelAdmin):
 
     def _described(self, request: HttpRequest, selection: Selection) -> str:
         """Return in words for the log which rows were selected."""
-        kind = self.opts.verbose_name_plural
+        with override(None):  # the log is in one language, whoever writes it
+            kind = str(self.opts.verbose_name_plural)
+            rows = [] if selection.is_whole_list else [str(row) for row in selection.rows[: _NAMED_ROWS + 1]]
         if selection.is_whole_list:
             query = request.META["QUERY_STRING"]
             return f"all {kind} of the list" + (f" filtered by {query}" if query else "")
-        rows = [str(row) for row in selection.rows[: _NAMED_ROWS + 1]]
         more = " and more" if len(rows) > _NAMED_ROWS else ""
         return f"{kind} {', '.join(rows[:_NAMED_ROWS])}{more}"
 

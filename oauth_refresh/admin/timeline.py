@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from django.utils import timezone
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -83,7 +84,7 @@ def _happened(event: GrantEvent, spent_at: datetime | None, *, home: Place | Non
             "number": event.generation,
             "time": moment(spent_at),
         }
-    title = _("A spent refresh token came back") if is_alarm else event.get_kind_display().capitalize()
+    title = _("A spent refresh token came back") if is_alarm else capfirst(event.get_kind_display())
     kind = "alarm" if is_alarm else "event"
     return Entry(kind=kind, at=event.at, title=title, detail=detail, **_whereabouts(event, home=home))
 
@@ -120,7 +121,7 @@ def _folded(entries: list[Entry]) -> Iterable[Entry]:
         yield Entry(
             kind=kind,
             at=alike[0].at,
-            title=_("Refreshed %(count)d times") % {"count": len(alike)},
+            title=ngettext("Refreshed %(count)d time", "Refreshed %(count)d times", len(alike)) % {"count": len(alike)},
             detail=_("since %(time)s") % {"time": moment(alike[-1].at)},
             address=address,
             user_agent=user_agent,

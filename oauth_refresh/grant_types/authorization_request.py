@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote_plus
 
+from django.utils.translation import gettext_noop
+
 from oauth_refresh.conf import app_settings
 from oauth_refresh.crypto import is_code_challenge
 from oauth_refresh.errors import InvalidRequest, UnauthorizedClient, UnsupportedResponseType, UnusableRedirect
@@ -46,17 +48,19 @@ def find_recipient(query: Mapping[str, Sequence[str]]) -> Recipient:
     """Return to whom the request's answer may be sent. Raises UnusableRedirect if to nobody."""
     application = find_application(_only(query, "client_id") or "")
     if application is None or not application.is_active:
-        raise UnusableRedirect("The application that sent you here is not known, or not active any more.")
+        raise UnusableRedirect(gettext_noop("The application that sent you here is not known, or not active any more."))
     registered = application.redirect_uris.split()
     named = _only(query, "redirect_uri")
     if named is None and len(registered) != 1:
-        raise UnusableRedirect("The application did not say where to send you back to.")
+        raise UnusableRedirect(gettext_noop("The application did not say where to send you back to."))
     redirect_uri = registered[0] if named is None else named
     if not application.allows_redirect_uri(redirect_uri) or not is_usable_redirect_uri(redirect_uri):
-        raise UnusableRedirect("The application wants to send you back to an address that is not registered.")
+        raise UnusableRedirect(
+            gettext_noop("The application wants to send you back to an address that is not registered.")
+        )
     states = query.get("state", ())
     if len(quote_plus("".join(states))) > _LONGEST_STATE:
-        raise UnusableRedirect("The application that sent you here sent too long a text along.")
+        raise UnusableRedirect(gettext_noop("The application that sent you here sent too long a text along."))
     return Recipient(
         application=application,
         redirect_uri=redirect_uri,
@@ -105,7 +109,9 @@ def _challenge(application: Application, query: Mapping[str, Sequence[str]]) -> 
 def _only(query: Mapping[str, Sequence[str]], name: str) -> str | None:
     """Return a parameter that decides where the answer goes. Raises UnusableRedirect if it is repeated."""
     if len(query.get(name, ())) > 1:
-        raise UnusableRedirect("The application that sent you here repeated a parameter, so its request is unclear.")
+        raise UnusableRedirect(
+            gettext_noop("The application that sent you here repeated a parameter, so its request is unclear.")
+        )
     return _first(query, name)
 
 

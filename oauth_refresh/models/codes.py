@@ -3,6 +3,7 @@
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from oauth_refresh.models.grant import Grant
@@ -11,7 +12,9 @@ from oauth_refresh.models.grant import Grant
 class AuthorizationCode(models.Model):
     """What redeems a grant that is not started yet. Never changes: the grant's generation says whether it is spent."""
 
-    grant = models.ForeignKey(Grant, on_delete=models.CASCADE, db_index=False, related_name="authorization_codes")
+    grant = models.ForeignKey(
+        Grant, verbose_name=_("grant"), on_delete=models.CASCADE, db_index=False, related_name="authorization_codes"
+    )
     digest = models.CharField(max_length=64, editable=False)
     redirect_uri = models.TextField(
         _("redirect URI"), blank=True, help_text=_("As the authorization request named it; empty if it named none.")
@@ -30,4 +33,4 @@ class AuthorizationCode(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"authorization code of grant {self.grant_id}"
+        return gettext("authorization code of grant %(grant)s") % {"grant": self.grant_id}

@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from oauth_refresh.models.grant import USER_AGENT_LENGTH, Grant
@@ -15,7 +16,9 @@ class GrantEvent(models.Model):
         REUSED = "reused", _("a spent refresh token came back")
         REFUSED = "refused", _("a retry was refused")
 
-    grant = models.ForeignKey(Grant, on_delete=models.CASCADE, db_index=False, related_name="events")
+    grant = models.ForeignKey(
+        Grant, verbose_name=_("grant"), on_delete=models.CASCADE, db_index=False, related_name="events"
+    )
     kind = models.CharField(_("kind"), max_length=16, choices=Kind)
     generation = models.PositiveIntegerField(_("generation presented"))
     at = models.DateTimeField(_("at"), default=timezone.now)
@@ -28,4 +31,7 @@ class GrantEvent(models.Model):
         indexes = [models.Index(fields=["grant", "at"], name="oauth_grant_event_grant")]
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()} (generation {self.generation})"
+        return gettext("%(event)s (generation %(number)d)") % {
+            "event": self.get_kind_display(),
+            "number": self.generation,
+        }

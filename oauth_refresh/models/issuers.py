@@ -3,6 +3,7 @@
 from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db import models
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from oauth_refresh import jose
@@ -92,4 +93,4 @@ class UsedAssertion(models.Model):
         constraints = [models.UniqueConstraint(fields=["digest"], name="oauth_used_assertion_digest")]
 
     def __str__(self) -> str:
-        return f"assertion used until {self.expires_at}"
+        return gettext("assertion used until %(time)s") % {"time": self.expires_at}

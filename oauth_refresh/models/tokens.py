@@ -6,6 +6,7 @@ from typing import Self
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from oauth_refresh.models.application import Application
@@ -28,7 +29,9 @@ class RefreshTokenQuerySet(models.QuerySet["RefreshToken"]):
 class RefreshToken(models.Model):
     """One link in the chain of a grant. Live iff it is of the grant's generation, unexpired, and the grant is live."""
 
-    grant = models.ForeignKey(Grant, on_delete=models.CASCADE, db_index=False, related_name="refresh_tokens")
+    grant = models.ForeignKey(
+        Grant, verbose_name=_("grant"), on_delete=models.CASCADE, db_index=False, related_name="refresh_tokens"
+    )
     generation = models.PositiveIntegerField(_("generation"))
     digest = models.CharField(max_length=64, editable=False)
     created_at = models.DateTimeField(_("issued"), default=timezone.now)
@@ -51,7 +54,10 @@ class RefreshToken(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"refresh token {self.generation} of grant {self.grant_id}"
+        return gettext("refresh token %(number)d of grant %(grant)s") % {
+            "number": self.generation,
+            "grant": self.grant_id,
+        }
 
     @property
     def is_spent(self) -> bool:
@@ -87,7 +93,9 @@ class AccessTokenQuerySet(models.QuerySet["AccessToken"]):
 class AccessToken(models.Model):
     """Live iff its generation is not below the grant's floor, it is unexpired and unrevoked, and the grant is live."""
 
-    grant = models.ForeignKey(Grant, on_delete=models.CASCADE, db_index=False, related_name="access_tokens")
+    grant = models.ForeignKey(
+        Grant, verbose_name=_("grant"), on_delete=models.CASCADE, db_index=False, related_name="access_tokens"
+    )
     generation = models.PositiveIntegerField(_("generation"))
     digest = models.CharField(max_length=64, editable=False)
     scope = models.TextField(_("scope"), blank=True)
@@ -109,7 +117,10 @@ class AccessToken(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"access token of generation {self.generation} of grant {self.grant_id}"
+        return gettext("access token of generation %(number)d of grant %(grant)s") % {
+            "number": self.generation,
+            "grant": self.grant_id,
+        }
 
     @property
     def application(self) -> Application:

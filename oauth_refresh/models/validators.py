@@ -25,7 +25,7 @@ def validate_scope(text: str) -> None:
     try:
         unknown = [name for name in parse_scope(text) if name not in app_settings.scopes]
     except InvalidScope as error:
-        raise ValidationError(str(error)) from error
+        raise ValidationError(_(error.reason)) from error
     if unknown:
         raise ValidationError(
             _("Unknown scope: %(unknown)s. Add it to OAUTH_REFRESH['SCOPES'], or choose from: %(known)s."),

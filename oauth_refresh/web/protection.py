@@ -8,6 +8,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext_noop
 from django.views import View
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
@@ -36,7 +37,7 @@ class SignedInView(View):
 def require_https(request: HttpRequest) -> None:
     """Raise InvalidRequest for plain http, where the project requires https."""
     if app_settings.https_is_required and not request.is_secure():
-        raise InvalidRequest("This page must be opened by https.")
+        raise InvalidRequest(gettext_noop("This page must be opened by https."))
 
 
 def refusal_page(
