@@ -94,6 +94,20 @@ def fails_once(statement: str) -> Iterator[list[str]]:
         yield tried
 
 
+@contextmanager
+def fault_after_an_insert_of(model: type[Model]) -> Iterator[None]:
+    """Let something of the project's own fail whenever a row of ``model`` has just been inserted."""
+
+    def fail(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+        result = execute(sql, params, many, context)
+        if sql.startswith("INSERT") and model._meta.db_table in sql:
+            raise LookupError("a fault of the project's own")
+        return result
+
+    with connection.execute_wrapper(fail):
+        yield
+
+
 def everything() -> dict[str, list[dict[str, Any]]]:
     """Return all rows that a request of the protocol could change, to compare before and after."""
     return {

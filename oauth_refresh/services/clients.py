@@ -13,13 +13,16 @@ from oauth_refresh.errors import InvalidClient
 from oauth_refresh.jose import SignedJWT
 from oauth_refresh.models import Application, AuthMethod, ClientInfo
 from oauth_refresh.services.assertions import AssertionRefused, accept_client_assertion
-from oauth_refresh.services.lookup import is_storable, the_only
+from oauth_refresh.services.compiled import Lookup
+from oauth_refresh.services.lookup import is_storable
 from oauth_refresh.services.transactions import write_alias
 from oauth_refresh.signals import client_authentication_failed
 
 # Something is compared even where there is no secret: an unknown client takes the path and time of a wrong secret.
 _NO_DIGEST = "0" * 64
 _UNKNOWN = "The client is unknown."
+
+_BY_CLIENT_ID = Lookup(Application, by="client_id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -52,7 +55,7 @@ def find_application(client_id: str) -> Application | None:
     """Return the application with exactly this client ID."""
     if not is_storable(client_id):
         return None
-    application = the_only(Application.objects.using(write_alias()).filter(client_id=client_id))
+    application = _BY_CLIENT_ID.find(client_id)
     # A case-insensitive or padding collation (MariaDB) finds what is not the same.
     return application if application is not None and application.client_id == client_id else None
 

@@ -12,6 +12,7 @@ from oauth_refresh import crypto
 from oauth_refresh.conf import app_settings
 from oauth_refresh.models import AccessToken, ClientInfo, Grant, RefreshToken
 from oauth_refresh.scopes import join_scope
+from oauth_refresh.services.compiled import insert
 from oauth_refresh.services.hooks import token_response_fields
 from oauth_refresh.services.transactions import write_alias
 from oauth_refresh.signals import tokens_issued
@@ -33,7 +34,7 @@ class IssuedTokens:
 def insert_refresh_token(grant: Grant, *, now: datetime, client_info: ClientInfo, secret: bytes | None = None) -> str:
     """Store the refresh token of the grant's present generation and return its raw text; no secret: a random one."""
     raw = mint_refresh_token(grant, secret=secret)
-    RefreshToken(
+    refresh_token = RefreshToken(
         grant=grant,
         generation=grant.generation,
         digest=crypto.digest(raw),
@@ -41,7 +42,8 @@ def insert_refresh_token(grant: Grant, *, now: datetime, client_info: ClientInfo
         expires_at=grant.idle_expires_at,
         address=client_info.address,
         user_agent=client_info.user_agent,
-    ).save(using=write_alias(), force_insert=True)
+    )
+    insert(refresh_token)
     return raw
 
 
@@ -64,7 +66,7 @@ def hand_out(
         created_at=now,
         expires_at=grant.access_token_expiry(now),
     )
-    access_token.save(using=write_alias(), force_insert=True)
+    insert(access_token)
     transaction.on_commit(
         partial(tokens_issued.send_robust, sender=Grant, grant=grant, grant_type=grant_type), using=write_alias()
     )

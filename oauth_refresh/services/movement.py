@@ -5,7 +5,9 @@ from copy import copy
 from typing import Any
 
 from oauth_refresh.models import Grant
-from oauth_refresh.services.transactions import write_alias
+from oauth_refresh.services.compiled import ConditionalUpdate
+
+_MOVE = ConditionalUpdate(Grant.objects.unrevoked, unchanged=("id", "generation"))
 
 
 class Overtaken(Exception):
@@ -14,8 +16,7 @@ class Overtaken(Exception):
 
 def move(grant: Grant, columns: Mapping[str, Any]) -> bool:
     """Set ``columns`` if the grant is unrevoked and still of the generation that was read. Return whether it was."""
-    same_generation = Grant.objects.using(write_alias()).unrevoked().filter(pk=grant.pk, generation=grant.generation)
-    return same_generation.update(**columns) == 1
+    return _MOVE.run(grant, columns)
 
 
 def moved(grant: Grant, columns: Mapping[str, Any]) -> Grant:

@@ -5,7 +5,6 @@ from datetime import timedelta
 from http import HTTPStatus
 
 import pytest
-from django.db.models.signals import post_save
 
 from oauth_refresh import crypto
 from oauth_refresh.models import AccessToken, Application, Grant, GrantType, TrustedIssuer, UsedAssertion
@@ -20,7 +19,7 @@ from tests.conformance.refusals import (
 )
 from tests.conftest import SECRET
 from tests.factories import ApplicationFactory, TrustedIssuerFactory
-from tests.interference import connected
+from tests.interference import fault_after_an_insert_of
 from tests.jwts import (
     EC_KEY,
     ISSUER,
@@ -413,11 +412,7 @@ def test_jb_012_application_may_have_a_lifetime_of_its_own(client, speak):
 def test_jb_001_assertion_is_not_used_up_by_a_fault_of_ours(client, speak):
     form = {"grant_type": GrantType.JWT_BEARER, "assertion": speak()}
 
-    def fail(sender, **kwargs):
-        if sender is AccessToken:
-            raise RuntimeError("the disk is full")
-
-    with connected(post_save, fail):
+    with fault_after_an_insert_of(AccessToken):
         assert client.token(**form).status_code == HTTPStatus.SERVICE_UNAVAILABLE
 
     assert client.token(**form).status_code == HTTPStatus.OK

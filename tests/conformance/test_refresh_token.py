@@ -8,7 +8,6 @@ from http import HTTPStatus
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError
-from django.db.models.signals import post_save
 from django.test import Client
 from django.urls import reverse
 
@@ -27,7 +26,13 @@ from tests.conformance.refusals import (
 )
 from tests.consent import start_flow
 from tests.factories import PASSWORD, ApplicationFactory, RefreshTokenFactory, UserFactory
-from tests.interference import connected, everything, heard, rival_acts_after_the_token_was_read
+from tests.interference import (
+    connected,
+    everything,
+    fault_after_an_insert_of,
+    heard,
+    rival_acts_after_the_token_was_read,
+)
 from tests.oauth import OAuthClient, basic, post_form
 
 FULL_SCOPE = "notes:read notes:write"
@@ -429,11 +434,6 @@ def fail_during_the_exchange(**kwargs):
     raise LookupError("a fault of the project's own")
 
 
-def fail_after_the_last_insert(sender, **kwargs):
-    if sender is AccessToken:
-        raise LookupError("a fault of the project's own")
-
-
 @contextmanager
 def successor_in_the_way(grant):
     """Let the insert of the next refresh token break a constraint."""
@@ -446,7 +446,7 @@ def successor_in_the_way(grant):
 FAULTS = {
     "a receiver of the exchange": lambda grant: connected(refresh_token_exchanged, fail_during_the_exchange),
     "the first insert": successor_in_the_way,
-    "a receiver of the last insert": lambda grant: connected(post_save, fail_after_the_last_insert),
+    "after the last insert": lambda grant: fault_after_an_insert_of(AccessToken),
 }
 
 

@@ -14,7 +14,7 @@ from django.urls import reverse
 
 from oauth_refresh.api.forms import read_parameters
 from oauth_refresh.errors import InvalidRequest
-from oauth_refresh.models import NO_CLIENT_INFO, AccessToken, Grant, GrantEvent
+from oauth_refresh.models import NO_CLIENT_INFO, Grant, GrantEvent
 from oauth_refresh.services import issue_tokens
 from oauth_refresh.services.codes import Consent, issue_code
 from oauth_refresh.signals import grant_revoked, grants_revoked, refresh_token_exchanged, refresh_token_reused
@@ -79,8 +79,8 @@ def test_endpoints_work_where_every_page_needs_a_login(client_app, settings):
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("sender", [AccessToken, GrantEvent])
-def test_receiver_that_hides_a_database_error_cannot_undo_a_decision_unseen(client_app, sender):
+@pytest.mark.parametrize(("signal", "sender"), [(refresh_token_exchanged, Grant), (post_save, GrantEvent)])
+def test_receiver_that_hides_a_database_error_cannot_undo_a_decision_unseen(client_app, signal, sender):
     spent = client_app.refresh_token
     client_app.rotate()
 
@@ -89,7 +89,7 @@ def test_receiver_that_hides_a_database_error_cannot_undo_a_decision_unseen(clie
             with suppress(DatabaseError), transaction.atomic(savepoint=False):
                 UserFactory(username=client_app.grant.user.username)
 
-    with connected(post_save, hide):
+    with connected(signal, hide):
         response = client_app.refresh(spent if sender is GrantEvent else None)
 
     assert (response.status_code, response.json()) == (HTTPStatus.SERVICE_UNAVAILABLE, FAULT)
