@@ -1,0 +1,205 @@
+"""The recipe for production works as printed: environment, units and nginx, on ports and paths of a test."""
+
+import json
+import os
+import re
+import secrets
+import shlex
+import shutil
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+from tests.faults.processes import Process
+from tests.flows.server import ROOT, free_port
+
+PAGE = (ROOT / "docs/how-to/deploy.md").read_text()
+HOST = "auth.example.com"
+NGINX = """
+daemon off;
+pid {folder}/nginx.pid;
+error_log {folder}/nginx.log;
+events {{ }}
+http {{
+    include /etc/nginx/mime.types;
+    access_log off;
+    client_body_temp_path {folder}/bodies;
+    proxy_temp_path {folder}/answers;
+    fastcgi_temp_path {folder}/unused-1;
+    uwsgi_temp_path {folder}/unused-2;
+    scgi_temp_path {folder}/unused-3;
+    {servers}
+}}
+"""
+
+pytestmark = pytest.mark.skipif(connection.vendor != "postgresql", reason="the recipe is for PostgreSQL")
+
+
+def printed(language, beginning):
+    """Return the block of the page that begins so."""
+    (block,) = [body for body in re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL) if body.startswith(beginning)]
+    return block
+
+
+def commands(unit, name):
+    """Return the commands of a unit, without the paths of the machine that the page is about."""
+    return [shlex.split(line) for line in re.findall(rf"^{name}=/srv/oauth/venv/bin/(.*)$", unit, re.MULTILINE)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployed:
+    """What the recipe makes, on this machine."""
+
+    environment: dict[str, str]
+    https: int
+    http: int
+
+    def run(self, words):
+        """Run a command of the page, and return what it printed, errors too."""
+        program = sys.executable if words[0] == "python" else Path(sys.executable).parent / words[0]
+        done = subprocess.run(
+            [program, *words[1:]], cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout + done.stderr
+
+    def curl(self, path, *words, scheme="https"):
+        """Ask as people do, by name, and return the status, and where a redirect leads or the body."""
+        port = self.https if scheme == "https" else self.http
+        done = subprocess.run(
+            [
+                *("curl", "-sS", "--insecure", "--resolve", f"{HOST}:{port}:127.0.0.1"),
+                *("-o", "-", "-w", "\n%{http_code} %{redirect_url}", f"{scheme}://{HOST}:{port}{path}", *words),
+            ],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        body, _newline, end = done.stdout.rpartition("\n")
+        status, _space, target = end.partition(" ")
+        return int(status), target or body
+
+
+@pytest.fixture(scope="module")
+def deployed(database_url, tmp_path_factory):
+    """Follow the page, but for the packages, the users and systemd."""
+    if shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") is None:
+        (pytest.fail if "CI" in os.environ else pytest.skip)("nginx is not installed")
+    folder = tmp_path_factory.mktemp("deployed")
+    unit, own = printed("ini", "[Unit]"), {"SECRET_KEY": secrets.token_urlsafe(64), "DATABASE_URL": database_url}
+    settings = dict(line.split("=", 1) for line in printed("ini", "DEBUG=").splitlines())
+    environment = {"PATH": os.environ["PATH"], **settings, **own}
+    site = Deployed(environment=environment, https=free_port(), http=free_port())
+    for command in commands(unit, "ExecStartPre"):
+        site.run(command)
+    (command,) = commands(unit, "ExecStart")
+    with gunicorn(command, folder, site), nginx(folder, site):
+        yield site
+
+
+@contextmanager
+def gunicorn(words, folder, site):
+    """Start it as the unit does; systemd would hand it the socket."""
+    own = ["--chdir", str(ROOT), "--bind", f"unix:{folder}/oauth.sock", "--bind", f"127.0.0.1:{(port := free_port())}"]
+    program = str(Path(sys.executable).parent / words[0])
+    with running(Process([program, *words[1:], *own], port=port, log=folder / "g.log", environment=site.environment)):
+        yield
+
+
+@contextmanager
+def nginx(folder, site):
+    certificate = ["-keyout", folder / "key.pem", "-out", folder / "certificate.pem", "-subj", f"/CN={HOST}"]
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *certificate], check=True, capture_output=True
+    )
+    here = {
+        "listen 443 ssl": f"listen 127.0.0.1:{site.https} ssl",
+        "listen 80": f"listen 127.0.0.1:{site.http}",
+        "/etc/ssl/auth.example.com.pem": f"{folder}/certificate.pem",
+        "/etc/ssl/auth.example.com.key": f"{folder}/key.pem",
+        "/srv/oauth/site": str(ROOT),
+        "/run/oauth.sock": f"{folder}/oauth.sock",
+    }
+    servers = printed("nginx", "server {")
+    for there, replacement in here.items():
+        assert there in servers
+        servers = servers.replace(there, replacement)
+    configuration = folder / "nginx.conf"
+    user = "user root;\n" if os.geteuid() == 0 else ""  # who made the files
+    configuration.write_text(user + NGINX.format(folder=folder, servers=servers))
+    command = [shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin"), "-c", str(configuration)]
+    with running(Process(command, port=site.https, log=folder / "n.log", environment=os.environ)):
+        yield
+
+
+@contextmanager
+def running(process):
+    process.start()
+    try:
+        yield
+    finally:
+        process.kill()
+
+
+@pytest.fixture(scope="module")
+def client(deployed):
+    """A public client's ID and the refresh token of its one session."""
+    deployed.run(["python", "manage.py", "shell", "--command", MAKE_USER])
+    create = ["python", "manage.py", "oauth_create_application", "Phone", "--public", "--json"]
+    client_id = json.loads(deployed.run(create).splitlines()[-1])["client_id"]
+    issue = ["python", "manage.py", "oauth_issue_tokens", "--application", client_id, "--user", "eve", "--json"]
+    return client_id, json.loads(deployed.run(issue).splitlines()[-1])["refresh_token"]
+
+
+MAKE_USER = "from django.contrib.auth.models import User; User.objects.create_user('eve')"
+
+
+def test_check_finds_what_the_page_says_and_nothing_else(deployed):
+    found = deployed.run(["python", "manage.py", "check", "--deploy", "--database", "default"])
+
+    assert set(re.findall(r"\((\w+\.[EW]\d+)\)", found)) == set(re.findall(r"`(oauth_refresh\.W\d+)`", PAGE))
+
+
+def test_pages_and_their_files_are_served_over_tls(deployed):
+    status, page = deployed.curl("/")
+    stylesheets = re.findall(r'href="(/static/[^"]+\.css)"', page)
+
+    assert (status, bool(stylesheets)) == (200, True)
+    assert {deployed.curl(path)[0] for path in stylesheets} == {200}
+
+
+def test_metadata_names_the_site(deployed):
+    _status, body = deployed.curl("/.well-known/oauth-authorization-server")
+
+    assert json.loads(body)["token_endpoint"] == f"https://{HOST}/oauth/token"
+
+
+def test_demonstration_is_not_there(deployed):
+    assert deployed.curl("/playground/")[0] == 404
+
+
+def test_people_who_come_in_the_clear_are_sent_on_and_clients_are_not(deployed):
+    assert deployed.curl("/some/page", scheme="http") == (301, f"https://{HOST}/some/page")
+    assert {deployed.curl(f"/oauth/{name}", "-d", "a=b", scheme="http")[0] for name in ("token", "revoke")} == {400}
+
+
+def test_refresh_is_answered_and_its_caller_known_by_the_true_address(deployed, client):
+    client_id, refresh_token = client
+    form = f"grant_type=refresh_token&client_id={client_id}&refresh_token={refresh_token}"
+
+    status, body = deployed.curl("/oauth/token", "-d", form, "-H", "X-Forwarded-For: 203.0.113.66")
+
+    assert (status, set(json.loads(body)) >= {"access_token", "refresh_token"}) == (200, True)
+    seen = "from oauth_refresh.models import RefreshToken as R; print(R.objects.latest('pk').address)"
+    assert deployed.run(["python", "manage.py", "shell", "--command", seen]).split()[-1] == "127.0.0.1"
+
+
+def test_nightly_unit_prunes(deployed):
+    (command,) = commands(printed("ini", "[Service]\nType=oneshot"), "ExecStart")
+
+    assert json.loads(deployed.run([*command, "--json"]))["grants"] == 0
