@@ -12,11 +12,11 @@ from django.db import Error
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from oauth_refresh.bearer import challenge, read_bearer
+from oauth_refresh.bearer import challenge
 from oauth_refresh.errors import InsufficientScope, OAuthError
 from oauth_refresh.faults import log_fault
 from oauth_refresh.models import AccessToken
-from oauth_refresh.services.access import authenticate_access_token
+from oauth_refresh.services.access import authenticate_bearer
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def bearer_required(*scopes: str) -> Callable[[View], View]:
 def _refusal(request: HttpRequest, scopes: tuple[str, ...]) -> HttpResponse | None:
     """Sign the token's user in for this request, or return why not."""
     try:
-        token = _presented_token(request)
+        token = authenticate_bearer(request)
         if token is None:
             return JsonResponse({}, status=401, headers={"WWW-Authenticate": challenge()})
         if not set(scopes) <= set(token.scopes):
@@ -63,12 +63,6 @@ def _refusal(request: HttpRequest, scopes: tuple[str, ...]) -> HttpResponse | No
         return response
     _sign_in(request, token)
     return None
-
-
-def _presented_token(request: HttpRequest) -> AccessToken | None:
-    """Return the live access token; None without one. The text stays in a frame that is over when a fault is logged."""
-    raw = read_bearer(request)
-    return None if raw is None else authenticate_access_token(raw)
 
 
 def _sign_in(request: HttpRequest, token: AccessToken) -> None:

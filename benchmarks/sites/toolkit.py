@@ -2,7 +2,7 @@
 
 import os
 
-from benchmarks.sites.common import *  # noqa: F403
+from benchmarks.sites.production import *  # noqa: F403
 
 ROOT_URLCONF = "benchmarks.sites.toolkit_urls"
 INSTALLED_APPS = [

@@ -4,16 +4,16 @@ from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
 from django.db import Error
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from oauth_refresh.api.bearer_errors import BearerError, Unavailable
-from oauth_refresh.bearer import challenge, read_bearer
+from oauth_refresh.bearer import challenge
 from oauth_refresh.errors import OAuthError
 from oauth_refresh.faults import log_fault
 from oauth_refresh.models import AccessToken
-from oauth_refresh.services.access import authenticate_access_token
+from oauth_refresh.services.access import authenticate_bearer
 
 
 class BearerAuthentication(BaseAuthentication):
@@ -27,7 +27,7 @@ class BearerAuthentication(BaseAuthentication):
     def authenticate(self, request: Request) -> tuple[Any, AccessToken] | None:
         """Return user and token; None without a Bearer header. Raises BearerError, for a fault of ours Unavailable."""
         try:
-            token = _presented_token(request._request)
+            token = authenticate_bearer(request._request)
         except OAuthError as error:
             raise BearerError(error) from error
         except Error as fault:
@@ -39,9 +39,3 @@ class BearerAuthentication(BaseAuthentication):
 
     def authenticate_header(self, request: Request) -> str:
         return challenge()
-
-
-def _presented_token(request: HttpRequest) -> AccessToken | None:
-    """Return the live access token; None without one. The text stays in a frame that is over when a fault is logged."""
-    raw = read_bearer(request)
-    return None if raw is None else authenticate_access_token(raw)

@@ -1,10 +1,21 @@
 """Whether an API may believe an access token: one statement for each request, and nothing is cached."""
 
+from django.http import HttpRequest
 from django.utils import timezone
 
+from oauth_refresh.bearer import read_bearer
 from oauth_refresh.errors import InvalidToken
 from oauth_refresh.models import AccessToken
 from oauth_refresh.services.lookup import find_access_token
+
+
+def authenticate_bearer(request: HttpRequest) -> AccessToken | None:
+    """Return the live access token of an API's request; None without a Bearer header.
+
+    The text of the token stays in a frame that is over when a fault is logged. Raises InvalidRequest, InvalidToken.
+    """
+    raw = read_bearer(request)
+    return None if raw is None else authenticate_access_token(raw)
 
 
 def authenticate_access_token(raw: str) -> AccessToken:
