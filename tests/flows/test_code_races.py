@@ -17,7 +17,7 @@ from urllib.request import HTTPCookieProcessor, HTTPRedirectHandler, Request, bu
 import pytest
 
 from tests.consent import CHALLENGE, REDIRECT_URI, VERIFIER
-from tests.flows.server import manage
+from tests.flows.server import manage_all
 
 ROUNDS = int(os.environ.get("RACE_ROUNDS", "10"))
 RACERS = 8
@@ -42,9 +42,8 @@ class StayHere(HTTPRedirectHandler):
 def phone_app(origin, database_url):
     """Register a public application that is trusted, and a user."""
     create_user = ("createsuperuser", "--noinput", "--username", "eve", "--email", "eve@example.com")
-    for arguments in (CREATE_APPLICATION, create_user, ("shell", "-c", TRUST_IT)):
-        result = manage(*arguments, database_url=database_url, DJANGO_SUPERUSER_PASSWORD=PASSWORD)
-        assert result.returncode == 0, result.stderr
+    commands = (CREATE_APPLICATION, create_user, ("shell", "-c", TRUST_IT))
+    manage_all(*commands, database_url=database_url, DJANGO_SUPERUSER_PASSWORD=PASSWORD)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
-from tests.flows.server import curl, manage
+from tests.flows.server import curl, manage_all
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "grants.md"
 PUBLIC_ORIGIN = "https://auth.example"
@@ -93,7 +93,7 @@ def story(origin, database_url, tmp_path, keys):
     for name, key in keys.items():
         (tmp_path / f"{name}.json").write_text(json.dumps({"keys": [key.as_dict(private=False)]}))
     create, grant = "oauth_create_application", "--grant-type"
-    for arguments in (
+    commands = (
         ("createsuperuser", "--noinput", "--username", "eve", "--email", "eve@example.com"),
         (
             *(create, "Web app", "--client-id", "web", "--client-secret", SECRET, "--redirect-uri", REDIRECT_URI),
@@ -109,9 +109,8 @@ def story(origin, database_url, tmp_path, keys):
             *("oauth_trust_issuer", "https://idp.example", "--jwks", str(tmp_path / "idp.json")),
             *("--algorithm", "ES256", "--subject-field", "username"),
         ),
-    ):
-        result = manage(*arguments, database_url=database_url, DJANGO_SUPERUSER_PASSWORD=PASSWORD)
-        assert result.returncode == 0, result.stderr
+    )
+    manage_all(*commands, database_url=database_url, DJANGO_SUPERUSER_PASSWORD=PASSWORD)
     return Story(origin, tmp_path)
 
 

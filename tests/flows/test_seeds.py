@@ -4,11 +4,12 @@ Only hosts and placeholders are replaced. Oracle's lines lack their continuation
 """
 
 import json
+from collections import defaultdict
 from http import HTTPStatus
 
 import pytest
 
-from tests.flows.server import curl, manage
+from tests.flows.server import curl, manage_all
 from tests.jwts import EC_KEY, OTHER_KEY, client_claims, jwks, sign
 
 WSO2_ID, WSO2_SECRET = "IZsIi6HDbB5e8VKdZAnUi_fZ3f8a", "Gm0bJ6oWV8fC5OQLLlC6jslACW8a"
@@ -23,6 +24,7 @@ SIGNER_ID = "oracle-signer"
 PARTNER = "https://partner.example"
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 SCOPE = "PRODUCTION notes:read"
+SESSIONS = 20  # more than the tests of one application use
 FORM = "application/x-www-form-urlencoded"
 
 INVALID_CLIENT = {"error": "invalid_client", "error_description": "Client authentication failed."}
@@ -36,8 +38,8 @@ PAIR_MEMBERS = {"access_token", "token_type", "expires_in", "refresh_token", "re
 class Site:
     """The running example project with the vendors' applications and one user."""
 
-    def __init__(self, origin, database_url, folder):
-        self.origin, self.database_url, self.folder = origin, database_url, folder
+    def __init__(self, origin, fresh_pairs, folder):
+        self.origin, self.fresh_pairs, self.folder = origin, fresh_pairs, folder
 
     def curl(self, line, **replacements):
         """Send a printed line: its host becomes this server, each placeholder its replacement."""
@@ -49,14 +51,8 @@ class Site:
         return curl(line, folder=self.folder)
 
     def pair(self, client_id):
-        """Start a session of the application for the user and return its pair."""
-        issued = self.command("oauth_issue_tokens", "--application", client_id, "--user", "eve", "--scope", SCOPE)
-        return json.loads(issued)
-
-    def command(self, *arguments):
-        result = manage(*arguments, database_url=self.database_url)
-        assert result.returncode == 0, result.stderr
-        return result.stdout
+        """Return the pair of a session of the application for the user that nobody has used."""
+        return self.fresh_pairs[client_id].pop()
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +70,7 @@ def applications(origin, database_url, key_file):
     signer = (*create, "Oracle, signing")
     others = ("--grant-type", "password", "--grant-type", "client_credentials", "--grant-type", JWT_BEARER)
     every_grant_type = ("oauth_create_application", "--grant-type", "refresh_token", *others)
-    for arguments in (
+    commands = (
         (*create, "WSO2", "--client-id", WSO2_ID, "--client-secret", WSO2_SECRET),
         (*create, "Tyk", "--client-id", TYK_ID, "--client-secret", TYK_SECRET),
         (*create, "Oracle", "--client-id", ORACLE_ID, "--client-secret", ORACLE_SECRET),
@@ -85,14 +81,27 @@ def applications(origin, database_url, key_file):
         ("oauth_create_application", "No refresh", "--client-id", "none", "--client-secret", ORACLE_SECRET, *others),
         ("oauth_trust_issuer", PARTNER, "--jwks", key_file),
         ("createsuperuser", "--noinput", "--username", "eve", "--email", "eve@example.com"),
-    ):
-        result = manage(*arguments, database_url=database_url, DJANGO_SUPERUSER_PASSWORD="a long enough password")
-        assert result.returncode == 0, result.stderr
+    )
+    manage_all(*commands, database_url=database_url, DJANGO_SUPERUSER_PASSWORD="a long enough password")
+
+
+@pytest.fixture(scope="module")
+def fresh_pairs(applications, database_url):
+    """Sessions of each application for the user, each to be used by one test: started together, as that is cheaper."""
+    starts = [
+        ("oauth_issue_tokens", "--application", client_id, "--user", "eve", "--scope", SCOPE, "--count", str(SESSIONS))
+        for client_id in (WSO2_ID, TYK_ID, ORACLE_ID, SIGNER_ID, PUBLIC_ID)
+    ]
+    pairs = defaultdict(list)
+    for line in manage_all(*starts, database_url=database_url).splitlines():
+        pair = json.loads(line)
+        pairs[pair["client_id"]].append(pair)
+    return pairs
 
 
 @pytest.fixture
-def site(origin, applications, database_url, tmp_path):
-    return Site(origin, database_url, tmp_path)
+def site(origin, fresh_pairs, tmp_path):
+    return Site(origin, fresh_pairs, tmp_path)
 
 
 WSO2_REFRESH = (

@@ -338,18 +338,24 @@ def test_client_and_issuer_are_believed_by_keys_that_were_fetched(key_client, br
     assert key_server.paths == ["/keys"]
 
 
+@pytest.fixture
+def impatient(monkeypatch):
+    """Give up sooner: that it takes three seconds at most is tested above."""
+    monkeypatch.setattr("oauth_refresh.services.jwks._SECONDS", 1.0)
+
+
 FAILING_PATHS = [path for path in MISBEHAVIOUR if path not in {"/silent", "/slow-headers"}]
 
 
 @pytest.mark.parametrize("path", FAILING_PATHS)
-def test_client_whose_keys_are_unavailable_is_refused(key_client, key_server, path):
+def test_client_whose_keys_are_unavailable_is_refused(key_client, key_server, impatient, path):
     Application.objects.update(jwks_uri=key_server.origin + path)
 
     assert answer_of(key_client.refresh()) == INVALID_CLIENT
 
 
 @pytest.mark.parametrize("path", FAILING_PATHS)
-def test_assertion_of_an_issuer_whose_keys_are_unavailable_is_refused(bring, key_server, path):
+def test_assertion_of_an_issuer_whose_keys_are_unavailable_is_refused(bring, key_server, impatient, path):
     TrustedIssuer.objects.update(jwks_uri=key_server.origin + path)
 
     assert answer_of(bring()) == INVALID_GRANT
