@@ -7,8 +7,16 @@ import pytest
 import requests
 
 from tests.example.conftest import DEMO_DATA
+from tests.flows.server import runserver
 
 DELETE = "from oauth_refresh.models import {0}; {0}.objects.all().delete()"
+
+
+@pytest.fixture(scope="module")
+def site_without_tables(tmp_path_factory):
+    """Serve the example as it is after its database was deleted."""
+    with runserver(database_url=f"sqlite:///{tmp_path_factory.mktemp('gone') / 'site.sqlite3'}") as origin:
+        yield origin
 
 
 def test_reload_after_a_button_repeats_nothing(strict, newest_grant):
@@ -172,3 +180,15 @@ def test_admin_who_has_chosen_a_password_is_not_signed_in(alone, shell):
         assert "admin no longer has the demonstration's password." in alone.text
     finally:
         shell(f"from django.contrib.auth.models import User; User.objects.get(username='admin').delete(); {DEMO_DATA}")
+
+
+@pytest.mark.parametrize("path", ["/playground/", "/oauth/applications/", "/admin/"])
+def test_page_says_in_words_that_the_database_is_gone(site_without_tables, path):
+    cookies = {"sessionid": "of-a-session-that-was", "playground": "of-a-client-that-was"}
+
+    answer = requests.get(site_without_tables + path, cookies=cookies, timeout=20)
+
+    assert answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+    assert "The database is not there" in answer.text
+    assert "Traceback" not in answer.text
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
