@@ -192,3 +192,11 @@ def test_page_says_in_words_that_the_database_is_gone(site_without_tables, path)
     assert "The database is not there" in answer.text
     assert "Traceback" not in answer.text
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+
+
+def test_session_that_is_over_offers_to_connect_the_same_client_again(strict, newest_grant):
+    assert strict.act("revoke").caption == "Signed out: the session is over"
+
+    strict.press("kind", "strict").press("decision", "allow")
+
+    assert newest_grant()["is_live"]
