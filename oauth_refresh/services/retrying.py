@@ -55,14 +55,18 @@ def successor_secrets(
 
 
 def is_retry(presented: PresentedRefreshToken, *, now: datetime) -> bool:
-    """Whether the immediate predecessor comes back while the window of its rotation is open."""
+    """Whether the immediate predecessor comes back while the window of its rotation is open.
+
+    Machines' clocks differ a little, so the rotation may lie ahead; but no further than the window is long, lest one
+    that a wrong clock dated ahead stayed open until then.
+    """
     grant = presented.grant
     return (
         presented.generation == grant.generation - 1
         and grant.application.rotates
         and grant.retry_salt is not None
         and grant.refreshed_at is not None
-        and now < grant.refreshed_at + grant.application.effective_retry_window
+        and abs(now - grant.refreshed_at) < grant.application.effective_retry_window
     )
 
 

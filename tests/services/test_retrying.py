@@ -374,6 +374,19 @@ def test_window_is_as_long_on_the_night_the_clocks_change(clock, settings, clien
     assert refusal_of(session) == SPENT
 
 
+def test_rotation_that_another_machine_dated_a_little_ahead_has_its_window(session, clock):
+    clock.shift(-29)
+
+    assert pair(session.present()) == pair(session.first)
+
+
+def test_rotation_that_a_wrong_clock_dated_ahead_is_not_open_until_then(session, clock):
+    clock.shift(-3600)
+
+    assert refusal_of(session) == SPENT
+    assert session.grant.revoked_reason == "reuse_detected"
+
+
 # What is told and written down.
 
 
