@@ -100,30 +100,32 @@ class ConditionalUpdate:
 
     def __init__(self, rows: Callable[[], models.QuerySet[Any]], *, unchanged: Sequence[str]) -> None:
         self._rows, self._unchanged = rows, unchanged
-        self._statements: dict[Any, str] = {}
+        self._statements: dict[Any, tuple[str, bool]] = {}
 
     def run(self, row: models.Model, columns: Mapping[str, Any]) -> bool:
         """Return whether the row was written. One statement."""
         connection = connections[write_alias()]
-        # NULL is written into the statement, so which columns are to be null makes it another one.
+        # A column that is to be null makes it another statement: before Django 6.1, NULL is written into it.
         shape = (connection.alias, *((name, value is None) for name, value in columns.items()))
-        if (sql := self._statements.get(shape)) is None:
-            sql = self._statements[shape] = self._compile(row, columns, alias=connection.alias)
-        written = [(name, value) for name, value in columns.items() if value is not None]
+        if shape not in self._statements:
+            self._statements[shape] = self._compile(row, columns, alias=connection.alias)
+        sql, takes_nulls = self._statements[shape]
+        written = [(name, value) for name, value in columns.items() if takes_nulls or value is not None]
         tested = [(name, getattr(row, name)) for name in self._unchanged]
         values = [_prepared(row._meta.get_field(name), value, connection) for name, value in written + tested]
         with connection.cursor() as cursor:
             cursor.execute(sql, values)
             return bool(cursor.rowcount)
 
-    def _compile(self, row: models.Model, columns: Mapping[str, Any], *, alias: str) -> str:
+    def _compile(self, row: models.Model, columns: Mapping[str, Any], *, alias: str) -> tuple[str, bool]:
+        """Return the statement, and whether it takes a value for a column that is to be null."""
         rows = self._rows()
         for name in self._unchanged:  # one by one: a filter of several sorts them
             rows = rows.filter(**{name: getattr(row, name)})
         query: Any = rows.query.chain(UpdateQuery)
         query.add_update_values(columns)
-        sql, _values = query.get_compiler(using=alias).as_sql()
-        return str(sql)
+        sql, values = query.get_compiler(using=alias).as_sql()
+        return str(sql), len(values) == len(columns) + len(self._unchanged)
 
 
 def insert(row: models.Model) -> None:
