@@ -97,7 +97,7 @@ def somebody_waits(*, unless: Callable[[], bool] = lambda: False) -> bool:
             cursor.execute(LOCK_WAITS[connection.vendor])
             if cursor.fetchone()[0] > 0:
                 return True
-            sleep(0.05)
+            sleep(0.2)  # MariaDB looks anew only if it was not asked for a tenth of a second
     return False
 
 
