@@ -9,7 +9,7 @@ from django.shortcuts import render
 from django.views.generic import TemplateView
 from drf_spectacular.generators import SchemaGenerator
 
-from example_project.demo.data import ADMIN, APPLICATIONS, USER
+from example_project.demo.accounts import ADMIN, APPLICATIONS, USER
 from example_project.reference import operations
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from http import HTTPStatus
 
-from example_project.demo.data import ORACLE, ORACLE_PUBLIC, SCOPE, TYK, USER, WSO2, DemoApplication
+from example_project.demo.accounts import ORACLE, ORACLE_PUBLIC, SCOPE, TYK, USER, WSO2, DemoApplication
 from example_project.demo.wire import Wire, basic
 from example_project.wire import FORM
 

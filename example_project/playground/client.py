@@ -10,7 +10,7 @@ from authlib.common.security import generate_token
 from authlib.integrations.requests_client import OAuth2Session
 from requests import RequestException, Response
 
-from example_project.demo.data import DemoApplication
+from example_project.demo.accounts import DemoApplication
 from example_project.wire import Exchange, recorded
 
 SECONDS = 10
@@ -89,8 +89,8 @@ class DemoClient:
         session = OAuth2Session(
             application.client_id,
             application.secret,
-            token_endpoint_auth_method=application.auth_method.value,
-            revocation_endpoint_auth_method=application.auth_method.value,
+            token_endpoint_auth_method=application.auth_method,
+            revocation_endpoint_auth_method=application.auth_method,
             code_challenge_method="S256",
             default_timeout=SECONDS,
             **options,

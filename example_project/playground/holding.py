@@ -14,7 +14,7 @@ from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest, HttpResponse
 
-from example_project.demo.data import PATIENT, STRICT, DemoApplication
+from example_project.demo.accounts import PATIENT, STRICT, DemoApplication
 from example_project.playground.client import DemoClient, Pair
 from example_project.wire import Exchange
 

@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from example_project.demo.data import ADMIN, USER, DemoUser
+from example_project.demo.accounts import ADMIN, USER, DemoUser
 from example_project.playground.buttons import BUTTONS, OWNERS, THIEFS, label_of
 from example_project.playground.captions import GONE, WELCOME, caption, ending
 from example_project.playground.client import DemoClient, Refused, Unreachable, new_secret

@@ -9,7 +9,7 @@ import pytest
 from django.http import Http404
 from django.test import RequestFactory
 
-from example_project.demo.data import STRICT
+from example_project.demo.accounts import STRICT
 from example_project.playground import client, views
 from example_project.playground.buttons import BUTTONS
 from example_project.playground.captions import _ANY, _CAPTIONS, caption

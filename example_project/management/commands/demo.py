@@ -10,7 +10,8 @@ from django.contrib.staticfiles.handlers import StaticFilesHandler
 from django.core.management import BaseCommand, CommandError, call_command
 from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler, get_internal_wsgi_application
 
-from example_project.demo.data import ADMIN, USER, create_demo_data
+from example_project.demo.accounts import ADMIN, USER
+from example_project.demo.data import create_demo_data
 from example_project.demo.story import play
 from example_project.demo.wire import UnexpectedAnswer
 
