@@ -8,6 +8,13 @@ import pytest
 
 from tests.flows.server import curl, free_port, manage
 
+DELETE_ACCOUNTS = """
+from django.contrib.auth.models import User
+from oauth_refresh.models import Application
+
+Application.objects.all().delete()
+User.objects.all().delete()
+"""
 PRODUCTION = {"DEBUG": "False", "ALLOWED_HOSTS": "notes.example"}
 
 
@@ -60,6 +67,19 @@ def test_deployment_check_finds_only_the_password_grant(database_url):
     assert result.returncode == 0
     assert result.stderr.count("?: (") == 1
     assert "oauth_refresh.W004" in result.stderr
+
+
+def test_production_does_not_start_on_accounts_that_everybody_knows(database_url):
+    manage("demo", "--no-serve", "--port", str(free_port()), database_url=database_url)
+    production = {**PRODUCTION, "SECRET_KEY": secrets.token_urlsafe(64)}
+
+    migrated = manage("migrate", database_url=database_url, **production)
+    assert migrated.returncode == 1
+    assert "(example_project.E001) The database holds accounts of the demonstration: demo, admin, " in migrated.stderr
+    assert "oracle-sample-public" in migrated.stderr
+
+    manage("shell", "--verbosity", "0", "--command", DELETE_ACCOUNTS, database_url=database_url, **production)
+    assert manage("migrate", database_url=database_url, **production).returncode == 0
 
 
 @pytest.mark.parametrize(("proxies", "believed"), [("0", "None 0"), ("1", "('HTTP_X_FORWARDED_PROTO', 'https') 1")])
