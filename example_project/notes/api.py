@@ -1,6 +1,7 @@
 """``/api/notes/``: a token with ``notes:read`` lists, one with ``notes:write`` adds."""
 
 from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.generics import ListCreateAPIView
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.serializers import BaseSerializer, ModelSerializer
@@ -18,6 +19,7 @@ class NoteSerializer(ModelSerializer[Note]):
         fields = ["text", "created_at"]
 
 
+@extend_schema_view(post=extend_schema(description="Add a note for the token's user."))
 class NotesView(ListCreateAPIView[Note]):
     """The notes of the token's user, newest first."""
 

@@ -189,13 +189,15 @@ _CAPTIONS = {
     ),
     ("thief-read", "worked"): Caption(
         title="The thief reads the notes",
-        text="Until somebody notices. A refresh by the owner is enough.",
+        text="Until somebody notices. A refresh by the owner is enough; where there is a retry window, one that comes "
+        "after it is over.",
         tone="warning",
         next="refresh",
     ),
     ("thief-refresh", "worked"): Caption(
         title="The thief goes on",
-        text="The family grows on the thief's side. It only takes the owner to come back once.",
+        text="The family grows on the thief's side. It only takes the owner to come back once; where there is a retry "
+        "window, after it is over.",
         tone="warning",
         next="refresh",
     ),

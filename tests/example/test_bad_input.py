@@ -161,6 +161,16 @@ def test_database_is_reset_while_the_page_is_open(strict, shell):
 
     assert strict.act("refresh").caption == "The server no longer knows this session"
     assert strict.can_press("kind", "strict")
+    assert strict.text.count("Connect again</button>") == 1
+    assert not strict.can_press("action", "refresh")
+
+
+def test_thief_of_a_session_that_the_server_forgot_has_no_buttons(strict, shell):
+    strict.act("steal")
+    assert strict.can_press("action", "thief-read")
+    shell(DELETE.format("Grant"))
+
+    assert not strict.open("/playground/").can_press("action", "thief-read")
 
 
 def test_application_is_gone(strict, shell):

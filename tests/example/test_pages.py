@@ -52,6 +52,8 @@ def test_page_about_the_api_names_operations_and_scopes(visitor):
     for told in (
         "<b>GET</b> /api/notes/",
         "<b>POST</b> /api/notes/",
+        "<p>The notes of the token's user, newest first</p>",
+        "<p>Add a note for the token's user</p>",
         "<code>notes:write</code>",
         "<b>POST</b> /oauth/token",
     ):

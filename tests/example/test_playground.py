@@ -110,6 +110,10 @@ def test_token_before_the_last_is_an_alarm_in_spite_of_the_window(patient, newes
     assert newest_grant()["events"] == ["reused"]
 
 
+def test_title_of_the_page_tells_what_happened(strict):
+    assert "<title>A new pair; the old one is dead (playground)</title>" in strict.act("refresh").text
+
+
 def test_nothing_can_be_replayed_before_a_refresh(strict):
     assert not strict.can_press("action", "replay")
     assert "Refresh first, so that there is a spent one." in strict.text
