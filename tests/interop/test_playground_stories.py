@@ -203,6 +203,27 @@ def test_nothing_moves_for_people_who_asked_for_that(connect):
     assert page.evaluate("document.getAnimations().length") == 0
 
 
+def test_double_click_is_one_press(connect, newest_grant):
+    page = connect()
+    page.wait_for_load_state()
+    refresh = page.locator(".choice", has=page.get_by_text("Refresh", exact=True))
+    refresh.evaluate("button => { button.click(); setTimeout(() => button.click(), 20); }")  # as fast as a hand
+    told(page, "A new pair; the old one is dead")
+
+    assert newest_grant() == [2, True, "", []]
+
+
+def test_button_can_be_pressed_after_the_browser_went_back(connect, newest_grant):
+    page = connect()
+    press(page, "Refresh", "A new pair; the old one is dead")
+    page.goto("/api/")
+    page.go_back()
+
+    press(page, "Refresh", "A new pair; the old one is dead")
+
+    assert newest_grant() == [3, True, "", []]
+
+
 def test_reload_and_back_repeat_nothing(connect, newest_grant):
     page = connect()
     press(page, "Refresh", "A new pair; the old one is dead")

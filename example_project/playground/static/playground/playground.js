@@ -1,6 +1,20 @@
 "use strict";
 
-// All of the playground works without this file. It adds the countdown and the copy buttons.
+// All of the playground works without this file. It adds the countdown and the copy buttons, and takes a double click
+// for one: pressed twice, a button would let the client use its token twice, which is an alarm.
+
+let isSent = false;
+document.addEventListener("submit", (event) => {
+  if (isSent) {
+    event.preventDefault();
+  }
+  isSent = true;
+});
+addEventListener("pageshow", ({ persisted }) => {
+  if (persisted) {
+    isSent = false; // the browser went back to the page as it was left
+  }
+});
 
 for (const countdown of document.querySelectorAll("[data-until]")) {
   const [text, bar] = countdown.children;
