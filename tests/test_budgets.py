@@ -304,6 +304,7 @@ def test_page_of_dead_tokens_is_pruned_by_one_select_and_one_short_transaction(q
         "SELECT refreshtoken",  # the current one and its predecessor, which stay
         "SELECT refreshtoken",
         "SELECT accesstoken",
+        "SELECT grantevent",
         "SELECT grant",
         "SELECT grant",
     ]
@@ -315,8 +316,8 @@ def test_page_of_dead_grants_is_pruned_by_one_short_transaction(queries):
     with queries:
         prune(retain=timedelta(0))
 
-    [before, page, *deleting, after] = statements(queries)[2:]
-    assert {before, page, after} == {"SELECT accesstoken", "SELECT grant"}
+    [before, page, *deleting, after] = statements(queries)[3:]
+    assert {before, page, after} == {"SELECT grantevent", "SELECT grant"}
     assert [statement for statement in deleting if statement.startswith("SELECT grant")] == ["SELECT grant"] * 2
     changes = [statement for statement in deleting if not statement.startswith("SELECT")]
     assert (changes[0], *changes[-2:]) == ("BEGIN", "DELETE grant", "COMMIT")

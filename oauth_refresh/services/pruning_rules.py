@@ -37,11 +37,12 @@ class Rule:
 
 
 def rules(now: datetime, *, retain: timedelta) -> Iterator[Rule]:
-    """Yield the rules in the order in which they are best applied: tokens first, so that few are left to a grant."""
+    """Yield the rules in the order in which they are best applied: grants last, so that few of their rows are left."""
     yield _used_assertions(now)
-    tokens = (_refresh_tokens(now - retain), _access_tokens(now - retain))
-    yield from tokens
-    yield _grants(now, retain=retain, tokens=tokens)
+    kept_since = now - retain
+    parts = (_refresh_tokens(kept_since), _access_tokens(kept_since), _events(kept_since))
+    yield from parts
+    yield _grants(now, retain=retain, parts=parts)
 
 
 def _used_assertions(now: datetime) -> Rule:
@@ -81,7 +82,17 @@ def _access_tokens(kept_since: datetime) -> Rule:
     )
 
 
-def _grants(now: datetime, *, retain: timedelta, tokens: tuple[Rule, ...]) -> Rule:
+def _events(kept_since: datetime) -> Rule:
+    """Kept as long as the tokens that they tell of, so that no client fills a table by what it repeats for ever."""
+    return Rule(
+        rows=GrantEvent.objects.using(write_alias()),
+        dead=Q(at__lt=kept_since),
+        age="at",
+        before=kept_since,
+    )
+
+
+def _grants(now: datetime, *, retain: timedelta, parts: tuple[Rule, ...]) -> Rule:
     """Revoked or expired ones are kept for the people who ask what happened; consent that came to nothing is not.
 
     A refresh that began before the expiry may move it, but not for as long as an hour.
@@ -97,8 +108,7 @@ def _grants(now: datetime, *, retain: timedelta, tokens: tuple[Rule, ...]) -> Ru
         before=over,
         may_move=True,
         family=(
-            *(rule.rows.exclude(rule.dead) for rule in tokens),
+            *(rule.rows.exclude(rule.dead) for rule in parts),
             AuthorizationCode.objects.using(write_alias()),
-            GrantEvent.objects.using(write_alias()),
         ),
     )

@@ -59,6 +59,10 @@ def access_token(*, expired_for, generation=1):
     )
 
 
+def event(*, age):
+    return GrantEventFactory(grant=living_grant(), at=NOW - age)
+
+
 def waiting_grant(*, expired_for, **columns):
     """Make a grant of a code that nobody has redeemed."""
     expires_at = NOW - expired_for
@@ -88,6 +92,8 @@ KEPT, GONE = False, True
         pytest.param(lambda: access_token(expired_for=RETAIN), KEPT, id="access token, not for long enough"),
         pytest.param(lambda: access_token(expired_for=-HOUR), KEPT, id="access token, killed but unexpired"),
         pytest.param(lambda: access_token(expired_for=-HOUR, generation=5), KEPT, id="access token, live"),
+        pytest.param(lambda: event(age=RETAIN + MOMENT), GONE, id="event of a living grant, old"),
+        pytest.param(lambda: event(age=RETAIN), KEPT, id="event of a living grant, not old enough"),
         pytest.param(lambda: UsedAssertionFactory(expires_at=NOW - timedelta(seconds=31)), GONE, id="assertion"),
         pytest.param(lambda: UsedAssertionFactory(expires_at=NOW - timedelta(seconds=30)), KEPT, id="clock skew"),
         pytest.param(lambda: UsedAssertionFactory(expires_at=NOW + HOUR), KEPT, id="assertion still good"),
@@ -232,6 +238,7 @@ def make_families(application, user, families):
         common = {"grant": grant, "generation": generation, "created_at": created_at}
         RefreshTokenFactory(**common, expires_at=created_at + 14 * DAY)
         AccessTokenFactory(**common, expires_at=created_at + HOUR)
+        GrantEventFactory(grant=grant, generation=generation, at=created_at)
 
 
 def make_grant(application, user, *, generation, revoked, idle_expired, over):
@@ -257,6 +264,8 @@ def should_stay(row):
         return False
     if isinstance(row, RefreshToken):
         return row.generation >= grant.generation - 1 or row.created_at >= NOW - RETAIN
+    if isinstance(row, GrantEvent):
+        return row.at >= NOW - RETAIN
     return isinstance(row, Grant) or row.expires_at >= NOW - RETAIN
 
 
@@ -281,7 +290,7 @@ def test_any_mess_is_pruned_by_the_rules_and_a_dry_run_foretells_it(user, applic
     assert prune(batch_size=batch_size) == Pruned()
 
 
-FAMILY = (Grant, RefreshToken, AccessToken)
+FAMILY = (Grant, RefreshToken, AccessToken, GrantEvent)
 
 
 def mixed(count=5):

@@ -31,8 +31,9 @@ _NAMES = {
 
 class Command(BaseCommand):
     help = (
-        "Delete what is long dead: spent and expired tokens, grants with all they have, codes never redeemed, used "
-        "assertions. Safe beside a running server, twice at once, and to kill. Spent tokens are recognised ever after."
+        "Delete what is long dead: spent and expired tokens, events, grants with all they have, codes never redeemed, "
+        "used assertions. Safe beside a running server, twice at once, and to kill. "
+        "Spent tokens are recognised ever after."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
