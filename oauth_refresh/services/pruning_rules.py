@@ -83,7 +83,7 @@ def _access_tokens(kept_since: datetime) -> Rule:
 
 
 def _events(kept_since: datetime) -> Rule:
-    """Kept as long as the tokens that they tell of, so that no client fills a table by what it repeats for ever."""
+    """Kept as long as spent tokens, for the timeline; so no client fills a table by what it repeats."""
     return Rule(
         rows=GrantEvent.objects.using(write_alias()),
         dead=Q(at__lt=kept_since),
