@@ -42,9 +42,11 @@ class Ours:
         return refreshing([token["refresh_token"] for token in self.tokens[:count]], self.authorization)
 
 
-def our_site(database_url: str, *, sessions: int) -> Ours:
-    """Return our site with a client and so many sessions of one user."""
+def our_site(database_url: str, *, sessions: int, prepare: Callable[[str], None] | None = None) -> Ours:
+    """Return our site with a client and so many sessions of one user. ``prepare`` is called with the tables empty."""
     ours = site("benchmarks.sites.ours", database_url)
+    if prepare is not None:
+        prepare(database_url)
     ours.manage("createsuperuser", "--no-input", "--username", "somebody", "--email", "somebody@example.org")
     created = ours.manage("oauth_create_application", "benchmark", "--grant-type", "refresh_token", "--json")
     client = json.loads(created)

@@ -22,7 +22,7 @@ MUST = 0.9
 # A session that is refreshed every hour gets as old as this in six weeks.
 GENERATIONS = 1_000
 
-# Other sessions of the same user, each with so many spent generations; digests as scattered as real ones.
+# Other sessions of the same user, each refreshed every hour until now; digests as scattered as real ones.
 _GRANTS = """
     INSERT INTO oauth_refresh_grant (
         public_id, application_id, user_id, grant_type, scope, consented, mac_key, generation, access_floor,
@@ -34,23 +34,27 @@ _GRANTS = """
 """
 _REFRESH_TOKENS = """
     INSERT INTO oauth_refresh_refreshtoken (grant_id, generation, digest, created_at, expires_at, address, user_agent)
-    SELECT id, g, encode(sha256(convert_to('refresh ' || id || ' ' || g, 'UTF8')), 'hex'), now(),
-        now() + interval '14 days', '127.0.0.1', 'benchmark'
-    FROM oauth_refresh_grant, generate_series(1, %(generations)s) AS g WHERE generation > %(generations)s
+    SELECT id, g, encode(sha256(convert_to('refresh ' || id || ' ' || g, 'UTF8')), 'hex'), at,
+        at + interval '14 days', '127.0.0.1', 'benchmark'
+    FROM oauth_refresh_grant, generate_series(1, %(generations)s) AS g,
+        LATERAL (SELECT now() - (%(generations)s - g) * interval '1 hour') AS issued (at)
+    WHERE generation > %(generations)s
 """
 _ACCESS_TOKENS = """
     INSERT INTO oauth_refresh_accesstoken (grant_id, generation, digest, scope, created_at, expires_at)
-    SELECT id, g, encode(sha256(convert_to('access ' || id || ' ' || g, 'UTF8')), 'hex'), scope, now(),
-        now() + interval '1 hour'
-    FROM oauth_refresh_grant, generate_series(1, %(generations)s) AS g WHERE generation > %(generations)s
+    SELECT id, g, encode(sha256(convert_to('access ' || id || ' ' || g, 'UTF8')), 'hex'), scope, at,
+        at + interval '1 hour'
+    FROM oauth_refresh_grant, generate_series(1, %(generations)s) AS g,
+        LATERAL (SELECT now() - (%(generations)s - g) * interval '1 hour') AS issued (at)
+    WHERE generation > %(generations)s
 """
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=5_000_000, metavar="N", help="spent tokens of each kind")
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--seconds", type=float, default=5, help="for each run")
+    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--seconds", type=float, default=3, help="for each run")
     options = parser.parse_args()
     database = postgresql_url(os.environ)
     with ExitStack() as stack:
@@ -90,17 +94,8 @@ def as_table(rounds: Rounds, *, rows: int) -> str:
     )
 
 
-def _refreshing(stack: ExitStack, url: str, *, rows: int) -> Contender:
-    """Serve our site on a database with so much history, and return its refresh."""
-    database_url = stack.enter_context(scratch_database(url, name=f"history_{rows}"))
-    ours = our_site(database_url, sessions=CONNECTIONS)
-    _fill(database_url, rows)
-    sessions = ours.sessions(CONNECTIONS)
-    port = stack.enter_context(served(ours.site)).port
-    return lambda count, seconds: drive(port, sessions[:count], seconds=seconds)
-
-
-def _fill(database_url: str, rows: int) -> None:
+def fill(database_url: str, rows: int) -> None:
+    """Store so many spent tokens of each kind, and let PostgreSQL know its tables."""
     sys.stderr.write(f"Making {rows:,} spent tokens of each kind.\n")
     numbers = {"grants": -(-rows // GENERATIONS), "generations": GENERATIONS}
     with connected(database_url) as connection:
@@ -109,6 +104,16 @@ def _fill(database_url: str, rows: int) -> None:
                 connection.execute(statement, numbers)
         connection.execute("VACUUM ANALYZE")
         connection.execute("CHECKPOINT")
+
+
+def _refreshing(stack: ExitStack, url: str, *, rows: int) -> Contender:
+    """Serve our site on a database with so much history, and return its refresh."""
+    database_url = stack.enter_context(scratch_database(url, name=f"history_{rows}"))
+    ours = our_site(database_url, sessions=CONNECTIONS)
+    fill(database_url, rows)
+    sessions = ours.sessions(CONNECTIONS)
+    port = stack.enter_context(served(ours.site)).port
+    return lambda count, seconds: drive(port, sessions[:count], seconds=seconds)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,90 @@
+"""What do partitions cost a refresh? README.md says how to run this."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # so that it runs as a file, too
+
+from benchmarks.contenders import Contender, our_site  # noqa: E402
+from benchmarks.history import CONNECTIONS, fill  # noqa: E402
+from benchmarks.load import drive  # noqa: E402
+from benchmarks.machine import described, postgresql_url  # noqa: E402
+from benchmarks.rounds import Rounds, interleaved, table  # noqa: E402
+from benchmarks.scratch import connected, scratch_database  # noqa: E402
+from benchmarks.served import served  # noqa: E402
+
+_TOKENS = (ROOT / "benchmarks" / "partitions.sql").read_text()
+_GRANTS = (ROOT / "benchmarks" / "hashed_grants.sql").read_text()
+PARTITIONS = {"none": (), "tokens by week": (_TOKENS,), "tokens by week, grants by hash": (_GRANTS, _TOKENS)}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000, metavar="N", help="spent tokens of each kind")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--seconds", type=float, default=5, help="for each run")
+    options = parser.parse_args()
+    database = postgresql_url(os.environ)
+    with ExitStack() as stack:
+        contenders = {
+            name: _refreshing(stack, database, number, rows=options.rows, prepare=_executed(*statements))
+            for number, (name, statements) in enumerate(PARTITIONS.items())
+        }
+        rounds = interleaved(
+            {name: lambda run=run: run(CONNECTIONS, options.seconds) for name, run in contenders.items()},
+            rounds=options.rounds,
+        )
+    results = {
+        "machine": described(database),
+        "rows": options.rows,
+        "partitions": {name: rounds.figures(name, beside="none") for name in rounds.runs},
+    }
+    sys.stdout.write(f"{json.dumps(results, indent=2)}\n\n{as_table(rounds)}\n")
+    return 0
+
+
+def as_table(rounds: Rounds) -> str:
+    return table(
+        ("partitions", "refreshes per second", "ratio", "p50 ms", "p99 ms"),
+        [
+            (
+                name,
+                f"{rounds.per_second(name):,.0f}",
+                f"{rounds.ratio(name, 'none'):.3f}",
+                f"{rounds.milliseconds(name, 50):.1f}",
+                f"{rounds.milliseconds(name, 99):.1f}",
+            )
+            for name in rounds.runs
+        ],
+    )
+
+
+def _executed(*statements: str) -> Callable[[str], None]:
+    """Return what executes them on a database."""
+
+    def execute(database_url: str) -> None:
+        with connected(database_url) as connection:
+            for statement in statements:
+                connection.execute(statement)
+
+    return execute
+
+
+def _refreshing(stack: ExitStack, url: str, number: int, *, rows: int, prepare: Callable[[str], None]) -> Contender:
+    """Serve our site on a database that was prepared so, with so much history, and return its refresh."""
+    database_url = stack.enter_context(scratch_database(url, name=f"partitions_{number}"))
+    ours = our_site(database_url, sessions=CONNECTIONS, prepare=prepare)
+    fill(database_url, rows)
+    sessions = ours.sessions(CONNECTIONS)
+    port = stack.enter_context(served(ours.site)).port
+    return lambda count, seconds: drive(port, sessions[:count], seconds=seconds)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
