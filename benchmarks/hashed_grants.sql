@@ -1,4 +1,4 @@
--- Spread the grants of an empty database over eight partitions by a hash of their key, on PostgreSQL 14 or newer.
+-- Spread the grants of an empty database over eight partitions by a hash of their key, on PostgreSQL.
 DO $$
 DECLARE
     reference record;

@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -59,8 +60,8 @@ def main() -> int:
     database = postgresql_url(os.environ)
     with ExitStack() as stack:
         contenders = {
-            "without": _refreshing(stack, database, rows=0),
-            "with": _refreshing(stack, database, rows=options.rows),
+            "without": refreshing(stack, database, "history_none", rows=0),
+            "with": refreshing(stack, database, "history", rows=options.rows),
         }
         rounds = interleaved(
             {name: lambda run=run: run(CONNECTIONS, options.seconds) for name, run in contenders.items()},
@@ -94,7 +95,7 @@ def as_table(rounds: Rounds, *, rows: int) -> str:
     )
 
 
-def fill(database_url: str, rows: int) -> None:
+def _fill(database_url: str, rows: int) -> None:
     """Store so many spent tokens of each kind, and let PostgreSQL know its tables."""
     sys.stderr.write(f"Making {rows:,} spent tokens of each kind.\n")
     numbers = {"grants": -(-rows // GENERATIONS), "generations": GENERATIONS}
@@ -106,11 +107,13 @@ def fill(database_url: str, rows: int) -> None:
         connection.execute("CHECKPOINT")
 
 
-def _refreshing(stack: ExitStack, url: str, *, rows: int) -> Contender:
-    """Serve our site on a database with so much history, and return its refresh."""
-    database_url = stack.enter_context(scratch_database(url, name=f"history_{rows}"))
-    ours = our_site(database_url, sessions=CONNECTIONS)
-    fill(database_url, rows)
+def refreshing(
+    stack: ExitStack, url: str, name: str, *, rows: int, prepare: Callable[[str], None] | None = None
+) -> Contender:
+    """Serve our site on a database with so much history, and return its refresh. ``prepare``: as for ``our_site``."""
+    database_url = stack.enter_context(scratch_database(url, name=name))
+    ours = our_site(database_url, sessions=CONNECTIONS, prepare=prepare)
+    _fill(database_url, rows)
     sessions = ours.sessions(CONNECTIONS)
     port = stack.enter_context(served(ours.site)).port
     return lambda count, seconds: drive(port, sessions[:count], seconds=seconds)

@@ -11,13 +11,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # so that it runs as a file, too
 
-from benchmarks.contenders import Contender, our_site  # noqa: E402
-from benchmarks.history import CONNECTIONS, fill  # noqa: E402
-from benchmarks.load import drive  # noqa: E402
+from benchmarks.history import CONNECTIONS, refreshing  # noqa: E402
 from benchmarks.machine import described, postgresql_url  # noqa: E402
 from benchmarks.rounds import Rounds, interleaved, table  # noqa: E402
-from benchmarks.scratch import connected, scratch_database  # noqa: E402
-from benchmarks.served import served  # noqa: E402
+from benchmarks.scratch import connected  # noqa: E402
 
 _TOKENS = (ROOT / "benchmarks" / "partitions.sql").read_text()
 _GRANTS = (ROOT / "benchmarks" / "hashed_grants.sql").read_text()
@@ -33,7 +30,7 @@ def main() -> int:
     database = postgresql_url(os.environ)
     with ExitStack() as stack:
         contenders = {
-            name: _refreshing(stack, database, number, rows=options.rows, prepare=_executed(*statements))
+            name: refreshing(stack, database, f"partitions_{number}", rows=options.rows, prepare=_executed(*statements))
             for number, (name, statements) in enumerate(PARTITIONS.items())
         }
         rounds = interleaved(
@@ -74,16 +71,6 @@ def _executed(*statements: str) -> Callable[[str], None]:
                 connection.execute(statement)
 
     return execute
-
-
-def _refreshing(stack: ExitStack, url: str, number: int, *, rows: int, prepare: Callable[[str], None]) -> Contender:
-    """Serve our site on a database that was prepared so, with so much history, and return its refresh."""
-    database_url = stack.enter_context(scratch_database(url, name=f"partitions_{number}"))
-    ours = our_site(database_url, sessions=CONNECTIONS, prepare=prepare)
-    fill(database_url, rows)
-    sessions = ours.sessions(CONNECTIONS)
-    port = stack.enter_context(served(ours.site)).port
-    return lambda count, seconds: drive(port, sessions[:count], seconds=seconds)
 
 
 if __name__ == "__main__":
