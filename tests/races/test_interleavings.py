@@ -1,7 +1,8 @@
 """The same races, step by step: each interleaving is forced, so that a failure comes back.
 
 Real threads and real locks; SQLite has one writer at a time, so nothing can be interleaved there. The database is asked
-whether somebody waits for a lock, so the account must be allowed to see the sessions of the others.
+whether somebody waits for a lock, so the account must be allowed to see the sessions of the others; and on PostgreSQL
+to set how long its own wait before it looks for a deadlock.
 """
 
 from collections.abc import Callable, Iterator
@@ -241,28 +242,28 @@ def test_what_ends_the_session_waits_for_a_refresh_that_has_moved_the_grant(clie
 
 @contextmanager
 def rival_for_the_user(pool: ThreadPoolExecutor, client: OAuthClient) -> Iterator[Callable[[], None]]:
-    """Yield what brings in a rival that holds the user's row and wants the grant's: whoever holds the grant and then
-    wants the user is in a deadlock.
+    """Yield what brings in a rival that holds the user's row and waits for the grant's: whoever holds the grant and
+    then wants the user is in a deadlock, and pays for it.
 
-    The rival has written more, and waits last, so the database lets it live: MariaDB by the first, PostgreSQL by the
-    second.
+    PostgreSQL ends the session that finds the deadlock, and the rival does not look for one in time; MariaDB the one
+    that has written less.
     """
     others, users = [UserFactory() for _number in range(30)], get_user_model().objects
-    meets, rivals = Gate(), []
+    rivals: list[Future] = []
 
     def rival():
         with transaction.atomic():
+            if connection.vendor == "postgresql":
+                with connection.cursor() as cursor:
+                    cursor.execute("SET LOCAL deadlock_timeout = '1min'")
             users.filter(pk__in=[user.pk for user in others]).update(first_name="rival")
             users.filter(pk=client.grant.user_id).update(first_name="rival")
-            meets.stop()
-            assert somebody_waits(), "The other one never waited."
             Grant.objects.filter(pk=client.grant.pk).update(scope="notes:read")
 
     def meet():
         if not rivals:
             rivals.append(in_thread(pool, rival))
-            assert meets.reached.wait(LONG)
-            meets.opened.set()
+            assert in_thread(pool, somebody_waits).result(LONG), "The rival never waited."
 
     yield meet
     for one in rivals:
