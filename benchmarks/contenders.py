@@ -42,9 +42,11 @@ class Ours:
         return refreshing([token["refresh_token"] for token in self.tokens[:count]], self.authorization)
 
 
-def our_site(database_url: str, *, sessions: int, prepare: Callable[[str], None] | None = None) -> Ours:
+def our_site(
+    database_url: str, *, sessions: int, prepare: Callable[[str], None] | None = None, **environment: str
+) -> Ours:
     """Return our site with a client and so many sessions of one user. ``prepare`` is called with the tables empty."""
-    ours = site("benchmarks.sites.ours", database_url)
+    ours = site("benchmarks.sites.ours", database_url, **environment)
     if prepare is not None:
         prepare(database_url)
     ours.manage("createsuperuser", "--no-input", "--username", "somebody", "--email", "somebody@example.org")
@@ -63,7 +65,7 @@ def our_contenders(stack: ExitStack, url: str, *, connections: int) -> dict[str,
     """Serve our site, and return what it can be asked: the view to compare with, and our endpoints."""
     database_url = stack.enter_context(scratch_database(url, name="ours"))
     ours = our_site(database_url, sessions=connections + 1 + REVOCATIONS)
-    port = stack.enter_context(served(ours.site)).port
+    ports = stack.enter_context(served(ours.site)).ports
     sessions = ours.sessions(connections)
     steady, *to_revoke = [token["access_token"] for token in ours.tokens[connections:]]
     form = f"grant_type=refresh_token&refresh_token={ours.tokens[0]['refresh_token']}"
@@ -73,16 +75,25 @@ def our_contenders(stack: ExitStack, url: str, *, connections: int) -> dict[str,
     def revoke(count: int, seconds: float) -> Run:
         """Revoke live sessions only: as many requests at most as there are, and before each run they live again."""
         _psql(database_url, _REVIVE)
-        return drive(port, [EachOnce(iter(revocations))] * count, seconds=seconds)
+        return drive(ports, [EachOnce(iter(revocations))] * count, seconds=seconds)
 
     return {
-        "bare": _repeated(port, post("/bare/", form, authorization=authorization)),
-        "refresh": lambda count, seconds: drive(port, sessions[:count], seconds=seconds),
-        "api": _repeated(port, get("/protected/", authorization=f"Bearer {steady}")),
-        "notes": _repeated(port, get("/api/notes/", authorization=f"Bearer {steady}")),
-        "introspect": _repeated(port, post("/oauth/introspect", f"token={steady}", authorization=authorization)),
+        "bare": _repeated(ports, post("/bare/", form, authorization=authorization)),
+        "refresh": lambda count, seconds: drive(ports, sessions[:count], seconds=seconds),
+        "api": _repeated(ports, get("/protected/", authorization=f"Bearer {steady}")),
+        "notes": _repeated(ports, get("/api/notes/", authorization=f"Bearer {steady}")),
+        "introspect": _repeated(ports, post("/oauth/introspect", f"token={steady}", authorization=authorization)),
         "revoke": revoke,
     }
+
+
+def unprepared(stack: ExitStack, url: str, *, connections: int) -> Contender:
+    """Serve our site with no statement prepared, and return its refresh."""
+    database_url = stack.enter_context(scratch_database(url, name="unprepared"))
+    ours = our_site(database_url, sessions=connections, DATABASE_PREPARED="False")
+    sessions = ours.sessions(connections)
+    ports = stack.enter_context(served(ours.site)).ports
+    return lambda count, seconds: drive(ports, sessions[:count], seconds=seconds)
 
 
 def toolkit(stack: ExitStack, url: str, *, connections: int, hasher: str = "") -> Contender:
@@ -92,8 +103,8 @@ def toolkit(stack: ExitStack, url: str, *, connections: int, hasher: str = "") -
     made = json.loads(toolkit_site.call("benchmarks.sites.toolkit_steps", f"seed({connections})"))
     authorization = basic(made["client_id"], made["client_secret"])
     sessions = refreshing(made["refresh_tokens"], authorization)
-    port = stack.enter_context(served(toolkit_site)).port
-    return lambda count, seconds: drive(port, sessions[:count], seconds=seconds)
+    ports = stack.enter_context(served(toolkit_site)).ports
+    return lambda count, seconds: drive(ports, sessions[:count], seconds=seconds)
 
 
 def pgbench(stack: ExitStack, url: str, *, connections: int) -> Contender:
@@ -131,8 +142,8 @@ def refreshing(refresh_tokens: list[str], authorization: str) -> list[Requests]:
     return [Session(token, path="/oauth/token", authorization=authorization) for token in refresh_tokens]
 
 
-def _repeated(port: int, request: bytes) -> Contender:
-    return lambda count, seconds: drive(port, [Repeated(request)] * count, seconds=seconds)
+def _repeated(ports: tuple[int, ...], request: bytes) -> Contender:
+    return lambda count, seconds: drive(ports, [Repeated(request)] * count, seconds=seconds)
 
 
 def _psql(database_url: str, statement: str, *parameters: object) -> Any:

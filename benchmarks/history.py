@@ -115,8 +115,8 @@ def refreshing(
     ours = our_site(database_url, sessions=CONNECTIONS, prepare=prepare)
     _fill(database_url, rows)
     sessions = ours.sessions(CONNECTIONS)
-    port = stack.enter_context(served(ours.site)).port
-    return lambda count, seconds: drive(port, sessions[:count], seconds=seconds)
+    ports = stack.enter_context(served(ours.site)).ports
+    return lambda count, seconds: drive(ports, sessions[:count], seconds=seconds)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import cycle
 from urllib.parse import quote
 
 _OK = b"200"
@@ -114,14 +115,16 @@ def get(path: str, *, authorization: str = "") -> bytes:
     return _request("GET", path, "", authorization=authorization)
 
 
-def drive(port: int, sources: Iterable[Requests], *, seconds: float = math.inf) -> Run:
+def drive(ports: Iterable[int], sources: Iterable[Requests], *, seconds: float = math.inf) -> Run:
     """Send what each source yields on a connection of its own, and wait for the last answers.
 
-    Ends after ``seconds``, or when the sources do.
+    The connections take the ports in turn. Ends after ``seconds``, or when the sources do.
     """
     latencies: list[float] = []
     with selectors.DefaultSelector() as selector:
-        connections = [_Connection(port, source, latencies) for source in sources]
+        connections = [
+            _Connection(port, source, latencies) for port, source in zip(cycle(ports), sources, strict=False)
+        ]
         begun, processor = time.perf_counter(), time.process_time()
         until = begun + seconds
         for connection in connections:

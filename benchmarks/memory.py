@@ -47,7 +47,7 @@ def _measured(database_url: str, stages: list[int]) -> dict[int, int]:
         (worker,) = server.workers()
         for stage in stages:
             count = -(-(stage - done) // CONNECTIONS)
-            run = drive(server.port, [AtMost(session, count) for session in sessions])
+            run = drive(server.ports, [AtMost(session, count) for session in sessions])
             done += len(run.latencies)
             resident[done] = _resident_kib(worker)
             sys.stderr.write(f"{done} refreshes: {resident[done]} KiB, {run.per_second:.0f}/s\n")

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,21 +39,25 @@ class Site:
 
 @dataclass(frozen=True, kw_only=True)
 class Server:
-    """A running gunicorn."""
+    """Running gunicorns of one worker each, and their ports.
 
-    port: int
-    arbiter: int
+    Workers that share a port share nothing evenly: who is quicker takes a connection, keeps it, and may get them all.
+    """
+
+    ports: tuple[int, ...]
+    arbiters: tuple[int, ...]
 
     def workers(self) -> list[int]:
         """Return the process IDs of the workers."""
-        children = Path(f"/proc/{self.arbiter}/task/{self.arbiter}/children").read_text()
-        return [int(process) for process in children.split()]
+        children = [Path(f"/proc/{arbiter}/task/{arbiter}/children").read_text() for arbiter in self.arbiters]
+        return [int(process) for process in " ".join(children).split()]
 
 
 def site(settings: str, database_url: str, *, python: str = sys.executable, **more: str) -> Site:
     """Return a migrated production site with these settings, and ``more`` in its environment."""
     environment = os.environ | {
         "ALLOWED_HOSTS": "127.0.0.1",
+        "DATABASE_PREPARED": "True",
         "DATABASE_URL": database_url,
         "DEBUG": "False",
         "DJANGO_SETTINGS_MODULE": settings,
@@ -71,19 +75,27 @@ def site(settings: str, database_url: str, *, python: str = sys.executable, **mo
 @contextmanager
 def served(of: Site, *, workers: int = WORKERS, threads: int = THREADS) -> Iterator[Server]:
     """Serve the site until the block ends."""
+    with ExitStack() as stack:
+        started = [stack.enter_context(_gunicorn(of, threads=threads)) for _worker in range(workers)]
+        yield Server(ports=tuple(port for port, _arbiter in started), arbiters=tuple(arbiter for _, arbiter in started))
+
+
+@contextmanager
+def _gunicorn(of: Site, *, threads: int) -> Iterator[tuple[int, int]]:
+    """Run a gunicorn of one worker, and yield its port and the process ID of its arbiter."""
     port = _free_port()
     process = subprocess.Popen(  # noqa: S603  our own
         [
             *(of.python, "-m", "gunicorn", "django.core.wsgi:get_wsgi_application()"),
             *("--bind", f"127.0.0.1:{port}", "--log-level", "warning", "--keep-alive", "60"),
-            *("--worker-class", "gthread", "--workers", str(workers), "--threads", str(threads)),
+            *("--worker-class", "gthread", "--workers", "1", "--threads", str(threads)),
         ],
         cwd=ROOT,
         env=of.environment,
     )
     try:
         _wait_for(port, process)
-        yield Server(port=port, arbiter=process.pid)
+        yield port, process.pid
     finally:
         process.terminate()
         process.wait()

@@ -99,7 +99,7 @@ def _measured(database_url: str, *, sessions: int, refreshes: int) -> dict[str, 
 def _refresh(ours: Ours, *, sessions: int, refreshes: int) -> None:
     """Refresh each session so often, and wait until PostgreSQL has counted: connections tell when they close."""
     with served(ours.site) as server:
-        drive(server.port, [AtMost(session, refreshes) for session in ours.sessions(sessions)])
+        drive(server.ports, [AtMost(session, refreshes) for session in ours.sessions(sessions)])
 
 
 def _share_in_place(database_url: str) -> float:

@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # so that it runs as a file, too
 
-from benchmarks.contenders import MD5, TOOLKIT, Contender, our_contenders, pgbench, toolkit  # noqa: E402
+from benchmarks.contenders import MD5, TOOLKIT, Contender, our_contenders, pgbench, toolkit, unprepared  # noqa: E402
 from benchmarks.machine import described, postgresql_url  # noqa: E402
 from benchmarks.rounds import Rounds, interleaved, table  # noqa: E402
 from benchmarks.served import THREADS, WORKERS  # noqa: E402
@@ -26,6 +26,7 @@ MUST_TIMES_FAST, MUST_TIMES_DEFAULT = 2, 40
 TITLES = {
     "bare": "(a) DRF view that parses the form and answers",
     "refresh": "refresh",
+    "unprepared": "refresh, with no statement prepared: Django's default",
     "toolkit_fast": f"(b) refresh of {TOOLKIT}, MD5 for client secrets",
     "toolkit": f"(b) refresh of {TOOLKIT}, its default hasher",
     "pgbench": "(c) pgbench: the same three writes, the limit",
@@ -49,7 +50,7 @@ def main() -> int:
         }
     results = {
         "machine": described(options.database),
-        "gunicorn": f"{WORKERS} workers of {THREADS} threads",
+        "gunicorn": f"{WORKERS}, each with one worker of {THREADS} threads",
         "rounds": options.rounds,
         "seconds": options.seconds,
         "connections": {
@@ -98,6 +99,7 @@ def _contenders(stack: ExitStack, options: argparse.Namespace) -> dict[str, Cont
     """Make everything that takes part; what is compared most stands next to each other."""
     most = max(options.connections)
     contenders = our_contenders(stack, options.database, connections=most)
+    contenders["unprepared"] = unprepared(stack, options.database, connections=most)
     if not options.alone:
         contenders["toolkit_fast"] = toolkit(stack, options.database, connections=most, hasher=MD5)
         contenders["toolkit"] = toolkit(stack, options.database, connections=most)

@@ -1,5 +1,5 @@
-"""Settings of the example, by environment: DATABASE_URL, DATABASE_POOL, SECRET_KEY, DEBUG, ALLOWED_HOSTS, CACHE_URL,
-OAUTH_ISSUER, OAUTH_REQUIRE_HTTPS, PROXIES.
+"""Settings of the example, by environment: DATABASE_URL, DATABASE_POOL, DATABASE_PREPARED, SECRET_KEY, DEBUG,
+ALLOWED_HOSTS, CACHE_URL, OAUTH_ISSUER, OAUTH_REQUIRE_HTTPS, PROXIES.
 
 Without any of them it is a demonstration on SQLite; with DEBUG off it is a production site.
 """
@@ -23,9 +23,14 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
     }
-if env.bool("DATABASE_POOL", default=False):
-    # psycopg's, for PostgreSQL. When the database is down, its own timeout would let each request wait for 30 seconds.
-    DATABASES["default"]["OPTIONS"] = {"pool": {"timeout": 5}}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
+    DATABASES["default"].setdefault("OPTIONS", {})
+    if env.bool("DATABASE_POOL", default=False):
+        # psycopg's. When the database is down, its own timeout would let each request wait for 30 seconds.
+        DATABASES["default"]["OPTIONS"]["pool"] = {"timeout": 5}
+    if env.bool("DATABASE_PREPARED", default=False):
+        # PostgreSQL keeps for each connection what it repeats; docs/how-to/databases.md says what that asks of you.
+        DATABASES["default"]["OPTIONS"] |= {"server_side_binding": True, "prepare_threshold": 5}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {"default": env.cache("CACHE_URL", default="locmemcache://")}
 

@@ -1,6 +1,7 @@
 """Settings of the test suite: the package alone, in a project of its own.
 
-``DATABASE_URL`` selects the database, ``DATABASE_POOL`` lets psycopg pool the connections to PostgreSQL.
+``DATABASE_URL`` selects the database, ``DATABASE_POOL`` lets psycopg pool the connections to PostgreSQL, and
+``DATABASE_PREPARED`` lets it prepare every statement.
 """
 
 import environ
@@ -15,7 +16,9 @@ TIME_ZONE = "UTC"
 
 DATABASES = {"default": env.db("DATABASE_URL", default="sqlite://:memory:")}
 if env.bool("DATABASE_POOL", default=False):
-    DATABASES["default"]["OPTIONS"] = {"pool": True}
+    DATABASES["default"].setdefault("OPTIONS", {})["pool"] = True
+if env.bool("DATABASE_PREPARED", default=False):
+    DATABASES["default"].setdefault("OPTIONS", {}).update(server_side_binding=True, prepare_threshold=0)
 if DATABASES["default"]["ENGINE"] == "django.db.backends.mysql":
     DATABASES["default"]["TEST"] = {"CHARSET": "utf8mb4"}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.db import connection
-from django.db.models import F
+from django.db.models import BigIntegerField, F, Value
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
@@ -367,7 +367,8 @@ def test_more_grants_than_an_address_can_hold_are_told(operator, application):
 
 def test_every_link_of_a_list_of_found_grants_is_an_address_that_servers_take(operator, application):
     grants_of(application, 501)
-    Grant.objects.update(id=F("id") + 9_000_000_000)  # as long as a large site's
+    large = Value(9_000_000_000, output_field=BigIntegerField())  # as long as a large site's
+    Grant.objects.update(id=F("id") + large)
 
     response = find(operator, " ".join(tokens_of(Grant.objects.all())), follow=True)
 

@@ -29,7 +29,7 @@ pytestmark = [
 def execute(statements):
     """Run them inside the transaction of the test, which takes them back."""
     with connection.cursor() as cursor:
-        cursor.execute(statements)
+        cursor.cursor.execute(statements, prepare=False)  # several at once cannot be prepared
         return cursor.fetchall() if cursor.description else []
 
 

@@ -67,8 +67,8 @@ def database_killed_under_persistent_connections(here: Stage, plan: Plan) -> Out
 
 
 def database_killed_under_a_pool(here: Stage, plan: Plan) -> Outcome:
-    """``kill -9`` of the whole database server; psycopg pools the connections."""
-    return _kill_database(here, plan, options="", DATABASE_POOL="True")
+    """``kill -9`` of the whole database server; psycopg pools the connections, and prepares statements."""
+    return _kill_database(here, plan, options="", DATABASE_POOL="True", DATABASE_PREPARED="True")
 
 
 def _kill_database(here: Stage, plan: Plan, *, options: str, **environment: str) -> Outcome:
