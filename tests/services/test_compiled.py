@@ -149,3 +149,16 @@ def test_insert_costs_one_statement_and_tells_nobody(grant, signal):
         insert(row)
 
     assert (told, len(queries), AccessToken.objects.count()) == ([], 1, 1)
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="only PostgreSQL keeps what is prepared")
+def test_statement_is_prepared_where_the_settings_ask_for_it(grant):
+    stored = RefreshTokenFactory(grant=grant)
+    look_up = Lookup(RefreshToken, by="digest").find
+    for _time in range(3):
+        look_up(stored.digest)
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%refreshtoken%'")
+        [prepared] = cursor.fetchone()
+    assert bool(prepared) is ("prepare_threshold" in connection.settings_dict["OPTIONS"])
