@@ -134,6 +134,7 @@ def _let_access_tokens_live_for_a_second(database_url: str) -> None:
     """Spare the hour that they live otherwise: only what has expired is pruned."""
     with connected(database_url) as connection:
         connection.execute("UPDATE oauth_refresh_application SET access_token_lifetime = interval '1 second'")
+        connection.execute("UPDATE oauth_refresh_accesstoken SET expires_at = now()")
 
 
 if __name__ == "__main__":

@@ -29,8 +29,11 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
         # psycopg's. When the database is down, its own timeout would let each request wait for 30 seconds.
         DATABASES["default"]["OPTIONS"]["pool"] = {"timeout": 5}
     if env.bool("DATABASE_PREPARED", default=False):
-        # PostgreSQL keeps for each connection what it repeats; docs/how-to/databases.md says what that asks of you.
+        # PostgreSQL keeps what a connection repeats, if that stays open, as a pool's do. What that asks of you is in
+        # docs/how-to/databases.md.
         DATABASES["default"]["OPTIONS"] |= {"server_side_binding": True, "prepare_threshold": 5}
+        if "pool" not in DATABASES["default"]["OPTIONS"]:
+            DATABASES["default"] = {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True, **DATABASES["default"]}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {"default": env.cache("CACHE_URL", default="locmemcache://")}
 

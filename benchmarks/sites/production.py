@@ -4,4 +4,4 @@ from example_project.settings import *  # noqa: F403
 from example_project.settings import DATABASES
 
 SECURE_SSL_REDIRECT = False
-DATABASES["default"]["CONN_MAX_AGE"] = None
+DATABASES["default"] |= {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": False}

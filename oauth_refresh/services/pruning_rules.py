@@ -3,7 +3,7 @@
 Nothing here needs an index of its own. A key on the tokens' age would cost an insert at every refresh, to save work
 that is done once a day; and the age of a grant moves with each refresh, so no index may hold it. But a primary key
 grows with time and is never changed: who walks along it from its beginning meets the old rows first, and knows when
-to stop. What is passed on the way and stays is two refresh tokens for each living grant.
+to stop. What is passed on the way and stays is three tokens for each living grant.
 """
 
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from oauth_refresh.conf import app_settings
 from oauth_refresh.models import AccessToken, AuthorizationCode, Grant, GrantEvent, RefreshToken, UsedAssertion
@@ -60,12 +61,10 @@ def _refresh_tokens(kept_since: datetime) -> Rule:
     """Spent ones are kept for the timeline alone: the MAC of a pruned token still sounds the alarm.
 
     A retry needs the current generation and its predecessor. The grant's generation only grows, so what was below
-    both when it was read is so for ever. The grant is reached by a subquery and not by a join, for which MariaDB
-    might begin with all grants.
+    both when it was read is so for ever.
     """
-    generation = Subquery(Grant.objects.using(write_alias()).filter(pk=OuterRef("grant_id")).values("generation"))
     return Rule(
-        rows=RefreshToken.objects.using(write_alias()).annotate(grant_generation=generation),
+        rows=RefreshToken.objects.using(write_alias()).annotate(grant_generation=_of_the_grant("generation")),
         dead=Q(created_at__lt=kept_since, grant_generation__gt=F("generation") + 1),
         age="created_at",
         before=kept_since,
@@ -73,13 +72,23 @@ def _refresh_tokens(kept_since: datetime) -> Rule:
 
 
 def _access_tokens(kept_since: datetime) -> Rule:
-    """Expired ones lead from a leaked token to its grant; once expired they never live again, nor are retried."""
+    """Expired ones lead from a leaked token to its grant; once expired they never live again, nor are retried.
+
+    The newest of a grant stays with it, for a client that revokes it signs out (RFC 7009 §2.1). The others are older
+    than the last refresh, which only becomes later.
+    """
+    refreshed_at = Coalesce(_of_the_grant("refreshed_at"), F("created_at"))
     return Rule(
-        rows=AccessToken.objects.using(write_alias()),
-        dead=Q(expires_at__lt=kept_since),
+        rows=AccessToken.objects.using(write_alias()).annotate(grant_refreshed_at=refreshed_at),
+        dead=Q(expires_at__lt=kept_since, grant_refreshed_at__gt=F("created_at")),
         age="created_at",
         before=kept_since,
     )
+
+
+def _of_the_grant(column: str) -> Subquery:
+    """Return a column of a token's grant: not by a join, for which MariaDB might begin with all grants."""
+    return Subquery(Grant.objects.using(write_alias()).filter(pk=OuterRef("grant_id")).values(column))
 
 
 def _events(kept_since: datetime) -> Rule:

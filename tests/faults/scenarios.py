@@ -62,13 +62,15 @@ def database_killed(here: Stage, plan: Plan) -> Outcome:
 
 
 def database_killed_under_persistent_connections(here: Stage, plan: Plan) -> Outcome:
-    """``kill -9`` of the whole database server; connections persist, and are looked at before each request."""
-    return _kill_database(here, plan, options=PERSISTENT)
+    """``kill -9`` of the whole database server; connections persist, are looked at before each request, and
+    keep prepared statements where there are any.
+    """
+    return _kill_database(here, plan, options=PERSISTENT, DATABASE_PREPARED="True")
 
 
 def database_killed_under_a_pool(here: Stage, plan: Plan) -> Outcome:
-    """``kill -9`` of the whole database server; psycopg pools the connections, and prepares statements."""
-    return _kill_database(here, plan, options="", DATABASE_POOL="True", DATABASE_PREPARED="True")
+    """``kill -9`` of the whole database server; psycopg pools the connections."""
+    return _kill_database(here, plan, options="", DATABASE_POOL="True")
 
 
 def _kill_database(here: Stage, plan: Plan, *, options: str, **environment: str) -> Outcome:

@@ -159,6 +159,6 @@ def test_statement_is_prepared_where_the_settings_ask_for_it(grant):
         look_up(stored.digest)
 
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%refreshtoken%'")
+        cursor.execute("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE 'SELECT \"oauth_refresh_%'")
         [prepared] = cursor.fetchone()
     assert bool(prepared) is ("prepare_threshold" in connection.settings_dict["OPTIONS"])

@@ -40,8 +40,9 @@ def _now(time_machine):
 
 
 def living_grant(**columns):
-    """Make a grant of generation 5 that began long ago."""
+    """Make a grant of generation 5 that began long ago, and was refreshed an hour ago."""
     lasting = {"idle_expires_at": NOW + DAY, "expires_at": None, "created_at": NOW - LONG_AGO}
+    lasting["refreshed_at"] = NOW - HOUR
     return GrantFactory(generation=5, access_floor=5, **{**lasting, **columns})
 
 
@@ -57,6 +58,13 @@ def access_token(*, expired_for, generation=1):
     return AccessTokenFactory(
         grant=living_grant(), generation=generation, created_at=expires_at - HOUR, expires_at=expires_at
     )
+
+
+def newest_access_token(*, expired_for):
+    """Make one of a living grant that was not refreshed since."""
+    token = access_token(expired_for=expired_for, generation=5)
+    Grant.objects.filter(pk=token.grant.pk).update(refreshed_at=token.created_at)
+    return token
 
 
 def event(*, age):
@@ -90,6 +98,7 @@ KEPT, GONE = False, True
         pytest.param(lambda: refresh_token(generation=6, age=LONG_AGO), KEPT, id="ahead, out of a restored backup"),
         pytest.param(lambda: access_token(expired_for=RETAIN + MOMENT), GONE, id="access token, long expired"),
         pytest.param(lambda: access_token(expired_for=RETAIN), KEPT, id="access token, not for long enough"),
+        pytest.param(lambda: newest_access_token(expired_for=LONG_AGO / 2), KEPT, id="access token, the newest"),
         pytest.param(lambda: access_token(expired_for=-HOUR), KEPT, id="access token, killed but unexpired"),
         pytest.param(lambda: access_token(expired_for=-HOUR, generation=5), KEPT, id="access token, live"),
         pytest.param(lambda: event(age=RETAIN + MOMENT), GONE, id="event of a living grant, old"),
@@ -183,6 +192,23 @@ def test_session_goes_on_after_its_old_tokens_were_pruned(client_app, time_machi
     assert Grant.objects.get().generation == 5
 
 
+@pytest.mark.parametrize("rotates", [True, False])
+def test_client_that_was_away_for_long_signs_out_by_its_access_token(client_app, time_machine, rotates):
+    client_app.application.rotate_refresh_tokens = rotates
+    client_app.application.save()
+    for _turn in range(3):
+        time_machine.shift(HOUR)
+        last = client_app.refresh().json()
+        client_app.refresh_token = last["refresh_token"]
+    Grant.objects.update(idle_expires_at=NOW + 50 * DAY)
+    time_machine.move_to(NOW + 40 * DAY, tick=False)
+    assert prune().access_tokens == 3
+
+    assert client_app.revoke(last["access_token"]).status_code == 200
+
+    assert Grant.objects.get().revoked_at == NOW + 40 * DAY
+
+
 def test_lost_response_is_answered_again_after_a_prune_that_retains_nothing(settings, client_app, time_machine):
     settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "RETRY_WINDOW": timedelta(seconds=30)}
     client_app.rotate()
@@ -219,6 +245,7 @@ GRANTS = st.lists(
             "revoked": st.none() | AGES,
             "idle_expired": st.none() | AGES,
             "over": st.none() | AGES,
+            "refreshed": st.none() | AGES,
             "tokens": TOKENS,
         }
     ),
@@ -241,12 +268,13 @@ def make_families(application, user, families):
         GrantEventFactory(grant=grant, generation=generation, at=created_at)
 
 
-def make_grant(application, user, *, generation, revoked, idle_expired, over):
+def make_grant(application, user, *, generation, revoked, idle_expired, over, refreshed):
     return GrantFactory(
         application=application,
         user=user,
         generation=generation,
         created_at=NOW - LONG_AGO,
+        refreshed_at=None if refreshed is None else NOW - refreshed * DAY,
         idle_expires_at=NOW + DAY if idle_expired is None else NOW - idle_expired * DAY,
         expires_at=None if over is None else NOW - over * DAY,
         revoked_at=None if revoked is None else NOW - revoked * DAY,
@@ -266,7 +294,10 @@ def should_stay(row):
         return row.generation >= grant.generation - 1 or row.created_at >= NOW - RETAIN
     if isinstance(row, GrantEvent):
         return row.at >= NOW - RETAIN
-    return isinstance(row, Grant) or row.expires_at >= NOW - RETAIN
+    if isinstance(row, AccessToken):
+        is_newest = grant.refreshed_at is None or row.created_at >= grant.refreshed_at
+        return is_newest or row.expires_at >= NOW - RETAIN
+    return True
 
 
 @hypothesis_settings(
