@@ -21,6 +21,6 @@ ORDER BY n, g.id;
 
 INSERT INTO oauth_refresh_accesstoken (grant_id, generation, digest, scope, created_at, expires_at)
 SELECT
-    id, generation, md5('a' || id) || md5('b' || id), scope, now() - interval '60 days', now() - interval '59 days'
+    id, generation - 1, md5('a' || id) || md5('b' || id), scope, now() - interval '61 days', now() - interval '60 days'
 FROM oauth_refresh_grant
 ORDER BY id;
