@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT))  # so that it runs as a file, too
 from benchmarks.contenders import Contender, our_site  # noqa: E402
 from benchmarks.load import drive  # noqa: E402
 from benchmarks.machine import described, postgresql_url  # noqa: E402
-from benchmarks.rounds import Rounds, interleaved, table  # noqa: E402
+from benchmarks.rounds import interleaved, refreshes_table  # noqa: E402
 from benchmarks.scratch import connected, scratch_database  # noqa: E402
 from benchmarks.served import served  # noqa: E402
 
@@ -72,27 +72,13 @@ def main() -> int:
         "rows": options.rows,
         "history": {name: rounds.figures(name, beside="without") for name in rounds.runs},
     }
-    sys.stdout.write(f"{json.dumps(results, indent=2)}\n\n{as_table(rounds, rows=options.rows)}\n\n")
+    titles = {"without": "0", "with": f"{options.rows:,}"}
+    answer = refreshes_table(rounds, titles, subject="spent tokens of each kind", beside="without")
+    sys.stdout.write(f"{json.dumps(results, indent=2)}\n\n{answer}\n\n")
     ratio = rounds.ratio("with", "without")
     is_kept = ratio >= MUST
     sys.stdout.write("The promise was kept.\n" if is_kept else f"The ratio is {ratio:.3f}, not {MUST}.\n")
     return 0 if is_kept else 1
-
-
-def as_table(rounds: Rounds, *, rows: int) -> str:
-    return table(
-        ("spent tokens of each kind", "refreshes per second", "ratio", "p50 ms", "p99 ms"),
-        [
-            (
-                f"{count:,}",
-                f"{rounds.per_second(name):,.0f}",
-                f"{rounds.ratio(name, 'without'):.3f}",
-                f"{rounds.milliseconds(name, 50):.1f}",
-                f"{rounds.milliseconds(name, 99):.1f}",
-            )
-            for name, count in (("without", 0), ("with", rows))
-        ],
-    )
 
 
 def _fill(database_url: str, rows: int) -> None:

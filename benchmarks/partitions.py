@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROOT))  # so that it runs as a file, too
 
 from benchmarks.history import CONNECTIONS, refreshing  # noqa: E402
 from benchmarks.machine import described, postgresql_url  # noqa: E402
-from benchmarks.rounds import Rounds, interleaved, table  # noqa: E402
+from benchmarks.rounds import interleaved, refreshes_table  # noqa: E402
 from benchmarks.scratch import connected  # noqa: E402
 
 _TOKENS = (ROOT / "benchmarks" / "partitions.sql").read_text()
@@ -42,24 +42,9 @@ def main() -> int:
         "rows": options.rows,
         "partitions": {name: rounds.figures(name, beside="none") for name in rounds.runs},
     }
-    sys.stdout.write(f"{json.dumps(results, indent=2)}\n\n{as_table(rounds)}\n")
+    answer = refreshes_table(rounds, {name: name for name in PARTITIONS}, subject="partitions", beside="none")
+    sys.stdout.write(f"{json.dumps(results, indent=2)}\n\n{answer}\n")
     return 0
-
-
-def as_table(rounds: Rounds) -> str:
-    return table(
-        ("partitions", "refreshes per second", "ratio", "p50 ms", "p99 ms"),
-        [
-            (
-                name,
-                f"{rounds.per_second(name):,.0f}",
-                f"{rounds.ratio(name, 'none'):.3f}",
-                f"{rounds.milliseconds(name, 50):.1f}",
-                f"{rounds.milliseconds(name, 99):.1f}",
-            )
-            for name in rounds.runs
-        ],
-    )
 
 
 def _executed(*statements: str) -> Callable[[str], None]:

@@ -61,3 +61,20 @@ def table(header: tuple[str, ...], rows: list[tuple[object, ...]]) -> str:
     """Return a table of Markdown: text at the left in the first column, figures at the right in the others."""
     lines = [header, ("---", *("---:" for _column in header[1:])), *rows]
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def refreshes_table(rounds: Rounds, titles: Mapping[str, str], *, subject: str, beside: str) -> str:
+    """Return what became of the refreshes of each contender: ``titles`` by their names, ratios to ``beside``."""
+    return table(
+        (subject, "refreshes per second", "ratio", "p50 ms", "p99 ms"),
+        [
+            (
+                title,
+                f"{rounds.per_second(name):,.0f}",
+                f"{rounds.ratio(name, beside):.3f}",
+                f"{rounds.milliseconds(name, 50):.1f}",
+                f"{rounds.milliseconds(name, 99):.1f}",
+            )
+            for name, title in titles.items()
+        ],
+    )
