@@ -1,1 +1,1 @@
-"""Measurements that are too slow or too dependent on a machine to be tests. See README.md."""
+"""Measurements that take too long for a test, or depend on the machine. See README.md."""

@@ -1,116 +1,87 @@
-"""Revoke very many grants from the admin, and print what it took: README.md says how to run and read this."""
+"""Revoke a large number of grants in the admin, and print the statements, time and memory. See README.md."""
 
 import argparse
 import json
 import os
-import secrets
-import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))  # so that it runs as a file, too
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # it is run as a file
 
-from benchmarks.scratch import scratch_database  # noqa: E402
+from benchmarks.rounds import table
+from benchmarks.scratch import scratch_database
+from benchmarks.server import Site, site
 
-REHEARSAL, FEW = 200, 1_000
+WARM_UP, FEW = 200, 1_000
 MORE_BYTES = {"traced_peak_bytes": 1 << 20, "resident_growth_bytes": 8 << 20}
-"""How much more memory may be taken for other reasons: SQLite keeps its pages and what it sorts in this process."""
+"""How much more memory many grants may take than few: SQLite keeps its pages and what it sorts in this process."""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--grants", type=int, default=100_000, metavar="N", help=f"to compare with {FEW:,}")
     options = parser.parse_args()
-    url = os.environ.get("DATABASE_URL", "sqlite://")
-    with scratch_database(url) as scratch_url:
-        environment = _production(scratch_url)
-        _manage(environment, "migrate", "--verbosity", "0")
-        _make(environment, REHEARSAL)
-        few, many = (_measured(environment, number) for number in (FEW, options.grants))
-    sys.stdout.write(f"{json.dumps([few, many], indent=2)}\n\n{table(few, many)}\n")
-    broken = broken_promises(few, many)
-    sys.stdout.write("\n".join(["", *(broken or ["Every promise was kept."]), ""]))
-    return len(broken)
+    with scratch_database(os.environ.get("DATABASE_URL", "sqlite://")) as database_url:
+        # With DEBUG off, as site() has it: DEBUG would keep a copy of every statement in memory.
+        host = {"ALLOWED_HOSTS": "testserver", "OAUTH_ISSUER": "https://testserver"}
+        example = site("example_project.settings", database_url, **host)
+        _run_step(example, f"create_grants({WARM_UP})")
+        few, many = (_measure(example, number) for number in (FEW, options.grants))
+    sys.stdout.write(f"{json.dumps([few, many], indent=2)}\n\n{as_table(few, many)}\n\n")
+    failures = missed_targets(few, many)
+    sys.stdout.write("\n".join([*(failures or ["All targets were met."]), ""]))
+    return len(failures)
 
 
-def broken_promises(few: dict[str, Any], many: dict[str, Any]) -> list[str]:
-    """Return what is not as the README says: one update, as many statements and as much memory for any number."""
-    broken = []
+def missed_targets(few: dict[str, Any], many: dict[str, Any]) -> list[str]:
+    """Check that one update is enough, and that statements and memory do not depend on the number of grants."""
+    missed = []
     for run in (few, many):
-        updates = {
-            name: n for name, n in _statements(run).items() if not name.startswith(("SELECT", "SAVEPOINT", "RELEASE"))
-        }
-        if updates.get("UPDATE oauth_refresh_grant") != 1 or any(n > 1 for n in updates.values()):
-            broken.append(f"{run['grants']:,} grants were written by {updates}, not by one UPDATE.")
+        writes = {name: n for name, n in _statements(run).items() if name.startswith(("INSERT", "UPDATE", "DELETE"))}
+        if writes.get("UPDATE oauth_refresh_grant") != 1 or any(n > 1 for n in writes.values()):
+            missed.append(f"{run['grants']:,} grants were written by {writes}, not by one UPDATE.")
         if run["revoked"] != run["grants"]:
-            broken.append(f"{run['revoked']:,} of {run['grants']:,} grants were revoked.")
+            missed.append(f"{run['revoked']:,} of {run['grants']:,} grants were revoked.")
     if _statements(few) != _statements(many):
-        broken.append("The number of statements depends on the number of grants.")
-    broken += [
+        missed.append("The number of statements depends on the number of grants.")
+    missed += [
         f"{name} grows with the number of grants."
         for name, more in MORE_BYTES.items()
         if max(_all(many, name)) > max(_all(few, name)) + more
     ]
-    return broken
+    return missed
 
 
-def table(few: dict[str, Any], many: dict[str, Any]) -> str:
-    """Return both runs as a table of Markdown, a row for each request."""
-    lines = [
-        "| request | grants | statements | seconds | traced peak | resident growth |",
-        "|---|---:|---:|---:|---:|---:|",
+def as_table(few: dict[str, Any], many: dict[str, Any]) -> str:
+    header = ("request", "grants", "statements", "seconds", "traced peak", "resident growth")
+    rows: list[tuple[object, ...]] = [
+        (
+            request["request"],
+            f"{run['grants']:,}",
+            sum(request["statements"].values()),
+            f"{request['seconds']:.3f}",
+            _mebibytes(request["traced_peak_bytes"]),
+            _mebibytes(request["resident_growth_bytes"]),
+        )
+        for pair in zip(few["requests"], many["requests"], strict=True)
+        for run, request in zip((few, many), pair, strict=True)
     ]
-    for pair in zip(few["requests"], many["requests"], strict=True):
-        for run, request in zip((few, many), pair, strict=True):
-            cells = (
-                request["request"],
-                f"{run['grants']:,}",
-                sum(request["statements"].values()),
-                f"{request['seconds']:.3f}",
-                _mebibytes(request["traced_peak_bytes"]),
-                _mebibytes(request["resident_growth_bytes"]),
-            )
-            lines.append(f"| {' | '.join(map(str, cells))} |")
     written = {name: n for name, n in _statements(many).items() if not name.startswith("SELECT")}
-    return "\n".join([*lines, "", f"Written for {many['grants']:,} grants: {written}"])
+    return f"{table(header, rows)}\n\nWritten for {many['grants']:,} grants: {written}"
 
 
-def _measured(environment: dict[str, str], number: int) -> dict[str, Any]:
-    """Make so many grants and end them, each in a process of its own."""
-    _make(environment, number)
-    sys.stderr.write(f"Revoking {number:,} grants.\n")
-    measured: dict[str, Any] = _step(environment, f"measure({number}, rehearsal={REHEARSAL})")
+def _measure(example: Site, number: int) -> dict[str, Any]:
+    """Create and revoke the grants, each in a process of its own."""
+    _run_step(example, f"create_grants({number})")
+    measured: dict[str, Any] = _run_step(example, f"measure({number}, warm_up={WARM_UP})")
     return measured
 
 
-def _make(environment: dict[str, str], number: int) -> None:
-    sys.stderr.write(f"Making {number:,} grants.\n")
-    _step(environment, f"seed({number})")
-
-
-def _step(environment: dict[str, str], call: str) -> Any:
-    code = f"from benchmarks.revocation_steps import measure, seed; {call}"
-    return json.loads(_manage(environment, "shell", "--verbosity", "0", "--command", code))
-
-
-def _manage(environment: dict[str, str], *arguments: str) -> str:
-    command = [sys.executable, "manage.py", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout  # noqa: S603  our own
-
-
-def _production(database_url: str) -> dict[str, str]:
-    """Return the environment of the example as a production site: DEBUG would keep a copy of every statement."""
-    return os.environ | {
-        "DATABASE_URL": database_url,
-        "DEBUG": "False",
-        "SECRET_KEY": secrets.token_urlsafe(64),
-        "ALLOWED_HOSTS": "testserver",
-        "OAUTH_ISSUER": "https://testserver",
-        "DJANGO_SETTINGS_MODULE": "example_project.settings",
-    }
+def _run_step(example: Site, call: str) -> Any:
+    sys.stderr.write(f"{call}\n")
+    return json.loads(example.call("benchmarks.revocation_steps", call))
 
 
 def _statements(run: dict[str, Any]) -> Counter[str]:

@@ -1,4 +1,4 @@
-"""The sites and programs that ``throughput.py`` lets run in turn, each as a function of connections and seconds."""
+"""The contenders of ``throughput.py``, each as a function of the number of connections and the seconds of a run."""
 
 import json
 import subprocess
@@ -12,15 +12,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks.load import EachOnce, Repeated, Requests, Run, Session, basic, drive, get, post
+from benchmarks.load import EachOnce, Refreshes, Repeated, Requests, Run, basic, drive, get, post
 from benchmarks.scratch import connected, libpq_url, scratch_database
-from benchmarks.served import ROOT, Site, served, site
+from benchmarks.server import ROOT, Site, served, site
 
 TOOLKIT = "django-oauth-toolkit==3.4.1"
 MD5 = "django.contrib.auth.hashers.MD5PasswordHasher"
 SCOPE = "notes:read"
 REVOCATIONS = 1_000
-_REVIVE = """
+_REACTIVATE = """
     UPDATE oauth_refresh_grant SET revoked_at = NULL, revoked_reason = '', revocation_id = NULL
     WHERE revoked_at IS NOT NULL RETURNING 1
 """
@@ -30,31 +30,31 @@ Contender = Callable[[int, float], Run]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ours:
-    """Our site with a confidential client, and the tokens of its sessions."""
+class OurSite:
+    """Our site with a confidential client, and the tokens of its grants."""
 
     site: Site
     authorization: str
     tokens: list[dict[str, Any]]
 
-    def sessions(self, count: int) -> list[Requests]:
-        """Return the first so many sessions, ready to refresh."""
-        return refreshing([token["refresh_token"] for token in self.tokens[:count]], self.authorization)
+    def refreshes(self, count: int) -> list[Requests]:
+        """Return the refreshes of the first ``count`` grants."""
+        return refreshes([token["refresh_token"] for token in self.tokens[:count]], self.authorization)
 
 
 def our_site(
-    database_url: str, *, sessions: int, prepare: Callable[[str], None] | None = None, **environment: str
-) -> Ours:
-    """Return our site with a client and so many sessions of one user. ``prepare`` is called with the tables empty."""
+    database_url: str, *, grants: int, prepare: Callable[[str], None] | None = None, **environment: str
+) -> OurSite:
+    """Return our site with a client and grants of one user. ``prepare`` is called on the empty tables."""
     ours = site("benchmarks.sites.ours", database_url, **environment)
     if prepare is not None:
         prepare(database_url)
-    ours.manage("createsuperuser", "--no-input", "--username", "somebody", "--email", "somebody@example.org")
+    ours.manage("createsuperuser", "--no-input", "--username", "eve", "--email", "eve@example.org")
     created = ours.manage("oauth_create_application", "benchmark", "--grant-type", "refresh_token", "--json")
     client = json.loads(created)
-    issue = ("oauth_issue_tokens", "--application", client["client_id"], "--user", "somebody", "--scope", SCOPE)
-    lines = ours.manage(*issue, "--count", str(sessions)).splitlines()
-    return Ours(
+    issue = ("oauth_issue_tokens", "--application", client["client_id"], "--user", "eve", "--scope", SCOPE)
+    lines = ours.manage(*issue, "--count", str(grants)).splitlines()
+    return OurSite(
         site=ours,
         authorization=basic(client["client_id"], client["client_secret"]),
         tokens=[json.loads(line) for line in lines],
@@ -62,24 +62,24 @@ def our_site(
 
 
 def our_contenders(stack: ExitStack, url: str, *, connections: int) -> dict[str, Contender]:
-    """Serve our site, and return what it can be asked: the view to compare with, and our endpoints."""
+    """Serve our site, and return the view to compare with, and our endpoints."""
     database_url = stack.enter_context(scratch_database(url, name="ours"))
-    ours = our_site(database_url, sessions=connections + 1 + REVOCATIONS)
+    ours = our_site(database_url, grants=connections + 1 + REVOCATIONS)
     ports = stack.enter_context(served(ours.site)).ports
-    sessions = ours.sessions(connections)
+    refreshing = ours.refreshes(connections)
     steady, *to_revoke = [token["access_token"] for token in ours.tokens[connections:]]
     form = f"grant_type=refresh_token&refresh_token={ours.tokens[0]['refresh_token']}"
     authorization = ours.authorization
     revocations = [post("/oauth/revoke", f"token={token}", authorization=authorization) for token in to_revoke]
 
     def revoke(count: int, seconds: float) -> Run:
-        """Revoke live sessions only: as many requests at most as there are, and before each run they live again."""
-        _psql(database_url, _REVIVE)
+        """Revoke active grants, at most as many as there are. They are made active again before each run."""
+        _psql(database_url, _REACTIVATE)
         return drive(ports, [EachOnce(iter(revocations))] * count, seconds=seconds)
 
     return {
         "bare": _repeated(ports, post("/bare/", form, authorization=authorization)),
-        "refresh": lambda count, seconds: drive(ports, sessions[:count], seconds=seconds),
+        "refresh": lambda count, seconds: drive(ports, refreshing[:count], seconds=seconds),
         "api": _repeated(ports, get("/protected/", authorization=f"Bearer {steady}")),
         "notes": _repeated(ports, get("/api/notes/", authorization=f"Bearer {steady}")),
         "introspect": _repeated(ports, post("/oauth/introspect", f"token={steady}", authorization=authorization)),
@@ -88,31 +88,31 @@ def our_contenders(stack: ExitStack, url: str, *, connections: int) -> dict[str,
 
 
 def unprepared(stack: ExitStack, url: str, *, connections: int) -> Contender:
-    """Serve our site with no statement prepared, and return its refresh."""
+    """Serve our site without prepared statements, and return its refresh."""
     database_url = stack.enter_context(scratch_database(url, name="unprepared"))
-    ours = our_site(database_url, sessions=connections, DATABASE_PREPARED="False")
-    sessions = ours.sessions(connections)
+    ours = our_site(database_url, grants=connections, DATABASE_PREPARED="False")
+    refreshing = ours.refreshes(connections)
     ports = stack.enter_context(served(ours.site)).ports
-    return lambda count, seconds: drive(ports, sessions[:count], seconds=seconds)
+    return lambda count, seconds: drive(ports, refreshing[:count], seconds=seconds)
 
 
 def toolkit(stack: ExitStack, url: str, *, connections: int, hasher: str = "") -> Contender:
-    """Serve a site with django-oauth-toolkit, and return its refresh. ``hasher``: instead of its default."""
+    """Serve a site with django-oauth-toolkit, and return its refresh. ``hasher`` replaces its default."""
     database_url = stack.enter_context(scratch_database(url, name="toolkit_fast" if hasher else "toolkit"))
     toolkit_site = site("benchmarks.sites.toolkit", database_url, python=_toolkit_python(), TOOLKIT_HASHER=hasher)
-    made = json.loads(toolkit_site.call("benchmarks.sites.toolkit_steps", f"seed({connections})"))
+    made = json.loads(toolkit_site.call("benchmarks.sites.toolkit_steps", f"create_tokens({connections})"))
     authorization = basic(made["client_id"], made["client_secret"])
-    sessions = refreshing(made["refresh_tokens"], authorization)
+    refreshing = refreshes(made["refresh_tokens"], authorization)
     ports = stack.enter_context(served(toolkit_site)).ports
-    return lambda count, seconds: drive(ports, sessions[:count], seconds=seconds)
+    return lambda count, seconds: drive(ports, refreshing[:count], seconds=seconds)
 
 
 def pgbench(stack: ExitStack, url: str, *, connections: int) -> Contender:
     """Return the limit: the same three writes in one transaction, by PostgreSQL's own load generator."""
     database_url = stack.enter_context(scratch_database(url, name="limit"))
-    our_site(database_url, sessions=connections)
+    our_site(database_url, grants=connections)
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-    # Each run continues where the last one ended, so every generation of a grant is inserted only once.
+    # Each run starts far above the one before, so that no generation of a grant is inserted twice.
     generations = iter(range(1 << 20, 1 << 31, 1 << 20))
     return lambda count, seconds: _pgbench(database_url, folder, count, seconds, start=next(generations))
 
@@ -121,7 +121,7 @@ def _pgbench(database_url: str, folder: Path, connections: int, seconds: float, 
     for old in folder.iterdir():
         old.unlink()
     _psql(database_url, "UPDATE oauth_refresh_grant SET generation = %s RETURNING generation", start)
-    subprocess.run(  # noqa: S603  our own
+    subprocess.run(  # noqa: S603  our own command
         [
             *("pgbench", "--no-vacuum", "--protocol", "prepared", "--file", ROOT / "benchmarks" / "three_writes.sql"),
             *("--client", str(connections), "--jobs", "1", "--time", str(max(1, round(seconds)))),
@@ -132,14 +132,14 @@ def _pgbench(database_url: str, folder: Path, connections: int, seconds: float, 
         stdout=subprocess.DEVNULL,
     )
     latencies = [int(line.split()[2]) / 1e6 for log in folder.iterdir() for line in log.read_text().splitlines()]
-    moves = _psql(database_url, "SELECT sum(generation - %s) FROM oauth_refresh_grant", start)
-    if moves != len(latencies):
-        raise SystemExit(f"pgbench made {len(latencies)} transactions, but only {moves} moved a grant.")
+    refreshed = _psql(database_url, "SELECT sum(generation - %s) FROM oauth_refresh_grant", start)
+    if refreshed != len(latencies):
+        raise SystemExit(f"pgbench made {len(latencies)} transactions, but only {refreshed} refreshed a grant.")
     return Run(latencies=latencies, seconds=max(1, round(seconds)))
 
 
-def refreshing(refresh_tokens: list[str], authorization: str) -> list[Requests]:
-    return [Session(token, path="/oauth/token", authorization=authorization) for token in refresh_tokens]
+def refreshes(refresh_tokens: list[str], authorization: str) -> list[Requests]:
+    return [Refreshes(token, path="/oauth/token", authorization=authorization) for token in refresh_tokens]
 
 
 def _repeated(ports: tuple[int, ...], request: bytes) -> Contender:
@@ -147,19 +147,19 @@ def _repeated(ports: tuple[int, ...], request: bytes) -> Contender:
 
 
 def _psql(database_url: str, statement: str, *parameters: object) -> Any:
-    """Run one statement, and return the first value of its answer, if it has one."""
+    """Run a statement, and return the first value of its result, if there is one."""
     with connected(database_url) as connection:
         return next(connection.execute(statement, parameters), [None])[0]
 
 
 def _toolkit_python() -> str:
-    """Return the interpreter of a virtual environment with django-oauth-toolkit, and the rest in our own versions."""
+    """Return the Python of a virtual environment with django-oauth-toolkit; other packages have our versions."""
     ours = ("Django", "djangorestframework", "django-environ", "gunicorn", "psycopg", "psycopg-binary")
     requirements = [TOOLKIT, *(f"{name}=={version(name)}" for name in ours)]
     folder = _CACHE / sha256("\n".join(requirements).encode()).hexdigest()[:16]
-    python, is_whole = folder / "bin" / "python", folder / "is-whole"
-    if not is_whole.exists():
+    python, is_complete = folder / "bin" / "python", folder / "is-complete"
+    if not is_complete.exists():
         venv.create(folder, clear=True, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "--quiet", *requirements], check=True)  # noqa: S603  our own
-        is_whole.touch()
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "--quiet", *requirements], check=True)  # noqa: S603  our own command
+        is_complete.touch()
     return str(python)

@@ -1,4 +1,4 @@
--- Spread the grants of an empty database over eight partitions by a hash of their key, on PostgreSQL.
+-- PostgreSQL: distribute the grants of an empty database over eight partitions, by a hash of the primary key.
 DO $$
 DECLARE
     reference record;
@@ -15,7 +15,7 @@ BEGIN
             'oauth_refresh_grant_' || number, number
         );
     END LOOP;
-    -- What refers to a grant refers to the partitioned table from now on, and that to what the whole one refers to.
+    -- Move the foreign keys, those to a grant and those of a grant, to the partitioned table.
     FOR reference IN
         SELECT conrelid::regclass::text AS rows, conname AS name, pg_get_constraintdef(oid) AS definition
         FROM pg_constraint

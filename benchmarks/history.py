@@ -1,4 +1,4 @@
-"""Does a refresh become slower with the spent tokens of all refreshes before it? README.md says how to run this."""
+"""Do the spent tokens of earlier refreshes slow a refresh down? See README.md."""
 
 import argparse
 import json
@@ -9,21 +9,21 @@ from contextlib import ExitStack
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))  # so that it runs as a file, too
+sys.path.insert(0, str(ROOT))  # it is run as a file
 
 from benchmarks.contenders import Contender, our_site  # noqa: E402
 from benchmarks.load import drive  # noqa: E402
 from benchmarks.machine import described, postgresql_url  # noqa: E402
 from benchmarks.rounds import interleaved, refreshes_table  # noqa: E402
 from benchmarks.scratch import connected, scratch_database  # noqa: E402
-from benchmarks.served import served  # noqa: E402
+from benchmarks.server import served  # noqa: E402
 
 CONNECTIONS = 8
-MUST = 0.9
-# A session that is refreshed every hour gets as old as this in six weeks.
+TARGET = 0.9
 GENERATIONS = 1_000
+"""Of each grant in the history: an hourly refresh for six weeks."""
 
-# Other sessions of the same user, each refreshed every hour until now; digests as scattered as real ones.
+# Other grants of the same user, each refreshed every hour until now. Their digests are distributed like real ones.
 _GRANTS = """
     INSERT INTO oauth_refresh_grant (
         public_id, application_id, user_id, grant_type, scope, consented, mac_key, generation, access_floor,
@@ -60,8 +60,8 @@ def main() -> int:
     database = postgresql_url(os.environ)
     with ExitStack() as stack:
         contenders = {
-            "without": refreshing(stack, database, "history_none", rows=0),
-            "with": refreshing(stack, database, "history", rows=options.rows),
+            "without": refresh_contender(stack, database, "history_none", rows=0),
+            "with": refresh_contender(stack, database, "history", rows=options.rows),
         }
         rounds = interleaved(
             {name: lambda run=run: run(CONNECTIONS, options.seconds) for name, run in contenders.items()},
@@ -73,17 +73,17 @@ def main() -> int:
         "history": {name: rounds.figures(name, beside="without") for name in rounds.runs},
     }
     titles = {"without": "0", "with": f"{options.rows:,}"}
-    answer = refreshes_table(rounds, titles, subject="spent tokens of each kind", beside="without")
-    sys.stdout.write(f"{json.dumps(results, indent=2)}\n\n{answer}\n\n")
+    text = refreshes_table(rounds, titles, subject="spent tokens of each kind", beside="without")
+    sys.stdout.write(f"{json.dumps(results, indent=2)}\n\n{text}\n\n")
     ratio = rounds.ratio("with", "without")
-    is_kept = ratio >= MUST
-    sys.stdout.write("The promise was kept.\n" if is_kept else f"The ratio is {ratio:.3f}, not {MUST}.\n")
-    return 0 if is_kept else 1
+    is_met = ratio >= TARGET
+    sys.stdout.write("The target was met.\n" if is_met else f"The ratio is {ratio:.3f}, not {TARGET}.\n")
+    return 0 if is_met else 1
 
 
 def _fill(database_url: str, rows: int) -> None:
-    """Store so many spent tokens of each kind, and let PostgreSQL know its tables."""
-    sys.stderr.write(f"Making {rows:,} spent tokens of each kind.\n")
+    """Insert spent tokens of each kind, and update PostgreSQL's statistics."""
+    sys.stderr.write(f"Inserting {rows:,} spent tokens of each kind.\n")
     numbers = {"grants": -(-rows // GENERATIONS), "generations": GENERATIONS}
     with connected(database_url) as connection:
         if rows:
@@ -93,16 +93,16 @@ def _fill(database_url: str, rows: int) -> None:
         connection.execute("CHECKPOINT")
 
 
-def refreshing(
+def refresh_contender(
     stack: ExitStack, url: str, name: str, *, rows: int, prepare: Callable[[str], None] | None = None
 ) -> Contender:
-    """Serve our site on a database with so much history, and return its refresh. ``prepare``: as for ``our_site``."""
+    """Serve our site on a database with this many spent tokens, and return its refresh. See ``our_site``."""
     database_url = stack.enter_context(scratch_database(url, name=name))
-    ours = our_site(database_url, sessions=CONNECTIONS, prepare=prepare)
+    ours = our_site(database_url, grants=CONNECTIONS, prepare=prepare)
     _fill(database_url, rows)
-    sessions = ours.sessions(CONNECTIONS)
+    refreshing = ours.refreshes(CONNECTIONS)
     ports = stack.enter_context(served(ours.site)).ports
-    return lambda count, seconds: drive(ports, sessions[:count], seconds=seconds)
+    return lambda count, seconds: drive(ports, refreshing[:count], seconds=seconds)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""A load generator: connections that are kept alive, each sending its next request when it has the last answer.
+"""A load generator: persistent connections, each of which sends a request when the last response has arrived.
 
-One thread and one ``select`` for all of them, with prepared bytes and no HTTP library, for it shares the processor with
-what it measures. ``Run.generator_seconds`` says how much of it that took.
+It shares the processors with the server that it measures. So it uses one thread, one ``select`` and prepared bytes, and
+no HTTP library. ``Run.generator_seconds`` is the processor time that it used.
 """
 
 import json
@@ -19,12 +19,12 @@ _OK = b"200"
 
 
 class Refused(Exception):
-    """An answer was not 200, so whatever was measured is not what was meant."""
+    """A response was not 200, so the measurement is invalid."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What became of one run: the latency of each request in seconds, and how long it all took."""
+    """The latencies of all requests of a run, and its duration, in seconds."""
 
     latencies: list[float]
     seconds: float
@@ -35,22 +35,22 @@ class Run:
         return len(self.latencies) / self.seconds
 
     def percentile(self, percent: int) -> float:
-        """Return the latency that so many percent of the requests did not exceed."""
+        """Return the latency that this percentage of the requests did not exceed."""
         return sorted(self.latencies)[max(0, -(-len(self.latencies) * percent // 100) - 1)]
 
 
 class Requests:
-    """Where one connection gets its requests from. ``next`` returns None when there are no more."""
+    """The requests of one connection. ``next`` returns None when there are no more."""
 
     def next(self) -> bytes | None:
         raise NotImplementedError
 
-    def answered(self, body: bytes) -> None:
-        """Look at the answer to the last request."""
+    def responded(self, body: bytes) -> None:
+        """Handle the response to the last request."""
 
 
 class Repeated(Requests):
-    """One request, again and again."""
+    """The same request every time."""
 
     def __init__(self, request: bytes) -> None:
         self.request = request
@@ -60,7 +60,7 @@ class Repeated(Requests):
 
 
 class EachOnce(Requests):
-    """The requests of an iterator, which several connections may share."""
+    """The requests of an iterator. Several connections may share one."""
 
     def __init__(self, requests: Iterator[bytes]) -> None:
         self.requests = requests
@@ -70,7 +70,7 @@ class EachOnce(Requests):
 
 
 class AtMost(Requests):
-    """The requests of another source, but no more than so many."""
+    """The first ``count`` requests of another source."""
 
     def __init__(self, source: Requests, count: int) -> None:
         self.source = source
@@ -80,12 +80,12 @@ class AtMost(Requests):
         self.left -= 1
         return None if self.left < 0 else self.source.next()
 
-    def answered(self, body: bytes) -> None:
-        self.source.answered(body)
+    def responded(self, body: bytes) -> None:
+        self.source.responded(body)
 
 
-class Session(Requests):
-    """A client that trades its refresh token for the next, as long as it is asked to."""
+class Refreshes(Requests):
+    """The requests of a client that refreshes: each sends the refresh token of the response before."""
 
     def __init__(self, refresh_token: str, *, path: str, authorization: str) -> None:
         self.refresh_token = refresh_token
@@ -96,7 +96,7 @@ class Session(Requests):
         form = f"grant_type=refresh_token&refresh_token={self.refresh_token}"
         return post(self.path, form, authorization=self.authorization)
 
-    def answered(self, body: bytes) -> None:
+    def responded(self, body: bytes) -> None:
         self.refresh_token = json.loads(body)["refresh_token"]
 
 
@@ -116,9 +116,9 @@ def get(path: str, *, authorization: str = "") -> bytes:
 
 
 def drive(ports: Iterable[int], sources: Iterable[Requests], *, seconds: float = math.inf) -> Run:
-    """Send what each source yields on a connection of its own, and wait for the last answers.
+    """Send the requests of each source on a connection of its own, and wait for all responses.
 
-    The connections take the ports in turn. Ends after ``seconds``, or when the sources do.
+    The connections are spread over the ports. The run ends after ``seconds``, or when there are no more requests.
     """
     latencies: list[float] = []
     with selectors.DefaultSelector() as selector:
@@ -155,7 +155,7 @@ class _Connection:
         self.sent_at = 0.0
 
     def send(self) -> bool:
-        """Send the next request. Return whether there is one."""
+        """Send the next request. Return whether there was one."""
         request = self.source.next()
         if request is None:
             return False
@@ -164,11 +164,11 @@ class _Connection:
         return True
 
     def receive(self, until: float) -> bool:
-        """Read what has come. Return whether more is to be expected on this connection."""
+        """Read the bytes that have arrived. Return whether this connection expects more."""
         chunk = self.socket.recv(65536)
         self.received += chunk
         if not chunk:
-            raise Refused(f"The server hung up after {self.received!r}.")
+            raise Refused(f"The server closed the connection after {self.received!r}.")
         body = _whole_body(self.received)
         if body is None:
             return True
@@ -176,13 +176,13 @@ class _Connection:
         if self.received[9:12] != _OK:
             raise Refused(self.received.decode())
         self.latencies.append(now - self.sent_at)
-        self.source.answered(body)
+        self.source.responded(body)
         self.received = b""
         return now < until and self.send()
 
 
 def _whole_body(received: bytes) -> bytes | None:
-    """Return the body of an answer that has come in full, by its Content-Length."""
+    """Return the body if it is complete by its Content-Length, else None."""
     head, blank_line, body = received.partition(b"\r\n\r\n")
     if not blank_line:
         return None

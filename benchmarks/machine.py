@@ -1,4 +1,4 @@
-"""What the figures were measured on, to be written beside them."""
+"""The machine and the versions, to be published with the figures."""
 
 import os
 import platform
@@ -29,7 +29,7 @@ def described(database_url: str) -> dict[str, object]:
 
 
 def postgresql_url(environment: Mapping[str, str]) -> str:
-    """Return DATABASE_URL, of which these measurements need a PostgreSQL."""
+    """Return DATABASE_URL, which must name a PostgreSQL database."""
     url = environment.get("DATABASE_URL", "")
     if not url.startswith("postgres"):
         raise SystemExit("DATABASE_URL must begin with postgres://.")

@@ -1,4 +1,4 @@
-"""What do partitions cost a refresh? README.md says how to run this."""
+"""How much slower is a refresh on partitioned tables? See README.md."""
 
 import argparse
 import json
@@ -9,9 +9,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))  # so that it runs as a file, too
+sys.path.insert(0, str(ROOT))  # it is run as a file
 
-from benchmarks.history import CONNECTIONS, refreshing  # noqa: E402
+from benchmarks.history import CONNECTIONS, refresh_contender  # noqa: E402
 from benchmarks.machine import described, postgresql_url  # noqa: E402
 from benchmarks.rounds import interleaved, refreshes_table  # noqa: E402
 from benchmarks.scratch import connected  # noqa: E402
@@ -30,7 +30,9 @@ def main() -> int:
     database = postgresql_url(os.environ)
     with ExitStack() as stack:
         contenders = {
-            name: refreshing(stack, database, f"partitions_{number}", rows=options.rows, prepare=_executed(*statements))
+            name: refresh_contender(
+                stack, database, f"partitions_{number}", rows=options.rows, prepare=_execute(*statements)
+            )
             for number, (name, statements) in enumerate(PARTITIONS.items())
         }
         rounds = interleaved(
@@ -42,13 +44,13 @@ def main() -> int:
         "rows": options.rows,
         "partitions": {name: rounds.figures(name, beside="none") for name in rounds.runs},
     }
-    answer = refreshes_table(rounds, {name: name for name in PARTITIONS}, subject="partitions", beside="none")
-    sys.stdout.write(f"{json.dumps(results, indent=2)}\n\n{answer}\n")
+    text = refreshes_table(rounds, {name: name for name in PARTITIONS}, subject="partitions", beside="none")
+    sys.stdout.write(f"{json.dumps(results, indent=2)}\n\n{text}\n")
     return 0
 
 
-def _executed(*statements: str) -> Callable[[str], None]:
-    """Return what executes them on a database."""
+def _execute(*statements: str) -> Callable[[str], None]:
+    """Return a function that executes the statements on a database."""
 
     def execute(database_url: str) -> None:
         with connected(database_url) as connection:

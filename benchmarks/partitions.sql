@@ -1,4 +1,4 @@
--- Partition the tables of tokens of an empty database by week, on PostgreSQL: from six weeks ago to four weeks ahead.
+-- PostgreSQL: partition the token tables of an empty database by week, from six weeks ago to four weeks ahead.
 DO $$
 DECLARE
     tokens text;
@@ -16,7 +16,7 @@ BEGIN
         FOR number IN -6..4 LOOP
             week := date_trunc('week', now()) + number * interval '1 week';
             partition := tokens || to_char(week, '_YYYY_MM_DD');
-            -- Each has the indexes and constraints of the whole table, but takes its numbers from the partitioned one.
+            -- A partition has the indexes and constraints of the original table, and the sequence of the partitioned one.
             EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL EXCLUDING IDENTITY)', partition, tokens || '_whole');
             EXECUTE format(
                 'ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',

@@ -1,63 +1,57 @@
-"""Prune millions of rows beside a server that is refreshed from, and print what it took: README.md says how to run it.
+"""Prune millions of rows while a server refreshes grants, and print time and memory. See README.md.
 
-PostgreSQL only: the rows are made by its ``generate_series``, and the longest transaction is what it says about itself.
+PostgreSQL only: its ``generate_series`` creates the rows, and ``pg_stat_activity`` shows the longest transaction.
 """
 
 import argparse
 import json
 import os
-import platform
-import secrets
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
-import django
-import psycopg
-
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))  # so that it runs as a file, too
+sys.path.insert(0, str(ROOT))  # it is run as a file
 
-from benchmarks.scratch import scratch_database  # noqa: E402
-from benchmarks.steady_load import Load, latencies, serving  # noqa: E402
+from benchmarks.machine import described, postgresql_url  # noqa: E402
+from benchmarks.rounds import table  # noqa: E402
+from benchmarks.scratch import connected, scratch_database  # noqa: E402
+from benchmarks.server import Site, served, site  # noqa: E402
+from benchmarks.steady_load import Load, latencies  # noqa: E402
 
-NAME = "oauth_prune_benchmark"
-SESSIONS = 20
-"""How many sessions the load refreshes in turn."""
+APPLICATION_NAME = "oauth_prune_benchmark"
+REFRESHED_GRANTS = 20
+TABLES = ("grant", "refreshtoken", "accesstoken")
 
 
 def main() -> int:
     options = read_options()
-    with scratch_database(os.environ.get("DATABASE_URL", "")) as url:
-        environment = production(url)
-        tokens = prepare(environment, url, options)
-        with serving(environment) as port:
-            load = Load(port, tokens, rate=options.rate)
-            note(f"Refreshing for {options.baseline} seconds before.")
+    database = postgresql_url(os.environ)
+    with scratch_database(database, name="prune") as url:
+        example = site("benchmarks.sites.production", url)
+        refresh_tokens = prepare(example, url, options)
+        with served(example, workers=1) as server:
+            load = Load(server.ports[0], refresh_tokens, rate=options.rate)
+            sys.stderr.write(f"Refreshing for {options.baseline} seconds before.\n")
             before = load.during(lambda: time.sleep(options.baseline))
-            note("Pruning.")
+            sys.stderr.write("Pruning.\n")
             pruned: dict[str, Any] = {}
-            meanwhile = load.during(lambda: pruned.update(prune(environment, url)))
+            meanwhile = load.during(lambda: pruned.update(prune(example, url)))
         left = counts(url)
     result = {
-        "date": datetime.now(UTC).date().isoformat(),
-        "python": platform.python_version(),
-        "django": django.get_version(),
-        "processors": os.cpu_count(),
-        "load_average": round(os.getloadavg()[1], 1),
+        "machine": described(database),
         **vars(options),
         **pruned,
         "left": left,
         "refreshes": {"before": latencies(before), "meanwhile": latencies(meanwhile)},
     }
-    broken = load.refused + broken_promises(result, options)
-    print(f"{json.dumps(result, indent=2)}\n\n{table(result)}\n")
-    print("\n".join(broken or ["Every promise was kept."]))
-    return len(broken)
+    failures = load.refused + missed_targets(result, options)
+    print(f"{json.dumps(result, indent=2)}\n\n{as_table(result)}\n")
+    print("\n".join(failures or ["All targets were met."]))
+    return len(failures)
 
 
 def read_options() -> argparse.Namespace:
@@ -69,34 +63,34 @@ def read_options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def prepare(environment: dict[str, str], url: str, options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Make the rows, and begin the sessions that are refreshed. Return the latter's tokens."""
-    manage(environment, "migrate", "--verbosity", "0")
-    account = ("--noinput", "--username", "eve", "--email", "eve@example.com")
-    manage({**environment, "DJANGO_SUPERUSER_PASSWORD": "a long enough password"}, "createsuperuser", *account)
-    manage(environment, "oauth_create_application", "Phone", "--client-id", "phone", "--public")
-    note(f"Making {options.grants:,} grants and {options.spent_tokens:,} spent tokens.")
+def prepare(example: Site, url: str, options: argparse.Namespace) -> list[str]:
+    """Create the rows, and the grants to refresh. Return the refresh tokens of the latter."""
+    example.manage("createsuperuser", "--no-input", "--username", "eve", "--email", "eve@example.org")
+    example.manage("oauth_create_application", "Phone", "--client-id", "phone", "--public")
+    sys.stderr.write(f"Creating {options.grants:,} grants and {options.spent_tokens:,} spent tokens.\n")
     rows = (Path(__file__).parent / "prune_rows.sql").read_text()
-    numbers = {"grants": options.grants, "spent": options.spent_tokens // options.grants}
-    with connect(url) as connection:
-        connection.execute(rows.format(**numbers))
-        for table in ("grant", "refreshtoken", "accesstoken"):
-            connection.execute(f"VACUUM ANALYZE oauth_refresh_{table}")
-    begin = ("oauth_issue_tokens", "--application", "phone", "--user", "eve", "--count", str(SESSIONS))
-    return [json.loads(line) for line in manage(environment, *begin).splitlines()]
+    with connected(url) as connection:
+        connection.execute(rows.format(grants=options.grants, spent=options.spent_tokens // options.grants))
+        for name in TABLES:
+            connection.execute(f"VACUUM ANALYZE oauth_refresh_{name}")
+    issue = ("oauth_issue_tokens", "--application", "phone", "--user", "eve", "--count", str(REFRESHED_GRANTS))
+    return [json.loads(line)["refresh_token"] for line in example.manage(*issue).splitlines()]
 
 
-def prune(environment: dict[str, str], url: str) -> dict[str, Any]:
+def prune(example: Site, url: str) -> dict[str, Any]:
     """Run the command in a process of its own, and return its counts, seconds, memory and longest transaction."""
-    command = [sys.executable, "manage.py", "oauth_prune", "--json"]
     begun, over, longest = time.perf_counter(), Event(), [0.0]
-    process = subprocess.Popen(  # noqa: S603  our own
-        command, cwd=ROOT, env={**environment, "PGAPPNAME": NAME}, stdout=subprocess.PIPE, text=True
+    process = subprocess.Popen(
+        [sys.executable, "-m", "django", "oauth_prune", "--json"],
+        cwd=ROOT,
+        env={**example.environment, "PGAPPNAME": APPLICATION_NAME},
+        stdout=subprocess.PIPE,
+        text=True,
     )
     watcher = Thread(target=watch_transactions, args=(url, over, longest))
     watcher.start()
     output = process.stdout.read() if process.stdout else ""
-    _pid, status, usage = os.wait4(process.pid, 0)
+    _pid, status, usage = os.wait4(process.pid, 0)  # unlike Popen.wait(), it returns the memory used
     seconds = time.perf_counter() - begun
     process.returncode = os.waitstatus_to_exitcode(status)
     over.set()
@@ -116,87 +110,60 @@ def prune(environment: dict[str, str], url: str) -> dict[str, Any]:
 
 
 def watch_transactions(url: str, over: Event, longest: list[float]) -> None:
-    """Ask fifty times a second how long the command's present transaction has been open."""
-    question = (
+    """Fifty times a second, query how long the command's current transaction has been open."""
+    query = (
         "SELECT coalesce(max(extract(epoch FROM clock_timestamp() - xact_start)), 0) FROM pg_stat_activity "
         "WHERE application_name = %s AND xact_start IS NOT NULL"
     )
-    with connect(url) as connection:
+    with connected(url) as connection:
         while not over.wait(0.02):
-            row = connection.execute(question, [NAME]).fetchone()
-            longest[0] = max(longest[0], float(row[0]) if row else 0.0)
+            longest[0] = max(longest[0], float(connection.execute(query, [APPLICATION_NAME]).fetchone()[0]))
 
 
 def counts(url: str) -> dict[str, int]:
-    with connect(url) as connection:
+    with connected(url) as connection:
         return {
-            table: connection.execute(f"SELECT count(*) FROM oauth_refresh_{table}").fetchone()[0]  # noqa: S608  our own
-            for table in ("grant", "refreshtoken", "accesstoken")
+            name: connection.execute(f"SELECT count(*) FROM oauth_refresh_{name}").fetchone()[0]  # noqa: S608  our own tables
+            for name in TABLES
         }
 
 
-def broken_promises(result: dict[str, Any], options: argparse.Namespace) -> list[str]:
-    """Return what is not as it must be: all that is dead is gone, and nothing that lives."""
-    dead = options.grants // 2
-    alive = options.grants - dead
+def missed_targets(result: dict[str, Any], options: argparse.Namespace) -> list[str]:
+    """Check that all rows that were due are deleted, and no others."""
+    expired = options.grants // 2
+    active = options.grants - expired
     spent = options.spent_tokens // options.grants
     expected = {
-        "grants": dead,
-        # Of a living grant its current token and the predecessor stay.
-        "refresh_tokens": dead * (spent + 1) + alive * (spent - 1),
+        "grants": expired,
+        # An active grant keeps its current refresh token and the one before.
+        "refresh_tokens": expired * (spent + 1) + active * (spent - 1),
         "access_tokens": options.grants,
     }
-    broken = [
-        f"{result['pruned'][kind]:,} {kind} went, not {count:,}."
+    missed = [
+        f"{result['pruned'][kind]:,} {kind} were deleted, not {count:,}."
         for kind, count in expected.items()
         if result["pruned"][kind] != count
     ]
-    if result["left"]["grant"] != alive + SESSIONS:
-        broken.append(f"{result['left']['grant']:,} grants are left, not {alive + SESSIONS:,}.")
-    return broken
+    if result["left"]["grant"] != active + REFRESHED_GRANTS:
+        missed.append(f"{result['left']['grant']:,} grants are left, not {active + REFRESHED_GRANTS:,}.")
+    return missed
 
 
-def table(result: dict[str, Any]) -> str:
-    """Return the figures as a table of Markdown."""
+def as_table(result: dict[str, Any]) -> str:
     before, meanwhile = result["refreshes"]["before"], result["refreshes"]["meanwhile"]
-    rows = {
-        "rows before": f"{result['grants']:,} grants, {result['spent_tokens']:,} spent refresh tokens",
-        "rows deleted": f"{result['rows']:,} in {result['seconds']:,} s",
-        "rows per second": f"{result['rows_per_second']:,}",
-        "peak memory of the command": f"{result['peak_memory_bytes'] / (1 << 20):.0f} MiB",
-        "longest transaction": f"{1000 * result['longest_transaction_seconds']:.0f} ms",
-        "refresh before: median, p99": f"{before['median_ms']} ms, {before['p99_ms']} ms ({before['count']:,})",
-        "refresh meanwhile: median, p99": (
-            f"{meanwhile['median_ms']} ms, {meanwhile['p99_ms']} ms ({meanwhile['count']:,})"
+    rows: list[tuple[object, ...]] = [
+        ("rows before", f"{result['grants']:,} grants, {result['spent_tokens']:,} spent refresh tokens"),
+        ("rows deleted", f"{result['rows']:,} in {result['seconds']:,} s"),
+        ("rows per second", f"{result['rows_per_second']:,}"),
+        ("peak memory of the command", f"{result['peak_memory_bytes'] / (1 << 20):.0f} MiB"),
+        ("longest transaction", f"{1000 * result['longest_transaction_seconds']:.0f} ms"),
+        ("refresh before: median, p99", f"{before['median_ms']} ms, {before['p99_ms']} ms ({before['count']:,})"),
+        (
+            "refresh meanwhile: median, p99",
+            f"{meanwhile['median_ms']} ms, {meanwhile['p99_ms']} ms ({meanwhile['count']:,})",
         ),
-    }
-    return "\n".join(["| what | measured |", "|---|---:|", *(f"| {name} | {value} |" for name, value in rows.items())])
-
-
-def manage(environment: dict[str, str], *arguments: str) -> str:
-    command = [sys.executable, "manage.py", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout  # noqa: S603  our own
-
-
-def production(url: str) -> dict[str, str]:
-    """Return the environment of the example as a production site, but on plain http."""
-    return os.environ | {
-        "DATABASE_URL": url,
-        "DEBUG": "False",
-        "SECRET_KEY": secrets.token_urlsafe(64),
-        "ALLOWED_HOSTS": "127.0.0.1",
-        "OAUTH_ISSUER": "https://127.0.0.1",
-        "OAUTH_REQUIRE_HTTPS": "False",
-        "DJANGO_SETTINGS_MODULE": "example_project.settings",
-    }
-
-
-def connect(url: str) -> Any:
-    return psycopg.connect(f"postgresql:{url.partition(':')[2]}", autocommit=True)
-
-
-def note(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
+    ]
+    return table(("what", "measured"), rows)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
--- Sessions as they look after some months: every second one is over for long, each has spent many refresh tokens.
--- {grants}, {spent} tokens of each grant; application 1 and user 1 exist. Rows are made in the order of their age.
-SET session_replication_role = replica; -- no check of each foreign key: they are right
+-- Grants as they are after some months: every second one expired long ago, and each has spent many refresh tokens.
+-- {grants} grants with {spent} spent tokens each, of the only application and user. Rows are inserted oldest first.
+SET session_replication_role = replica; -- do not check each foreign key
 INSERT INTO oauth_refresh_grant (
     public_id, application_id, user_id, grant_type, scope, consented, mac_key, generation, access_floor, created_at,
     refreshed_at, idle_expires_at, expires_at, password_fingerprint, retries, user_agent, revoked_reason

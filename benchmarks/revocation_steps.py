@@ -1,6 +1,6 @@
-"""What ``bulk_revocation.py`` does inside Django: make grants, and end them from the admin. Both print one JSON object.
+"""The steps of ``bulk_revocation.py`` inside Django: create grants, and revoke them in the admin.
 
-Each is run in a process of its own, so that the memory of the second is what its requests took.
+Each runs in a process of its own and prints a JSON object, so that the memory of the second is that of its requests.
 """
 
 import json
@@ -29,19 +29,19 @@ from oauth_refresh.models import AccessToken, Application, Grant, RefreshToken, 
 ADMIN = "admin"
 GRANTS_PER_USER = 10
 BATCH = 2_000
-LISTED = 100  # what the admin shows on one page, and so ticks
+LISTED = 100  # grants on one page of the admin's list
 _TABLE = re.compile(r'\b(?:FROM|INTO|UPDATE)\s+["`]?(\w+)', re.IGNORECASE)
 
 
-def seed(number: int) -> None:
-    """Make an application named by ``number`` with so many live grants of many users, each with a pair of tokens."""
+def create_grants(number: int) -> None:
+    """Create ``number`` active grants with a pair of tokens each, of an application with this number as client ID."""
     users_model = get_user_model()
     users_model.objects.get_or_create(username=ADMIN, is_staff=True, is_superuser=True)
     application = Application.objects.create(client_id=str(number), name=f"{number} grants", secret_digest="0" * 64)
     count = max(1, number // GRANTS_PER_USER)
     users = users_model.objects.bulk_create(
         (
-            users_model(username=f"{number}-{n}", password="!")  # noqa: S106  nobody signs in
+            users_model(username=f"{number}-{n}", password="!")  # noqa: S106  not used to sign in
             for n in range(count)
         ),
         batch_size=BATCH,
@@ -71,19 +71,19 @@ def seed(number: int) -> None:
     _print({"grants": Grant.objects.live().filter(application=application).count(), "users": count})
 
 
-def measure(number: int, *, rehearsal: int) -> None:
-    """End all grants of the application named by ``number`` by the admin's action, and print what each request took.
+def measure(number: int, *, warm_up: int) -> None:
+    """Revoke all grants of the application ``number`` by the admin's action, and print time and memory of each request.
 
-    It is done twice, once for time and once for memory, since to trace memory takes time. Before that comes the
-    application named by ``rehearsal``, so that what is loaded only once counts for neither.
+    It does so twice, once for time and once for memory, since tracing memory takes time. Before that it revokes the
+    grants of the application ``warm_up``, so that modules and templates are loaded already.
     """
     client = Client()
     client.force_login(get_user_model().objects.get(username=ADMIN))
-    _revoke(client, rehearsal, _Meter())
-    _restore(rehearsal)
+    _revoke(client, warm_up, _Meter())
+    _reactivate(warm_up)
     for_time, for_memory = _Meter(), _Meter(traces_memory=True)
     revoked = _revoke(client, number, for_time)
-    _restore(number)
+    _reactivate(number)
     _revoke(client, number, for_memory)
     requests = [
         timed | {"traced_peak_bytes": traced["traced_peak_bytes"]}
@@ -93,30 +93,30 @@ def measure(number: int, *, rehearsal: int) -> None:
 
 
 def _revoke(client: Client, number: int, meter: "_Meter") -> int:
-    """Tick the whole list, go on to the page that asks, confirm, and return to the list. Return how many ended."""
+    """Select the whole list, confirm the revocation, and open the list again. Return the number of revoked grants."""
     grants = Grant.objects.filter(application__client_id=number)
-    ticked = list(grants.values_list("pk", flat=True)[:LISTED])
+    selected = list(grants.values_list("pk", flat=True)[:LISTED])
     url = f"{reverse('admin:oauth_refresh_grant_changelist')}?client_id={number}"
     choice = {"action": "revoke_grants", "select_across": "1"}
-    with meter.request("POST: the action on the whole list, answered by the page that asks"):
-        asked = client.post(url, {**choice, "_selected_action": ticked}, secure=True)
-    _require(f"Revoke {number} grants</button>", asked)
+    with meter.request("POST: the action on the whole list, which asks for confirmation"):
+        asked = client.post(url, {**choice, "_selected_action": selected}, secure=True)
+    _require_text(f"Revoke {number} grants</button>", asked)
     with meter.request("POST: the confirmation"):
         done = client.post(url, {**choice, "_selected_action": "all", "confirm": "yes", "reason": "drill"}, secure=True)
     with meter.request("GET: the list again"):
         listed = client.get(done["Location"], secure=True)
-    _require(f"{number} grants were revoked", listed)
+    _require_text(f"{number} grants were revoked", listed)
     return grants.exclude(revoked_at=None).count()
 
 
-def _restore(number: int) -> None:
-    """Do what no page can: let the grants live again."""
+def _reactivate(number: int) -> None:
+    """Make the grants active again, which only a benchmark may do."""
     unrevoked = {"revoked_at": None, "revoked_reason": "", "revoked_by": None, "revocation_id": None}
     Grant.objects.filter(application__client_id=number).update(**unrevoked)
 
 
 class _Meter:
-    """Notes of each request its statements by verb and table, seconds, and growth in memory."""
+    """Records the statements by verb and table, the time and the memory of each request."""
 
     def __init__(self, *, traces_memory: bool = False) -> None:
         self.traces_memory = traces_memory
@@ -149,7 +149,7 @@ class _Meter:
         )
 
 
-def _require(text: str, response: Any) -> None:
+def _require_text(text: str, response: Any) -> None:
     if text not in response.content.decode():
         raise SystemExit(f"The page does not say {text!r}: {response.content.decode()}")
 
@@ -160,7 +160,7 @@ def _verb_and_table(sql: str) -> str:
 
 
 def _most_resident_bytes() -> int:
-    """Return the most memory this process has ever had, which Linux tells in KiB and macOS in bytes."""
+    """Return the peak memory of this process, which Linux reports in KiB and macOS in bytes."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 

@@ -1,7 +1,7 @@
-"""Rounds in which contenders run in turn, and the medians of what came out.
+"""Rounds in which all contenders run in turn, and the medians of the results.
 
-A machine is not equally fast at all times, so a ratio is taken within a round, of runs that were neighbours, and the
-median of the rounds counts.
+The speed of a machine varies over time. So ratios are taken between runs of the same round, and the median of the
+rounds is reported.
 """
 
 import sys
@@ -26,11 +26,11 @@ class Rounds:
         return median(run.percentile(percent) for run in self.runs[name]) * 1000
 
     def generator_share(self, name: str) -> float:
-        """Return how much of one processor the load generator took."""
+        """Return the share of one processor that the load generator used."""
         return median(run.generator_seconds / run.seconds for run in self.runs[name])
 
     def ratio(self, name: str, other: str) -> float:
-        """Return how many times as many requests a second ``name`` answered as ``other``."""
+        """Return the requests per second of ``name``, divided by those of ``other``."""
         pairs = zip(self.runs[name], self.runs[other], strict=True)
         return median(run.per_second / others.per_second for run, others in pairs)
 
@@ -46,7 +46,7 @@ class Rounds:
 
 
 def interleaved(contenders: Mapping[str, Callable[[], Run]], *, rounds: int) -> Rounds:
-    """Let every contender run once for each round, and once before for what is done only at first."""
+    """Run every contender once in each round, and once before to warm up."""
     done = Rounds(runs={name: [] for name in contenders})
     for number in range(rounds + 1):
         for name, run in contenders.items():
@@ -58,13 +58,13 @@ def interleaved(contenders: Mapping[str, Callable[[], Run]], *, rounds: int) -> 
 
 
 def table(header: tuple[str, ...], rows: list[tuple[object, ...]]) -> str:
-    """Return a table of Markdown: text at the left in the first column, figures at the right in the others."""
+    """Return a Markdown table: the first column aligned to the left, the others to the right."""
     lines = [header, ("---", *("---:" for _column in header[1:])), *rows]
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
 def refreshes_table(rounds: Rounds, titles: Mapping[str, str], *, subject: str, beside: str) -> str:
-    """Return what became of the refreshes of each contender: ``titles`` by their names, ratios to ``beside``."""
+    """Return a table of the refreshes of each contender. ``titles`` is by name; ratios are to ``beside``."""
     return table(
         (subject, "refreshes per second", "ratio", "p50 ms", "p99 ms"),
         [

@@ -1,4 +1,4 @@
-"""An empty database of the kind that DATABASE_URL names, which exists for one measurement."""
+"""An empty database on the server of DATABASE_URL, for one measurement."""
 
 import os
 import tempfile
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 @contextmanager
 def scratch_database(url: str, *, name: str = "scratch") -> Iterator[str]:
-    """Create a database beside the one at ``url``, yield its URL, and drop it. PostgreSQL, or a SQLite file."""
+    """Create a PostgreSQL database on the server of ``url``, or a SQLite file, yield its URL, and drop it."""
     parts = urlsplit(url)
     if parts.scheme == "sqlite":
         with tempfile.TemporaryDirectory() as folder:
@@ -28,15 +28,15 @@ def scratch_database(url: str, *, name: str = "scratch") -> Iterator[str]:
 
 @contextmanager
 def connected(url: str) -> Iterator[Any]:
-    """Connect to the PostgreSQL database at ``url``, outside of Django; each statement is a transaction."""
-    import psycopg  # noqa: PLC0415  SQLite does without it
+    """Connect to the PostgreSQL database at ``url`` without Django. Each statement is a transaction of its own."""
+    import psycopg  # noqa: PLC0415  not needed for SQLite
 
     with psycopg.connect(libpq_url(url), autocommit=True) as connection:
         yield connection
 
 
 def libpq_url(url: str) -> str:
-    """Return ``url`` in the form that the tools of PostgreSQL take, whatever Django takes."""
+    """Return ``url`` with the scheme that PostgreSQL's own tools accept."""
     return f"postgresql:{url.partition(':')[2]}"
 
 

@@ -1,7 +1,4 @@
-"""What is stored for a session that is refreshed, before and after pruning, and are its updates made in place?
-
-README.md says how to run this.
-"""
+"""How much does a grant store, before and after pruning, and does PostgreSQL update its row in place? See README.md."""
 
 import argparse
 import json
@@ -13,56 +10,57 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))  # so that it runs as a file, too
+sys.path.insert(0, str(ROOT))  # it is run as a file
 
-from benchmarks.contenders import Ours, our_site  # noqa: E402
+from benchmarks.contenders import OurSite, our_site  # noqa: E402
 from benchmarks.load import AtMost, drive  # noqa: E402
 from benchmarks.machine import described, postgresql_url  # noqa: E402
 from benchmarks.rounds import table  # noqa: E402
 from benchmarks.scratch import connected, scratch_database  # noqa: E402
-from benchmarks.served import served  # noqa: E402
+from benchmarks.server import served  # noqa: E402
 
 TABLES = ("grant", "refreshtoken", "accesstoken")
-# The grant, its refresh token and the predecessor, which could ask for a retry, and an access token not yet expired.
-MOST_ROWS_AFTER_PRUNE = 4
-LEAST_IN_PLACE = 0.8  # of the updates of grants; the design measured 0.87
+MAX_ROWS_AFTER_PRUNE = 4
+"""The grant, the current refresh token, the one before, which a retry may present, and the newest access token."""
+MIN_IN_PLACE = 0.8
+"""Share of the updates of grants."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stored:
-    """What the three tables hold: rows, bytes with all indexes, and bytes once VACUUM FULL has packed them."""
+    """Rows and bytes of the three tables, with indexes; ``packed_bytes`` are those after VACUUM FULL."""
 
     rows: int
     bytes: int
     packed_bytes: int
 
-    def per(self, sessions: int) -> dict[str, int]:
-        return {name: round(value / sessions) for name, value in asdict(self).items()}
+    def per(self, grants: int) -> dict[str, int]:
+        return {name: round(value / grants) for name, value in asdict(self).items()}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sessions", type=int, default=50)
-    parser.add_argument("--refreshes", type=int, default=1_000, help="of each session")
+    parser.add_argument("--grants", type=int, default=50)
+    parser.add_argument("--refreshes", type=int, default=1_000, help="of each grant")
     options = parser.parse_args()
     database = postgresql_url(os.environ)
     with scratch_database(database, name="storage") as database_url:
-        results = _measured(database_url, sessions=options.sessions, refreshes=options.refreshes)
+        results = _measured(database_url, grants=options.grants, refreshes=options.refreshes)
     results = {"machine": described(database), **vars(options), **results}
     sys.stdout.write(f"{json.dumps(results, indent=2)}\n\n{as_table(results)}\n\n")
-    broken = broken_promises(results)
-    sys.stdout.write("\n".join([*(broken or ["Every promise was kept."]), ""]))
-    return len(broken)
+    failures = missed_targets(results)
+    sys.stdout.write("\n".join([*(failures or ["All targets were met."]), ""]))
+    return len(failures)
 
 
-def broken_promises(results: dict[str, Any]) -> list[str]:
+def missed_targets(results: dict[str, Any]) -> list[str]:
     rows, in_place = results["after_prune"]["rows"], results["in_place"]
-    broken = []
-    if rows > MOST_ROWS_AFTER_PRUNE:
-        broken.append(f"{rows} rows of a session are left after pruning, not {MOST_ROWS_AFTER_PRUNE}.")
-    if in_place < LEAST_IN_PLACE:
-        broken.append(f"{in_place:.0%} of the updates of grants were made in place, not {LEAST_IN_PLACE:.0%}.")
-    return broken
+    missed = []
+    if rows > MAX_ROWS_AFTER_PRUNE:
+        missed.append(f"{rows} rows of a grant are left after pruning, not {MAX_ROWS_AFTER_PRUNE}.")
+    if in_place < MIN_IN_PLACE:
+        missed.append(f"{in_place:.0%} of the updates of grants were made in place, not {MIN_IN_PLACE:.0%}.")
+    return missed
 
 
 def as_table(results: dict[str, Any]) -> str:
@@ -74,32 +72,32 @@ def as_table(results: dict[str, Any]) -> str:
             ("after_prune", "then pruned"),
         )
     ]
-    header = ("a session", "rows", "bytes with indexes", "bytes after VACUUM FULL")
+    header = ("a grant", "rows", "bytes with indexes", "bytes after VACUUM FULL")
     return f"{table(header, rows)}\n\nUpdates of grants made in place (HOT): {results['in_place']:.1%}."
 
 
-def _measured(database_url: str, *, sessions: int, refreshes: int) -> dict[str, Any]:
-    ours = our_site(database_url, sessions=sessions)
-    _let_access_tokens_live_for_a_second(database_url)
-    before = _stored(database_url).per(sessions)
-    _refresh(ours, sessions=sessions, refreshes=refreshes)
+def _measured(database_url: str, *, grants: int, refreshes: int) -> dict[str, Any]:
+    ours = our_site(database_url, grants=grants)
+    _shorten_access_tokens(database_url)
+    before = _stored(database_url).per(grants)
+    _refresh(ours, grants=grants, refreshes=refreshes)
     in_place = _share_in_place(database_url)
-    refreshed = _stored(database_url).per(sessions)
+    refreshed = _stored(database_url).per(grants)
     time.sleep(2)
     pruned = json.loads(ours.site.manage("oauth_prune", "--retain", "0", "--json"))
     return {
         "before": before,
         "refreshed": refreshed,
-        "after_prune": _stored(database_url).per(sessions),
+        "after_prune": _stored(database_url).per(grants),
         "pruned": pruned,
         "in_place": in_place,
     }
 
 
-def _refresh(ours: Ours, *, sessions: int, refreshes: int) -> None:
-    """Refresh each session so often, and wait until PostgreSQL has counted: connections tell when they close."""
+def _refresh(ours: OurSite, *, grants: int, refreshes: int) -> None:
+    """Refresh each grant, then stop the site: PostgreSQL counts the updates of a connection when it closes."""
     with served(ours.site) as server:
-        drive(server.ports, [AtMost(session, refreshes) for session in ours.sessions(sessions)])
+        drive(server.ports, [AtMost(source, refreshes) for source in ours.refreshes(grants)])
 
 
 def _share_in_place(database_url: str) -> float:
@@ -111,8 +109,8 @@ def _share_in_place(database_url: str) -> float:
 
 
 def _stored(database_url: str) -> Stored:
-    """Count, and measure twice: as it lies after the VACUUM that PostgreSQL does by itself, and packed."""
-    rows = sum(_value(database_url, f"SELECT count(*) FROM oauth_refresh_{name}") for name in TABLES)  # noqa: S608  ours
+    """Count the rows, and measure the bytes twice: after VACUUM, which PostgreSQL runs by itself, and VACUUM FULL."""
+    rows = sum(_value(database_url, f"SELECT count(*) FROM oauth_refresh_{name}") for name in TABLES)  # noqa: S608  our own tables
     found = []
     for vacuum in ("VACUUM", "VACUUM FULL"):
         for name in TABLES:
@@ -130,8 +128,8 @@ def _value(database_url: str, query: str) -> int:
         return value
 
 
-def _let_access_tokens_live_for_a_second(database_url: str) -> None:
-    """Spare the hour that they live otherwise: only what has expired is pruned."""
+def _shorten_access_tokens(database_url: str) -> None:
+    """Let access tokens expire after a second instead of an hour, since only expired ones are pruned."""
     with connected(database_url) as connection:
         connection.execute("UPDATE oauth_refresh_application SET access_token_lifetime = interval '1 second'")
         connection.execute("UPDATE oauth_refresh_accesstoken SET expires_at = now()")

@@ -1,4 +1,4 @@
--- What a refresh writes, and nothing else. Each client has a session of its own. (A colon would begin a variable.)
+-- The writes of a refresh. Each client has a grant of its own. (A colon in a literal would start a variable.)
 \set generation :start + :counter
 \set counter :counter + 1
 BEGIN;

@@ -1,1 +1,1 @@
-"""A site that shows oauth_refresh at work, and the project its documentation speaks of."""
+"""A site that shows oauth_refresh in use. The documentation refers to this project."""

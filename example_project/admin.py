@@ -1,4 +1,4 @@
-"""Django's own user admin, with a button that signs people out of every application."""
+"""Django's user admin, with a button that revokes all grants of a user."""
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
@@ -10,5 +10,5 @@ admin.site.unregister(User)
 
 
 @admin.register(User)
-class PersonAdmin(SignOutEverywhereMixin, UserAdmin):  # type: ignore[type-arg]
+class ExampleUserAdmin(SignOutEverywhereMixin, UserAdmin):  # type: ignore[type-arg]
     pass

@@ -6,6 +6,6 @@ class ExampleConfig(AppConfig):
     name = "example_project"
 
     def ready(self) -> None:
-        from example_project.demo.checks import check_demonstration_is_gone  # noqa: PLC0415  models exist only now
+        from example_project.demo.checks import check_no_demo_accounts  # noqa: PLC0415  models are loaded only now
 
-        register(check_demonstration_is_gone, Tags.database)
+        register(check_no_demo_accounts, Tags.database)

@@ -1,7 +1,8 @@
-"""Settings of the example, by environment: DATABASE_URL, DATABASE_POOL, DATABASE_PREPARED, SECRET_KEY, DEBUG,
-ALLOWED_HOSTS, CACHE_URL, OAUTH_ISSUER, OAUTH_REQUIRE_HTTPS, PROXIES.
+"""Settings of the example project, read from the environment.
 
-Without any of them it is a demonstration on SQLite; with DEBUG off it is a production site.
+DATABASE_URL, DATABASE_POOL, DATABASE_PREPARED, SECRET_KEY, DEBUG, ALLOWED_HOSTS, CACHE_URL, OAUTH_ISSUER,
+OAUTH_REQUIRE_HTTPS, PROXIES. Without any of them the site is a demonstration on SQLite; with DEBUG off it is a
+production site.
 """
 
 from pathlib import Path
@@ -17,7 +18,8 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
 
 DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}")}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    # Readers never wait (WAL); a writer takes its lock at BEGIN, or waits for it, instead of failing half-way.
+    # WAL: readers do not wait for a writer. IMMEDIATE: a writer waits for the lock at BEGIN. A transaction that asks
+    # for it later, after a read, fails at once if another one has written in between.
     DATABASES["default"]["OPTIONS"] = {
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
         "transaction_mode": "IMMEDIATE",
@@ -26,11 +28,11 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
     DATABASES["default"].setdefault("OPTIONS", {})
     if env.bool("DATABASE_POOL", default=False):
-        # psycopg's. When the database is down, its own timeout would let each request wait for 30 seconds.
+        # The pool of psycopg. By default each request would wait for 30 seconds while the database is down.
         DATABASES["default"]["OPTIONS"]["pool"] = {"timeout": 5}
     if env.bool("DATABASE_PREPARED", default=False):
-        # PostgreSQL keeps what a connection repeats, if that stays open, as a pool's do. What that asks of you is in
-        # docs/how-to/databases.md.
+        # Prepared statements are kept per connection, so they need connections that stay open. The requirements are
+        # in docs/how-to/databases.md.
         DATABASES["default"]["OPTIONS"] |= {"server_side_binding": True, "prepare_threshold": 5}
         if "pool" not in DATABASES["default"]["OPTIONS"]:
             DATABASES["default"] = {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True, **DATABASES["default"]}
@@ -59,8 +61,8 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "example_project.protection.content_security_policy",
-    "example_project.protection.DatabaseGone",
+    "example_project.middleware.content_security_policy",
+    "example_project.middleware.DatabaseErrorMiddleware",
 ]
 ROOT_URLCONF = "example_project.urls"
 WSGI_APPLICATION = "example_project.wsgi.application"
@@ -101,20 +103,20 @@ LOGGING = {
 REST_FRAMEWORK = {"DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema"}
 SPECTACULAR_SETTINGS = {
     "TITLE": "Notes",
-    "DESCRIPTION": "A protected API, and the endpoints where its tokens come from.",
+    "DESCRIPTION": "A protected API, and the endpoints that issue, revoke and introspect its tokens.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
 }
 
-CSRF_FAILURE_VIEW = "example_project.protection.stale_form"
+CSRF_FAILURE_VIEW = "example_project.views.csrf_failure"
 PROXIES = env.int("PROXIES", default=0)
-"""How many proxies of ours stand before this site, each of which adds to X-Forwarded-For and sets X-Forwarded-Proto."""
+"""The number of trusted proxies in front of this site. Each appends to X-Forwarded-For and sets X-Forwarded-Proto."""
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if PROXIES else None
 
 SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
 SECURE_HSTS_SECONDS = 0 if DEBUG else 365 * 24 * 3600
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not DEBUG
-# A redirect would tell a client that sent its secret in the clear that all is well; the endpoints refuse it instead.
+# These endpoints refuse plain HTTP. A redirect would hide from a client that it sent its secret unencrypted.
 SECURE_REDIRECT_EXEMPT = [r"(^|/)(token|revoke|introspect)/?$"]
 
 OAUTH_REFRESH = {

@@ -1,4 +1,4 @@
-"""One mount of the app, and an alias for each vendor whose documented requests must work as printed."""
+"""The app at ``oauth/``, and once more for each vendor, so that the requests in its documentation work as printed."""
 
 from django.contrib import admin
 from django.templatetags.static import static
@@ -7,16 +7,16 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView
 
 from example_project.notes.api import NotesView
-from example_project.views import ApiPage, SignInView, home
+from example_project.views import ApiReferenceView, SignInView, home
 
 DESCRIBED = [path("api/notes/", NotesView.as_view(), name="notes"), path("oauth/", include("oauth_refresh.urls"))]
-"""What the API's description describes: not the aliases."""
+"""What the OpenAPI description covers: not the aliases of the vendors."""
 
 urlpatterns = [
     path("", home, name="home"),
     path("favicon.ico", RedirectView.as_view(url=static("example_project/icon.svg"))),
     path("playground/", include("example_project.playground.urls")),
-    path("api/", ApiPage.as_view(patterns=DESCRIBED), name="api"),
+    path("api/", ApiReferenceView.as_view(patterns=DESCRIBED), name="api"),
     path("api/schema/", SpectacularAPIView.as_view(patterns=DESCRIBED), name="schema"),
     *DESCRIBED,
     path("admin/", admin.site.urls),

@@ -1,3 +1,3 @@
-"""Refresh tokens that rotate, tell on thieves, and die at once (RFC 6749, RFC 7009)."""
+"""OAuth 2.0 refresh tokens for Django: rotation, detection of reuse, and revocation (RFC 6749, RFC 7009)."""
 
 __version__ = "0.1.0"

@@ -11,7 +11,7 @@ from oauth_refresh.signals import DEACTIVATION_UID, refresh_token_exchanged
 
 class OAuthRefreshConfig(AppConfig):
     name = "oauth_refresh"
-    verbose_name = _("OAuth 2 sessions")
+    verbose_name = _("OAuth grants and tokens")
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
@@ -26,13 +26,13 @@ class OAuthRefreshConfig(AppConfig):
             receivers.revoke_when_application_changes, dispatch_uid="oauth_refresh.revoke_when_application_changes"
         )
         for model in apps.get_models():
-            # With senders: for anybody else's models Django may go on deleting without reading them first.
+            # With senders: Django deletes rows of a model that has receivers only after it has read them.
             if issubclass(model, (get_user_model(), self.get_model("Application"))):
                 pre_delete.connect(
                     receivers.revoke_before_deletion, sender=model, dispatch_uid="oauth_refresh.revoke_before_deletion"
                 )
-        for optional, module in (("corsheaders", "api.cors"), ("drf_spectacular", "api.schema")):
+        for optional, module in (("corsheaders", "cors"), ("drf_spectacular", "openapi")):
             if apps.is_installed(optional):
-                import_module(f"oauth_refresh.{module}")
+                import_module(f"oauth_refresh.authorization_server.{module}")
         for check, tag, deploy in checks.ALL:
             django_checks.register(check, tag, deploy=deploy)

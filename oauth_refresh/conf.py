@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from datetime import timedelta
 from typing import Any, Generic, TypeVar, cast
 
@@ -12,8 +13,9 @@ from django.utils.module_loading import import_string
 T = TypeVar("T")
 
 SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")  # RFC 6749 §3.3
-_RATE = re.compile(r"[1-9][0-9]{0,5}/(s|sec|m|min|h|hour|d|day)")
+_RATE = r"[1-9][0-9]{0,5}/(s|sec|m|min|h|hour|d|day)"
 LONGEST_DURATION = timedelta(days=36_525)
+_COMPARABLE = (bool, dict, frozenset, int, list, set, str, timedelta, tuple, type(None))
 
 
 class Setting(Generic[T]):
@@ -26,17 +28,27 @@ class Setting(Generic[T]):
         self.default = default
         self.convert = convert
         self.help_text = help_text
+        # What was configured when it was last converted; the setting itself stands for a key that is left out.
+        self._configured, self._converted = cast("Any", self), default
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.key = name.upper()
 
     def __get__(self, instance: object, owner: type) -> T:
-        configured = user_settings()
-        return self.convert(configured[self.key]) if self.key in configured else self.default
+        settings = getattr(django_settings, "OAUTH_REFRESH", None)
+        configured = settings.get(self.key, self) if isinstance(settings, Mapping) else self
+        if configured is self:
+            return self.default
+        if type(configured) is not type(self._configured) or configured != self._configured:
+            converted = self.convert(configured)
+            if callable(converted) or not isinstance(configured, _COMPARABLE):  # it may change without our knowing
+                return converted
+            self._converted, self._configured = converted, copy(configured)  # a list may be changed in place
+        return self._converted
 
 
 def user_settings() -> Mapping[str, Any]:
-    """Return the project's own dict, as written; nothing if it is no dict, which a check complains of."""
+    """Return the project's own dict, as written; nothing if it is not a dict, which a check complains of."""
     configured = getattr(django_settings, "OAUTH_REFRESH", {})
     return configured if isinstance(configured, Mapping) else {}
 
@@ -129,7 +141,7 @@ def token_prefix(value: Any) -> str:
 
 
 def optional_rate(value: Any) -> str | None:
-    if value is not None and not (isinstance(value, str) and _RATE.fullmatch(value)):
+    if value is not None and not (isinstance(value, str) and re.fullmatch(_RATE, value)):
         raise ValueError("write a number and a time, such as 20/min, or None")
     return value
 
@@ -137,21 +149,21 @@ def optional_rate(value: Any) -> str | None:
 class AppSettings:
     """Every key that ``OAUTH_REFRESH`` may hold. Read attributes of the one instance, ``conf.app_settings``."""
 
-    access_token_lifetime = Setting(timedelta(hours=1), lifetime, "How long an access token lives.")
+    access_token_lifetime = Setting(timedelta(hours=1), lifetime, "How long an access token is valid.")
     refresh_token_lifetime = Setting(
         timedelta(days=14),
         lifetime,
-        "How long a refresh token may wait for its use (idle limit); each rotation restarts it.",
+        "How long a refresh token may stay unused (idle limit); each rotation restarts it.",
     )
     grant_lifetime = Setting[timedelta | None](
         timedelta(days=90),
         optional_lifetime,
-        "How long a session may last in all, however often it is refreshed; None: no cap.",
+        "How long a grant may last in all, however often it is refreshed; None: no limit.",
     )
     remember_consent = Setting(
         True,
         boolean,
-        "Whether a user with a live grant is not asked again for the same scopes of the same application.",
+        "Whether a user with an active grant is not asked again for the same scopes of the same application.",
     )
     allow_localhost_ports = Setting(
         False, boolean, "Whether http://localhost matches on any port, as the addresses 127.0.0.1 and [::1] always do."
@@ -162,20 +174,22 @@ class AppSettings:
     rotate_refresh_tokens = Setting(
         True, boolean, "Whether a refresh spends the refresh token. Public applications always rotate."
     )
-    revoke_on_reuse = Setting(True, boolean, "Whether a spent refresh token that comes back revokes the whole grant.")
+    revoke_on_reuse = Setting(
+        True, boolean, "Whether a spent refresh token that is used again revokes the whole grant."
+    )
     retry_window = Setting(
         timedelta(0),
         duration,
-        "How long the response of a refresh may be asked for again if it was lost; 0: never.",
+        "How long a refresh may be repeated if its response was lost; 0: never.",
     )
-    retry_limit = Setting(3, count, "How often the response of one refresh may be asked for again inside the window.")
+    retry_limit = Setting(3, count, "How often one refresh may be repeated inside the window.")
     revoke_access_tokens_on_refresh = Setting(
-        True, boolean, "Whether a rotation kills the access token that came with the spent refresh token."
+        True, boolean, "Whether a rotation revokes the access token that came with the spent refresh token."
     )
     revoke_grant_with_access_token = Setting(
         True, boolean, "Whether revoking an access token revokes its whole grant, or that token alone."
     )
-    revoke_on_password_change = Setting(True, boolean, "Whether a changed password ends the user's grants.")
+    revoke_on_password_change = Setting(True, boolean, "Whether a changed password revokes the user's grants.")
     grant_types = Setting[tuple[str, ...]](
         ("authorization_code", "client_credentials", "refresh_token"),
         names,
@@ -195,18 +209,18 @@ class AppSettings:
         None, optional_callable, "Callable (grant, grant_type): a dict of further members of the token response."
     )
     introspection_fields = Setting[Callable[..., Any] | None](
-        None, optional_callable, "Callable (token): a dict of further members of the answer about a live token."
+        None, optional_callable, "Callable (token): a dict of further members of the answer about an active token."
     )
     issuer = Setting[str | None](None, optional_text, "The issuer URL of this server.")
-    clock_skew = Setting(timedelta(seconds=30), duration, "How far the clocks of others may be off.")
+    clock_skew = Setting(timedelta(seconds=30), duration, "How far the clocks of other parties may differ from ours.")
     assertion_lifetime = Setting(timedelta(hours=1), lifetime, "How far ahead an assertion may expire.")
     accept_token_endpoint_as_audience = Setting(
-        False, boolean, "Whether a client assertion may name the token endpoint as audience, as before RFC 7523bis."
+        False,
+        boolean,
+        "Whether a client assertion may name the token endpoint as audience, as before draft-ietf-oauth-rfc7523bis.",
     )
     jwks_cache_lifetime = Setting(timedelta(minutes=10), lifetime, "How long a fetched key set is used.")
-    jwks_allow_private_addresses = Setting(
-        False, boolean, "Whether key sets may be fetched from addresses inside the own network."
-    )
+    jwks_allow_private_addresses = Setting(False, boolean, "Whether key sets may be fetched from private addresses.")
     require_https = Setting[bool | None](None, optional_boolean, "Whether plain http is refused; default: not DEBUG.")
     failure_rate = Setting[str | None](
         "20/min",

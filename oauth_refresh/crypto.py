@@ -1,7 +1,7 @@
 """Minting, digests and the text of tokens: pure functions over bytes and strings (RFC 6749 §10.10).
 
-A raw value is random text with at least 192 secret bits. Only its SHA-256 digest is stored: a slow password hash over a
-random secret would buy nothing and cost every request.
+A generated value has 256 random bits; a client secret that a project chooses has at least 22 characters. Only the
+SHA-256 digest is stored: a slow password hash of a random secret would add no security, and cost time at every request.
 """
 
 import base64
@@ -14,15 +14,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
 MAC_KEY_BYTES = 32
 SALT_BYTES = 32
-MINIMUM_BROUGHT_SECRET_LENGTH = 22  # 22 base64url characters carry 132 bits, the least that RFC 6749 §10.10 accepts
+MINIMUM_GIVEN_SECRET_LENGTH = 22  # 132 bits in base64url; RFC 6749 §10.10 requires 128
 
 _SECRET_BYTES = 32  # 256 bits
-_MAC_BYTES = 16  # 128 bits, as many as a guess may be worth (RFC 6749 §10.10)
+_MAC_BYTES = 16  # 128 bits: a guess may succeed with 2^-128 at most (RFC 6749 §10.10)
 _VERSION = 1
 
 # version, grant public id, generation, secret: 53 bytes. With the MAC 69, a multiple of three: base64 needs no padding
@@ -44,7 +41,7 @@ class RefreshTokenText:
     mac: bytes
 
     def has_valid_mac(self, mac_key: bytes) -> bool:
-        """Whether the grant that owns ``mac_key`` once issued this token, even if its row is long gone."""
+        """Whether the grant that owns ``mac_key`` once issued this token, even if its row was deleted."""
         return hmac.compare_digest(self.mac, _mac(mac_key, self.signed_part))
 
 
@@ -91,6 +88,7 @@ def digest(raw: str) -> str:
 def matches_any_digest(raw: str, digests: Iterable[str]) -> bool:
     """Whether ``raw`` has one of the digests; takes the same time wherever they differ, and tries them all."""
     presented = digest(raw)
+    # A list, not a generator: any() would stop at the first match, and timing would reveal which secret matched.
     matches = [hmac.compare_digest(presented, candidate) for candidate in digests]
     return any(matches)
 
@@ -177,4 +175,8 @@ def _mac(mac_key: bytes, signed_part: bytes) -> bytes:
 
 
 def _hkdf(key_material: bytes, *, salt: bytes, info: bytes, length: int) -> bytes:
+    # Imported when first needed, for only the retry window needs it, and the library takes long to load.
+    from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF  # noqa: PLC0415
+
     return HKDF(algorithm=SHA256(), length=length, salt=salt, info=info).derive(key_material)

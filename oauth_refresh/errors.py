@@ -1,4 +1,4 @@
-"""What a client may be told when a request is refused (RFC 6749 §5.2), and the reason it is not told."""
+"""Errors that refuse a request (RFC 6749 §5.2): the public text for the client, and the reason for the log."""
 
 from http import HTTPStatus
 from typing import ClassVar
@@ -9,8 +9,8 @@ from django.utils.translation import gettext_noop
 class OAuthError(Exception):
     """Refuse a protocol request.
 
-    The class fixes what the client sees: ``code``, ``status`` and ``description``. ``reason`` is a sentence of ours for
-    the log and the tests. It never holds anything the client sent.
+    The class fixes what the client sees: ``code``, ``status`` and ``description``. ``reason`` is a fixed sentence for
+    the log and the tests. It never repeats what the client sent, which could be a secret or forge a line of the log.
     """
 
     code: ClassVar[str]
@@ -27,7 +27,7 @@ class OAuthError(Exception):
 
 
 class InvalidRequest(OAuthError):
-    """The request is malformed. Its reason is public: it names the parameter to mend and reveals nothing else."""
+    """The request is malformed. Its reason is public: it names the parameter to correct and nothing else."""
 
     code = "invalid_request"
 
@@ -41,7 +41,7 @@ class RequestTooLarge(InvalidRequest):
 
 
 class TooManyAttempts(OAuthError):
-    """Authentication failed too often lately. ``retry_after``: seconds until it may be tried again."""
+    """Authentication failed too often. ``retry_after``: seconds until it may be tried again."""
 
     code = "temporarily_unavailable"
     status = HTTPStatus.TOO_MANY_REQUESTS
@@ -57,7 +57,7 @@ class MethodNotAllowed(InvalidRequest):
 
 
 class InvalidClient(OAuthError):
-    """Client authentication failed. Always 401 with a challenge, whichever way the client tried (RFC 6749 §5.2)."""
+    """Client authentication failed. Always 401 with a challenge; RFC 6749 §5.2 requires it for the header only."""
 
     code = "invalid_client"
     status = HTTPStatus.UNAUTHORIZED
@@ -72,14 +72,14 @@ class SymmetricAssertion(InvalidClient):
 
 
 class InvalidGrant(OAuthError):
-    """One answer for every unusable token, so that it does not tell a guess from a spent or revoked one."""
+    """One answer for every unusable credential: it must not show whether a guess hit a spent or revoked one."""
 
     code = "invalid_grant"
     public_description = "The credential presented is invalid, expired, revoked, or was issued to another client."
 
 
 class WrongPassword(InvalidGrant):
-    """Like every unusable credential to the client; to us, somebody who may be guessing."""
+    """Looks to the client like any other unusable credential, but is counted, since it may be a guess."""
 
 
 class UnauthorizedClient(OAuthError):
@@ -103,7 +103,7 @@ class AccessDenied(OAuthError):
 
 
 class ServerError(OAuthError):
-    """A fault of ours, told to a client by redirect, where no status can tell it (RFC 6749 §4.1.2.1)."""
+    """A server error at the authorization endpoint, where a redirect has no status to carry it (RFC 6749 §4.1.2.1)."""
 
     code = "server_error"
     status = HTTPStatus.SERVICE_UNAVAILABLE
@@ -111,7 +111,7 @@ class ServerError(OAuthError):
 
 
 class UnusableRedirect(OAuthError):
-    """An authorization request whose answer cannot be sent to the client, so the user is told (RFC 6749 §4.1.2.1)."""
+    """The response to an authorization request may not be sent anywhere, so the user sees why (RFC 6749 §4.1.2.1)."""
 
     code = "invalid_request"
 
@@ -126,7 +126,7 @@ class InvalidScope(OAuthError):
 
 
 class InvalidToken(OAuthError):
-    """The access token of a request to an API is of no use, for one reason or another (RFC 6750 §3.1)."""
+    """The access token of a request to an API is not valid (RFC 6750 §3.1)."""
 
     code = "invalid_token"
     status = HTTPStatus.UNAUTHORIZED
@@ -134,7 +134,7 @@ class InvalidToken(OAuthError):
 
 
 class InsufficientScope(OAuthError):
-    """The access token is live, but not for this. ``scopes``: what would be needed (RFC 6750 §3.1)."""
+    """The access token is valid, but lacks a scope. ``scopes``: those that are required (RFC 6750 §3.1)."""
 
     code = "insufficient_scope"
     status = HTTPStatus.FORBIDDEN
@@ -146,19 +146,23 @@ class InsufficientScope(OAuthError):
 
 
 class RefreshVetoed(Exception):
-    """Raise from a ``refresh_token_exchanged`` receiver to refuse this refresh.
+    """Raise this in a ``refresh_token_exchanged`` receiver to refuse the refresh.
 
-    The log has its text, the client sees ``invalid_grant``.
+    Its text goes to the log; the client sees ``invalid_grant``.
     """
 
 
-class DeactivationMissing(RuntimeError):
-    """The receiver that spends old refresh tokens did not answer, so nothing may be issued. A fault of ours: 503."""
+class ReceiverMissing(RuntimeError):
+    """The receiver that spends old refresh tokens did not act, so nothing may be issued. Answered with 503."""
 
 
-class DoomedTransaction(RuntimeError):
-    """Somebody in our transaction hid a database error, so what was decided cannot be stored. Answered with 503."""
+class ConcurrentChange(Exception):
+    """Another request changed or revoked the grant first. The transaction is rolled back and the request retried."""
+
+
+class TransactionBroken(RuntimeError):
+    """A receiver caught a database error in our transaction, so nothing can be stored. Answered with 503."""
 
 
 class ContentionError(RuntimeError):
-    """A refresh or redemption kept losing to others without ever finding out why. A fault of ours: 503."""
+    """A refresh or redemption failed repeatedly because of concurrent changes. Answered with 503."""

@@ -1,6 +1,8 @@
 """Signed JWTs of others: strict parsing and verification (RFC 7515, RFC 7519, RFC 8725). Pure functions.
 
 The algorithm is chosen by us, the key comes from a registered set: what the header says of keys is never followed.
+
+joserfc is imported when it is first needed: it takes longer to load than all of the app, and only assertions need it.
 """
 
 import base64
@@ -8,28 +10,24 @@ import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
-
-from joserfc import jws
-from joserfc.errors import JoseError
-from joserfc.jwk import JWKRegistry
+from typing import Any, cast
 
 MAXIMUM_LENGTH = 16_384
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519")
 
-_COMPACT = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
-_MAXIMUM_KEYS_TRIED = 10
-_MINIMUM_RSA_BITS = 2048
+_COMPACT = r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)"
+_MAXIMUM_KEYS_TRIED = 10  # each is a signature to verify, and anyone may send a JWT
+_MINIMUM_RSA_BITS = 2048  # RFC 7518 §3.3
 _KEY_TYPES = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
 
 
 class UnreadableJWT(ValueError):
-    """The text is no signed JWT that we would look at; the message says why, and holds nothing of it."""
+    """The text is not a signed JWT that this server accepts; the message says why, and holds nothing of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class SignedJWT:
-    """A JWT that has the right form; nothing of it is true before ``is_signed_by`` says so."""
+    """A JWT that has the right form; it is unverified until ``is_signed_by`` returns True."""
 
     text: str
     header: Mapping[str, Any]
@@ -44,12 +42,13 @@ def parse_jwt(text: str) -> SignedJWT:
     """Return header and claims. Raises UnreadableJWT if the text is long, encrypted, unsigned or ambiguous."""
     if len(text) > MAXIMUM_LENGTH:
         raise UnreadableJWT("it is too long")
-    segments = _COMPACT.fullmatch(text)
+    segments = re.fullmatch(_COMPACT, text)
     if segments is None:
         raise UnreadableJWT("it is not a signed JWT in compact serialization")
     header, claims = _json_object(segments[1]), _json_object(segments[2])
     if not isinstance(header.get("alg"), str):
         raise UnreadableJWT("its header names no algorithm")
+    # An extension that we do not know could change what is signed (RFC 7515 §4.1.11).
     if "crit" in header or "b64" in header:
         raise UnreadableJWT("its header asks for an extension")
     return SignedJWT(text=text, header=header, claims=claims)
@@ -57,14 +56,27 @@ def parse_jwt(text: str) -> SignedJWT:
 
 def is_signed_by(token: SignedJWT, jwks: Mapping[str, Any], *, algorithms: Collection[str] = ALGORITHMS) -> bool:
     """Whether one of the set's public keys verifies the signature by one of ``algorithms``."""
+    # The header must not choose: "none", or HS256 with a public key as the secret, would forge (RFC 8725 §3.1).
     if token.algorithm not in algorithms or token.algorithm not in ALGORITHMS:
         return False
     return any(_verifies(key, token) for key in _candidates(token, jwks))
 
 
 def has_key_for(token: SignedJWT, jwks: Mapping[str, Any]) -> bool:
-    """Whether the set knows the key that the header names, so that fetching the set again would not help."""
+    """Whether the set has the key that the header names, so that fetching the set again would not help."""
     return any(True for _key in _candidates(token, jwks))
+
+
+def has_secret_keys(jwks: Mapping[str, Any]) -> bool:
+    """Whether a key of the set is private or symmetric. Raises ValueError if one cannot be read."""
+    from joserfc.errors import JoseError  # noqa: PLC0415
+    from joserfc.jwk import KeySet  # noqa: PLC0415
+
+    try:
+        keys = KeySet.import_key_set(cast("Any", jwks)).keys
+    except (JoseError, TypeError, KeyError) as error:
+        raise ValueError("a key cannot be read") from error
+    return any(key.key_type == "oct" or key.is_private for key in keys)
 
 
 def read_json(text: bytes) -> Any:
@@ -83,6 +95,7 @@ def _json_object(segment: str) -> dict[str, Any]:
 
 
 def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # Two parsers may pick different ones of two members, so what one checks another would not use.
     members = dict(pairs)
     if len(members) != len(pairs):
         raise ValueError("a member is named twice")
@@ -106,11 +119,15 @@ def _candidates(token: SignedJWT, jwks: Mapping[str, Any]) -> Iterator[Mapping[s
         and key.get("use", "sig") == "sig"
         and (key_id is None or key.get("kid") is None or key.get("kid") == key_id)
     ]
-    # The key of the very name first: those without a name must not use up the tries.
+    # Keys with the same kid first: those without a kid must not use up the tries.
     yield from sorted(fitting, key=lambda key: key.get("kid") != key_id)[:_MAXIMUM_KEYS_TRIED]
 
 
 def _verifies(key: Mapping[str, Any], token: SignedJWT) -> bool:
+    from joserfc import jws  # noqa: PLC0415
+    from joserfc.errors import JoseError  # noqa: PLC0415
+    from joserfc.jwk import JWKRegistry  # noqa: PLC0415
+
     registry = jws.JWSRegistry(algorithms=[token.algorithm], strict_check_header=False)
     registry.max_header_length = MAXIMUM_LENGTH
     try:

@@ -1,55 +1,49 @@
-"""Signals that deactivate old refresh tokens: the one of every refresh, and the events that end a user's grants.
+"""Receivers that deactivate old refresh tokens: at every refresh, and when a user or an application changes.
 
-What listens to saves connects without a sender and tests the instance, what listens to deletions connects to each
-model concerned: so proxies and child models count.
+Receivers of saves are connected without a sender and check the instance's class; receivers of deletions are connected
+to each model. Both cover proxies and child models of the user model and of Application.
 """
 
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.db.models import Model
+from django.db.models import Model, Q
 
-from oauth_refresh.models import Application
-from oauth_refresh.services.accounts import (
-    fingerprints_replaced_by_rehash,
-    renew_fingerprints,
-    revoke_for_changed_password,
-    revoke_for_deleted_application,
-    revoke_for_deleted_user,
-    revoke_for_inactive_application,
-    revoke_for_inactive_user,
-    revoke_for_withdrawn_credentials,
-)
-from oauth_refresh.services.rotation import Deactivation, Exchange, deactivate_old_refresh_token
+from oauth_refresh.models import Application, RevocationReason
+from oauth_refresh.services import account_events, revoke_grants
+from oauth_refresh.services.rotation import Rotation
 
 _PASSWORD_ALONE = frozenset({"password"})
 _CREDENTIAL_COLUMNS = ("auth_method", "jwks", "jwks_uri", "old_secret_digest", "old_secret_expires_at", "secret_digest")
 
-# What an instance of the user model remembers from its own saves.
-_REPLACED = "_oauth_refresh_replaced_fingerprints"
+# Attributes that one receiver sets on a user instance, and the next one reads.
+_REHASHED_FINGERPRINTS = "_oauth_refresh_replaced_fingerprints"
 _SAVED_BEFORE = "_oauth_refresh_saved_before"
 
 
-def deactivate_old_refresh_tokens(sender: type[Model], exchange: Exchange, **kwargs: object) -> Deactivation:
-    """Spend the presented refresh token. A refresh whose receivers do not include this one is rolled back."""
-    return deactivate_old_refresh_token(exchange)
+def deactivate_old_refresh_tokens(sender: type[Model], rotation: Rotation, **kwargs: object) -> None:
+    """Spend the presented refresh token. Without this receiver a refresh issues nothing and is answered with 503."""
+    rotation.spend()
 
 
 def remember_password_before_rehash(
     sender: type[Model], instance: Model, raw: bool, update_fields: frozenset[str] | None, **kwargs: object
 ) -> None:
-    """Before a save of the password alone: read what is stored, to tell Django's re-hash at login from a change.
+    """Before a save of the password alone: read what is stored, to distinguish Django's re-hash at login from a change.
 
-    Once an instance was saved with a new raw password it bears the trace of a re-hash for ever: then it says nothing.
+    After ``set_password()`` and ``save()``, ``_password`` is None, as after a re-hash. Such an instance is marked, and
+    its later saves never count as a re-hash.
     """
-    if raw or not isinstance(instance, get_user_model()):
+    if raw or not isinstance(instance, get_user_model()):  # raw: loaddata, which restores rows as they were
         return
     state = vars(instance)
-    state.pop(_REPLACED, None)
+    state.pop(_REHASHED_FINGERPRINTS, None)
     if state.get("_password") is not None:
         state[_SAVED_BEFORE] = True
     if update_fields == _PASSWORD_ALONE and not state.get(_SAVED_BEFORE):
-        state[_REPLACED] = fingerprints_replaced_by_rehash(_user_id(instance), user=instance)
+        state[_REHASHED_FINGERPRINTS] = account_events.fingerprints_replaced_by_rehash(
+            _user_id(instance), user=instance
+        )
 
 
 def revoke_when_user_changes(
@@ -63,17 +57,17 @@ def revoke_when_user_changes(
     """After a save that can have deactivated a user or changed a password."""
     if raw or not isinstance(instance, get_user_model()):
         return
-    replaced = vars(instance).pop(_REPLACED, ())
+    replaced = vars(instance).pop(_REHASHED_FINGERPRINTS, ())
     if _writes("password", update_fields):
         vars(instance)[_SAVED_BEFORE] = True
     if created:
         return
     if _writes("is_active", update_fields) and not getattr(instance, "is_active", True):
-        revoke_for_inactive_user(_user_id(instance))
+        revoke_grants(Q(user=_user_id(instance)), reason=RevocationReason.USER_DEACTIVATED)
     if replaced:
-        renew_fingerprints(_user_id(instance), user=instance, replaced=replaced)
+        account_events.renew_fingerprints(_user_id(instance), user=instance, replaced=replaced)
     elif _writes("password", update_fields):
-        revoke_for_changed_password(_user_id(instance), user=instance)
+        account_events.revoke_for_changed_password(_user_id(instance), user=instance)
 
 
 def revoke_when_application_changes(
@@ -88,17 +82,20 @@ def revoke_when_application_changes(
     if raw or created or not isinstance(instance, Application):
         return
     if _writes("is_active", update_fields) and not instance.is_active:
-        revoke_for_inactive_application(instance)
+        revoke_grants(Q(application=instance), reason=RevocationReason.APPLICATION_DEACTIVATED)
     if any(_writes(column, update_fields) for column in _CREDENTIAL_COLUMNS):
-        revoke_for_withdrawn_credentials(instance)
+        account_events.revoke_for_withdrawn_credentials(instance)
 
 
 def revoke_before_deletion(sender: type[Model], instance: Model, **kwargs: object) -> None:
-    """Before a user or an application goes, and all its grants with it."""
+    """Before a user or an application is deleted, and all its grants with it.
+
+    The update locks the grants, so that a refresh in progress is refused instead of making the deletion fail.
+    """
     if isinstance(instance, Application):
-        revoke_for_deleted_application(instance)
+        revoke_grants(Q(application=instance), reason=RevocationReason.APPLICATION_DELETED)
     else:
-        revoke_for_deleted_user(_user_id(instance))
+        revoke_grants(Q(user=_user_id(instance)), reason=RevocationReason.USER_DELETED)
 
 
 def _writes(field: str, update_fields: frozenset[str] | None) -> bool:

@@ -1,7 +1,5 @@
 """Scope strings (RFC 6749 §3.3): case-sensitive tokens in no particular order, separated by spaces."""
 
-from collections.abc import Container, Iterable
-
 from django.utils.translation import gettext_noop
 
 from oauth_refresh.conf import SCOPE_TOKEN
@@ -17,13 +15,3 @@ def parse_scope(text: str) -> tuple[str, ...]:
     if not all(SCOPE_TOKEN.fullmatch(token) for token in tokens):
         raise InvalidScope(gettext_noop("The scope holds a character that RFC 6749 does not allow."))
     return tokens
-
-
-def join_scope(tokens: Iterable[str]) -> str:
-    """Return the tokens as the string that is stored and sent."""
-    return " ".join(tokens)
-
-
-def keep_allowed(tokens: Iterable[str], allowed: Container[str]) -> tuple[str, ...]:
-    """Return those tokens that are in ``allowed``, in their own order."""
-    return tuple(token for token in tokens if token in allowed)

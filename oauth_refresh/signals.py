@@ -7,7 +7,7 @@ are sent after commit.
 from django.dispatch import Signal
 
 refresh_token_exchanged = Signal()
-"""``grant, refresh_token, rotates, client_info, exchange``. Raise ``errors.RefreshVetoed`` to refuse."""
+"""``grant, refresh_token, rotates, client_info, rotation``. Raise ``errors.RefreshVetoed`` to refuse."""
 
 DEACTIVATION_UID = "oauth_refresh.deactivate_old_refresh_tokens"
 """The ``dispatch_uid`` of the one receiver without which no refresh succeeds."""
@@ -16,22 +16,22 @@ tokens_issued = Signal()
 """``grant, grant_type``: the grant type of the request, so ``refresh_token`` for a refresh."""
 
 refresh_token_reused = Signal()
-"""``grant, generation, client_info``: a spent refresh token came back from its own, authenticated client."""
+"""``grant, generation, client_info``: a spent refresh token was presented again by its own, authenticated client."""
 
 refresh_retried = Signal()
-"""``grant, generation, client_info, same_caller``: the response of a refresh was asked for again inside the window.
+"""``grant, generation, client_info, same_caller``: a refresh was repeated inside the retry window.
 
 ``same_caller``: whether address and user agent are those of the refresh; None where they are not recorded.
 """
 
 grant_revoked = Signal()
-"""``grant, reason, by``: this one grant died."""
+"""``grant, reason, by``: one grant was revoked."""
 
 grants_revoked = Signal()
-"""``selector, count, reason, by, revocation_id``: a set of grants died; query the rows by ``revocation_id``."""
+"""``selector, count, reason, by, revocation_id``: a set of grants was revoked; query them by ``revocation_id``."""
 
 tokens_pruned = Signal()
-"""``counts``: what was long dead is deleted; how many rows of each kind, as ``services.Pruned``."""
+"""``counts``: how many rows of each kind were deleted, as ``services.Pruned``."""
 
 client_authentication_failed = Signal()
 """``application`` (None if unknown), ``reason, client_info``."""

@@ -1,4 +1,4 @@
-"""A cache whose server is gone."""
+"""A cache whose server cannot be reached."""
 
 from django.core.cache.backends.base import BaseCache
 

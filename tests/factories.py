@@ -24,6 +24,7 @@ from oauth_refresh.models import (
 )
 
 PASSWORD = "correct horse battery staple"
+SECRET = "a-client-secret-of-more-than-22-characters"
 
 
 class UserFactory(factory.django.DjangoModelFactory):
@@ -64,7 +65,7 @@ class GrantFactory(factory.django.DjangoModelFactory):
     class Params:
         revoked = factory.Trait(
             revoked_at=factory.LazyFunction(timezone.now),
-            revoked_reason=RevocationReason.OPERATOR_REQUEST,
+            revoked_reason=RevocationReason.STAFF_REQUEST,
             revocation_id=factory.LazyFunction(uuid.uuid4),
         )
         expired = factory.Trait(
@@ -151,11 +152,16 @@ class AuthorizationCodeFactory(factory.django.DjangoModelFactory):
     class Params:
         raw = factory.LazyFunction(lambda: crypto.mint_opaque_token(prefix="oac_"))
 
-    grant = factory.SubFactory(GrantFactory, grant_type="authorization_code", generation=0, access_floor=0)
+    grant = factory.SubFactory(
+        GrantFactory,
+        grant_type="authorization_code",
+        generation=0,
+        access_floor=0,
+        idle_expires_at=factory.LazyAttribute(lambda o: o.created_at + timedelta(seconds=60)),
+    )
     digest = factory.LazyAttribute(lambda o: crypto.digest(o.raw))
     redirect_uri = "https://app.example/callback"
     created_at = factory.SelfAttribute("grant.created_at")
-    expires_at = factory.LazyAttribute(lambda o: o.created_at + timedelta(seconds=60))
 
 
 class TrustedIssuerFactory(factory.django.DjangoModelFactory):

@@ -1,4 +1,7 @@
-"""Others who listen, act in between, or make the database fail, for the length of a ``with`` block."""
+"""What else may happen in the middle of a request, forced for the length of a ``with`` block.
+
+Another request acts between two statements, or the database or the project's own code fails.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -6,44 +9,19 @@ from typing import Any
 
 from django.db import OperationalError, connection
 from django.db.models import Model
-from django.dispatch import Signal
 
-from oauth_refresh.models import AccessToken, AuthorizationCode, Grant, GrantEvent, RefreshToken
-
-
-@contextmanager
-def connected(signal: Signal, receiver: Callable[..., Any], *, first: bool = False) -> Iterator[None]:
-    """Connect a receiver as a project would; ``first`` puts it before all that are connected already."""
-    signal.connect(receiver)
-    if first:
-        signal.receivers.insert(0, signal.receivers.pop())
-    try:
-        yield
-    finally:
-        signal.disconnect(receiver)
+from oauth_refresh.models import AuthorizationCode, RefreshToken
 
 
 @contextmanager
-def heard(signal: Signal) -> Iterator[list[dict[str, Any]]]:
-    """Yield a list that grows by what each sending of ``signal`` carries."""
-    carried: list[dict[str, Any]] = []
-
-    def listen(signal: Signal, sender: type, **kwargs: Any) -> None:
-        carried.append(kwargs)
-
-    with connected(signal, listen):
-        yield carried
-
-
-@contextmanager
-def rival_acts_after_a_look_at(model: type[Model], act: Callable[[], object]) -> Iterator[None]:
-    """Let a rival ``act``, once, after the first statement that reads rows of ``model``."""
-    rivals = [act]
+def run_after_select(model: type[Model], action: Callable[[], object]) -> Iterator[None]:
+    """Run ``action``, once, after the first statement that reads rows of ``model``."""
+    pending = [action]
 
     def interleave(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
         result = execute(sql, params, many, context)
-        if sql.startswith("SELECT") and model._meta.db_table in sql and rivals:
-            rivals.pop()()
+        if sql.startswith("SELECT") and model._meta.db_table in sql and pending:
+            pending.pop()()
         return result
 
     with connection.execute_wrapper(interleave):
@@ -51,16 +29,16 @@ def rival_acts_after_a_look_at(model: type[Model], act: Callable[[], object]) ->
 
 
 @contextmanager
-def rival_acts_after_the_token_was_read(act: Callable[[], object]) -> Iterator[None]:
-    """Let a rival ``act``, once, between the look-up of the presented refresh token and the update that spends it."""
-    with rival_acts_after_a_look_at(RefreshToken, act):
+def run_after_token_lookup(action: Callable[[], object]) -> Iterator[None]:
+    """Run ``action``, once, between the look-up of a refresh token and the update that spends it."""
+    with run_after_select(RefreshToken, action):
         yield
 
 
 @contextmanager
-def rival_acts_after_the_code_was_read(act: Callable[[], object]) -> Iterator[None]:
-    """Let a rival ``act``, once, between the look-up of the presented code and the update that spends it."""
-    with rival_acts_after_a_look_at(AuthorizationCode, act):
+def run_after_code_lookup(action: Callable[[], object]) -> Iterator[None]:
+    """Run ``action``, once, between the look-up of an authorization code and the update that spends it."""
+    with run_after_select(AuthorizationCode, action):
         yield
 
 
@@ -71,16 +49,16 @@ class DriverError(Exception):
         self.sqlstate = sqlstate
 
 
-DEADLOCK = {
+RAISE_DEADLOCK = {
     "postgresql": "DO $$ BEGIN RAISE 'deadlock detected' USING ERRCODE = '40P01'; END $$",
     "mysql": "SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = 1213",
 }
-"""A statement that fails as if the database had broken a deadlock at our cost, by vendor."""
+"""By vendor, a statement that fails as if the database had rolled us back to resolve a deadlock."""
 
 
 @contextmanager
-def fails_once(statement: str) -> Iterator[list[str]]:
-    """Let the database break a deadlock, once, at the cost of such a statement; yield all of these that are tried."""
+def deadlock_once(statement: str) -> Iterator[list[str]]:
+    """Let the first statement that begins so fail with a deadlock; yield a list of all such statements."""
     tried: list[str] = []
 
     def execute_or_fail(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
@@ -95,22 +73,14 @@ def fails_once(statement: str) -> Iterator[list[str]]:
 
 
 @contextmanager
-def fault_after_an_insert_of(model: type[Model]) -> Iterator[None]:
-    """Let something of the project's own fail whenever a row of ``model`` has just been inserted."""
+def error_after_insert(model: type[Model]) -> Iterator[None]:
+    """Raise LookupError, as code of the project might, whenever a row of ``model`` has been inserted."""
 
     def fail(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
         result = execute(sql, params, many, context)
         if sql.startswith("INSERT") and model._meta.db_table in sql:
-            raise LookupError("a fault of the project's own")
+            raise LookupError("an error of the project's own code")
         return result
 
     with connection.execute_wrapper(fail):
         yield
-
-
-def everything() -> dict[str, list[dict[str, Any]]]:
-    """Return all rows that a request of the protocol could change, to compare before and after."""
-    return {
-        model.__name__: list(model._default_manager.order_by("pk").values())
-        for model in (Grant, AuthorizationCode, RefreshToken, AccessToken, GrantEvent)
-    }

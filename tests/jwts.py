@@ -1,4 +1,4 @@
-"""Sign JWTs as clients and trusted issuers do, and also as they should not. Keys are made once: RSA takes its time."""
+"""Sign JWTs as clients and trusted issuers do, rightly and wrongly. Keys are generated once, because RSA is slow."""
 
 import base64
 import json
@@ -42,7 +42,7 @@ def segment(part: Any) -> str:
 
 
 def assemble(header: Any, claims: Any, signature: bytes = b"signature") -> str:
-    """Return a JWT that nobody signed."""
+    """Return a JWT without a valid signature."""
     return f"{segment(header)}.{segment(claims)}.{segment(signature)}"
 
 

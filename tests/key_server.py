@@ -1,4 +1,4 @@
-"""An HTTPS server of our own that hands out keys, well or badly, with a certificate of an authority of our own."""
+"""An HTTPS server of key sets that also misbehaves, with a certificate of an authority of the tests."""
 
 import json
 import ssl
@@ -22,7 +22,7 @@ DRIP_SECONDS = 0.2
 
 
 class KeyServer(ThreadingHTTPServer):
-    """Serves what it was told to at ``/keys``; other paths misbehave as ``MISBEHAVIOUR`` says. Remembers requests."""
+    """Serves a key set at ``/keys``; other paths misbehave as in ``MISBEHAVIOUR``. Keeps the requested paths."""
 
     daemon_threads = True
 
@@ -30,7 +30,7 @@ class KeyServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), KeyHandler)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
-        # The handshake is left to the thread of the connection, so that nobody holds up the others.
+        # The handshake is left to the thread of the connection, so that no client holds up the others.
         self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
         self.origin = f"https://127.0.0.1:{self.server_address[1]}"
         self.paths: list[str] = []
@@ -59,7 +59,7 @@ class KeyHandler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def drip(self, drop: bytes) -> None:
-        """Send ``drop`` again and again, until the server is stopped or nobody listens."""
+        """Send ``drop`` again and again, until the server is stopped or the client is gone."""
         while not self.server.stopped.wait(DRIP_SECONDS):
             self.wfile.write(drop)
 

@@ -1,7 +1,8 @@
-"""A client of the server: it holds credentials and a pair, and speaks HTTP, as any OAuth library would."""
+"""A client of the server: it holds credentials and tokens, and sends requests as an OAuth library does."""
 
 import base64
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote_plus, urlencode
 
@@ -38,6 +39,21 @@ def post_form(
     )
 
 
+def read_issued(response: Any, *, scope: str = "notes:read notes:write") -> dict[str, Any]:
+    """Assert that a response issues an access and a refresh token with the default lifetimes; return its members."""
+    assert response.status_code == HTTPStatus.OK, response.content
+    body: dict[str, Any] = response.json()
+    assert body == {
+        "access_token": body["access_token"],
+        "token_type": "Bearer",
+        "expires_in": 3600,
+        "refresh_token": body["refresh_token"],
+        "refresh_token_expires_in": 1209600,
+        "scope": scope,
+    }
+    return body
+
+
 @dataclass
 class OAuthClient:
     """A client of ``application``; without a secret it is public and only names itself."""
@@ -57,7 +73,7 @@ class OAuthClient:
         return None if self.secret is None else basic(self.application.client_id, self.secret)
 
     def start(self, *, user: Any, scope: str = "notes:read notes:write") -> "OAuthClient":
-        """Begin a grant for ``user`` and hold its pair."""
+        """Start a grant for ``user`` and hold its tokens."""
         issued = issue_tokens(self.application, user=user, grant_type="password", scope=scope)
         self.access_token, self.refresh_token = issued.access_token, issued.refresh_token or ""
         self.grant = issued.grant
@@ -67,12 +83,12 @@ class OAuthClient:
         return post_form("token", {**self.credentials, **parameters}, authorization=self.authorization)
 
     def refresh(self, raw_refresh_token: str | None = None, **parameters: str) -> Any:
-        """Send a refresh request and return the response; nothing is taken over."""
+        """Send a refresh request and return the response; the client keeps its old tokens."""
         presented = self.refresh_token if raw_refresh_token is None else raw_refresh_token
         return self.token(grant_type="refresh_token", refresh_token=presented, **parameters)
 
     def rotate(self, **parameters: str) -> dict[str, Any]:
-        """Refresh with success and take the new pair over; return the body."""
+        """Refresh, which must succeed, and hold the new tokens; return the body."""
         response = self.refresh(**parameters)
         assert response.status_code == 200, response.content
         body: dict[str, Any] = response.json()

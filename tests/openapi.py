@@ -9,8 +9,8 @@ from drf_spectacular.checks import schema_check
 from drf_spectacular.generators import SchemaGenerator
 from rest_framework import generics, serializers
 
-from oauth_refresh.api.authentication import BearerAuthentication
-from oauth_refresh.api.permissions import HasScope
+from oauth_refresh.resource_server.authentication import BearerAuthentication
+from oauth_refresh.resource_server.permissions import HasScope
 
 registry.deployment_checks.discard(schema_check)  # importing it has registered it, for all tests
 

@@ -1,4 +1,4 @@
-"""APIs that a host project protects with our tokens, in the ways there are."""
+"""Views that a host project protects with access tokens, in every way that there is."""
 
 from django.http import JsonResponse
 from django.views import View
@@ -7,13 +7,13 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from oauth_refresh.api.authentication import BearerAuthentication
-from oauth_refresh.api.permissions import HasScope, HasScopeOrSession
-from oauth_refresh.decorators import bearer_required
+from oauth_refresh.resource_server.authentication import BearerAuthentication
+from oauth_refresh.resource_server.decorators import bearer_required
+from oauth_refresh.resource_server.permissions import HasScope, HasScopeOrSession
 
 
 class Notes(APIView):
-    """GET needs notes:read, POST notes:write; tells who asks, and with which token."""
+    """GET needs notes:read, POST notes:write; answers with the user and the token of the request."""
 
     authentication_classes = [BearerAuthentication]
     permission_classes = [HasScope]
@@ -35,11 +35,11 @@ class OneList(Notes):
     required_scopes = ["notes:read"]
 
 
-class Forgotten(Notes):
+class WithoutScopes(Notes):
     required_scopes = None
 
 
-class HalfForgotten(Notes):
+class MethodWithoutScopes(Notes):
     delete = Notes.get
 
 
@@ -82,7 +82,7 @@ plain_class = bearer_required("notes:read")(PlainClass.as_view())
 
 
 @bearer_required("notes:read")
-async def asked_asynchronously(request):
+async def async_user(request):
     user = await request.auser()
     return JsonResponse({"user": user.get_username()})
 

@@ -1,6 +1,5 @@
 """What each operation may cost in statements, BEGIN and COMMIT included, and in rows written."""
 
-import re
 from datetime import timedelta
 from http import HTTPStatus
 
@@ -15,37 +14,22 @@ from django.utils import timezone
 
 from oauth_refresh.models import Grant, RefreshToken
 from oauth_refresh.services import prune, revoke_grant, revoke_grants
-from tests.conftest import SECRET
-from tests.factories import AccessTokenFactory, GrantFactory, RefreshTokenFactory
-from tests.interference import rival_acts_after_the_token_was_read
+from tests.factories import SECRET, AccessTokenFactory, GrantFactory, RefreshTokenFactory
+from tests.interference import run_after_token_lookup
 from tests.oauth import OAuthClient, post_form
+from tests.queries import statements, written
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 class ForbiddenHasher(MD5PasswordHasher):
-    """A password hasher that nobody may ask."""
+    """A password hasher that must not be called."""
 
     def encode(self, password, salt):
         raise AssertionError
 
     def verify(self, password, encoded):
         raise AssertionError
-
-
-def statements(queries):
-    """Return each statement as its verb and first table, without the app's prefix."""
-    found = []
-    for query in queries.captured_queries:
-        sql = query["sql"]
-        verb = sql.split(maxsplit=1)[0]
-        table = re.search(r"oauth_refresh_(\w+)", sql)
-        found.append(f"{verb} {table[1]}" if table else verb)
-    return found
-
-
-def written(queries):
-    return [statement for statement in statements(queries) if statement.split()[0] in {"INSERT", "UPDATE", "DELETE"}]
 
 
 @pytest.fixture
@@ -208,8 +192,8 @@ def test_reuse_of_a_pruned_token_costs_at_most_twelve_statements(client_app, que
     assert len(queries) <= 12
 
 
-def test_retry_after_a_lost_response_costs_eight_statements(settings, client_app, queries):
-    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "RETRY_WINDOW": 30}
+def test_retry_after_a_lost_response_costs_eight_statements(settings, oauth_settings, client_app, queries):
+    oauth_settings(RETRY_WINDOW=30)
     settings.SECRET_KEY_FALLBACKS = ["an old key", "an older one"]
     predecessor = client_app.refresh_token
     client_app.rotate()
@@ -229,8 +213,8 @@ def test_retry_after_a_lost_response_costs_eight_statements(settings, client_app
     ]
 
 
-def test_refresh_whose_response_may_be_asked_for_again_costs_no_more(settings, client_app, queries):
-    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "RETRY_WINDOW": 30}
+def test_refresh_whose_response_may_be_asked_for_again_costs_no_more(oauth_settings, client_app, queries):
+    oauth_settings(RETRY_WINDOW=30)
 
     with queries:
         client_app.rotate()
@@ -246,7 +230,7 @@ def test_losing_a_race_costs_at_most_twelve_statements(client_app, queries):
         with winner:
             client_app.refresh()
 
-    with rival_acts_after_the_token_was_read(win), queries:
+    with run_after_token_lookup(win), queries:
         client_app.refresh()
 
     assert Grant.objects.get().revoked_reason == "reuse_detected"
@@ -284,14 +268,14 @@ def test_user_who_is_deactivated_costs_one_update_more(application, user, querie
 
 
 def spent_long_ago(count):
-    """Make so many spent refresh tokens of one living grant, and its current one and predecessor."""
+    """Create so many spent refresh tokens of one active grant, its current one and its predecessor."""
     long_ago = timezone.now() - timedelta(days=100)
     grant = GrantFactory(generation=count + 2, created_at=long_ago, idle_expires_at=timezone.now() + timedelta(days=1))
     for generation in range(1, count + 3):
         RefreshTokenFactory(grant=grant, generation=generation)
 
 
-def test_page_of_dead_tokens_is_pruned_by_one_select_and_one_short_transaction(queries):
+def test_batch_of_expired_tokens_is_pruned_by_one_select_and_one_short_transaction(queries):
     spent_long_ago(4)
 
     with queries:
@@ -310,7 +294,7 @@ def test_page_of_dead_tokens_is_pruned_by_one_select_and_one_short_transaction(q
     ]
 
 
-def test_page_of_dead_grants_is_pruned_by_one_short_transaction(queries):
+def test_batch_of_ended_grants_is_pruned_in_one_short_transaction(queries):
     GrantFactory.create_batch(3, expired=True)
 
     with queries:

@@ -68,7 +68,7 @@ def test_message_of_the_settings_check_says_what_to_write(settings):
 
     unknown, unusable = checks.check_settings()
 
-    assert unknown.msg == "OAUTH_REFRESH['RETRY_LIMITS'] is no setting."
+    assert unknown.msg == "OAUTH_REFRESH['RETRY_LIMITS'] is not a setting."
     assert unknown.hint.startswith("Choose from: ACCEPT_TOKEN_ENDPOINT_AS_AUDIENCE, ACCESS_TOKEN_LIFETIME, ")
     assert unusable.msg == "OAUTH_REFRESH['RETRY_LIMIT'] cannot be used: write a whole number, not negative."
 
@@ -199,14 +199,14 @@ ISSUERS = [
 
 
 @pytest.mark.parametrize(("issuer", "found"), ISSUERS)
-def test_check_of_the_issuer_finds(settings, issuer, found):
-    settings.OAUTH_REFRESH = {"ISSUER": issuer, "REQUIRE_HTTPS": True}
+def test_check_of_the_issuer_finds(oauth_settings, issuer, found):
+    oauth_settings(ISSUER=issuer, REQUIRE_HTTPS=True)
 
     assert ids(checks.check_issuer()) == found
 
 
-def test_check_of_the_issuer_lets_plain_http_pass_where_it_is_allowed(settings):
-    settings.OAUTH_REFRESH = {"ISSUER": "http://127.0.0.1:8000", "REQUIRE_HTTPS": False}
+def test_check_of_the_issuer_lets_plain_http_pass_where_it_is_allowed(oauth_settings):
+    oauth_settings(ISSUER="http://127.0.0.1:8000", REQUIRE_HTTPS=False)
 
     assert ids(checks.check_issuer()) == []
 
@@ -228,19 +228,19 @@ KEYS = {"auth_method": "private_key_jwt", "jwks": {"keys": [{}]}}
         (KEYS | {"is_active": False}, ["refresh_token"], []),
     ],
 )
-def test_check_of_a_missing_issuer_finds(settings, fields, offered, found):
-    settings.OAUTH_REFRESH = {"GRANT_TYPES": offered}
+def test_check_of_a_missing_issuer_finds(oauth_settings, fields, offered, found):
+    oauth_settings(ISSUER=None, GRANT_TYPES=offered)
     ApplicationFactory(**fields)
 
     assert ids(checks.check_issuer_is_set(databases=["default"])) == found
 
 
 @pytest.mark.django_db
-def test_check_of_a_missing_issuer_names_the_applications_that_need_one(settings):
+def test_check_of_a_missing_issuer_names_the_applications_that_need_one(oauth_settings):
     ApplicationFactory(client_id="signer", **KEYS)
     ApplicationFactory(client_id="web", **CODES)
     ApplicationFactory(client_id="other", grant_types="refresh_token")
-    settings.OAUTH_REFRESH = {}
+    oauth_settings(ISSUER=None)
 
     (message,) = checks.check_issuer_is_set(databases=["default"])
 
@@ -250,9 +250,9 @@ def test_check_of_a_missing_issuer_names_the_applications_that_need_one(settings
 @pytest.mark.django_db
 @pytest.mark.parametrize(("issuer", "databases"), [("https://auth.example", ["default"]), (None, None), (None, [])])
 def test_check_of_a_missing_issuer_asks_no_database_without_need(
-    settings, django_assert_num_queries, issuer, databases
+    oauth_settings, django_assert_num_queries, issuer, databases
 ):
-    settings.OAUTH_REFRESH = {"ISSUER": issuer}
+    oauth_settings(ISSUER=issuer)
     ApplicationFactory(**KEYS)
 
     with django_assert_num_queries(0):
@@ -260,8 +260,8 @@ def test_check_of_a_missing_issuer_asks_no_database_without_need(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_applications_are_not_looked_for_before_the_migration(settings):
-    settings.OAUTH_REFRESH = {}
+def test_applications_are_not_queried_before_the_migration(oauth_settings):
+    oauth_settings(ISSUER=None)
     table = Application._meta.db_table
     with connection.schema_editor() as editor:
         editor.alter_db_table(Application, table, "oauth_refresh_elsewhere")

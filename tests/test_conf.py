@@ -200,8 +200,30 @@ def test_setting_explains_itself_in_a_sentence(setting):
         (True, {"REQUIRE_HTTPS": True}, True),
     ],
 )
-def test_https_is_required_unless_debugging_or_told_otherwise(settings, debug, configured, required):
+def test_https_is_required_unless_debugging_or_configured_otherwise(settings, debug, configured, required):
     settings.DEBUG = debug
     settings.OAUTH_REFRESH = configured
 
     assert app_settings.https_is_required is required
+
+
+def test_list_that_is_changed_in_place_is_read_again(oauth_settings, settings):
+    oauth_settings(GRANT_TYPES=["password", "refresh_token"])
+    assert app_settings.grant_types == ("password", "refresh_token")
+
+    settings.OAUTH_REFRESH["GRANT_TYPES"].remove("password")
+
+    assert app_settings.grant_types == ("refresh_token",)
+
+
+def test_callable_behind_a_path_is_looked_up_again(oauth_settings, monkeypatch):
+    oauth_settings(SCOPE_POLICY=f"{__name__}.policy")
+    assert app_settings.scope_policy is policy
+
+    monkeypatch.setattr(f"{__name__}.policy", print)
+
+    assert app_settings.scope_policy is print
+
+
+def policy(**kwargs):
+    raise NotImplementedError

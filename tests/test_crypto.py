@@ -1,4 +1,4 @@
-"""Tokens as texts: nobody can change a character of one, and nothing that a client sends makes parsing fail."""
+"""Tokens as texts: no character of one can be changed, and no text makes parsing raise."""
 
 import base64
 import string
@@ -36,7 +36,7 @@ def decode(text):
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
-def test_refresh_token_is_accepted_as_it_was_minted():
+def test_refresh_token_is_accepted_as_it_was_generated():
     assert is_accepted(TOKEN)
 
 

@@ -4,23 +4,19 @@ import base64
 import logging
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote_plus
 
 import pytest
-from django.apps import apps
 from django.contrib.auth.backends import ModelBackend
 from django.core.management import call_command
 from django.db import OperationalError, connection
 from django.test import override_settings
 from django.urls import reverse
-from django.utils.functional import cached_property
-from django.utils.log import AdminEmailHandler
-from django.views.debug import ExceptionReporter
 
 from oauth_refresh.signals import refresh_token_exchanged, tokens_issued
-from tests.conftest import SECRET
+from tests.database import MODELS, stored_texts
 from tests.factories import (
     PASSWORD,
+    SECRET,
     AccessTokenFactory,
     ApplicationFactory,
     AuthorizationCodeFactory,
@@ -31,12 +27,12 @@ from tests.factories import (
     UsedAssertionFactory,
     UserFactory,
 )
-from tests.interference import connected
 from tests.oauth import OAuthClient, basic, post_form, raw_basic
+from tests.reports import Reports, encodings
+from tests.signals import connected
 
 WRONG_SECRET = "a-wrong-secret-of-more-than-22-characters"
 WRONG_PASSWORD = "a wrong password"
-MODELS = list(apps.get_app_config("oauth_refresh").get_models())
 
 
 class BrokenBackend(ModelBackend):
@@ -53,33 +49,6 @@ class BrokenBackend(ModelBackend):
         raise ValueError(len(held))
 
 
-class OneLook(ExceptionReporter):
-    """Looks at each frame's locals once for both forms of a report: that is most of the work, and of this suite's."""
-
-    @cached_property
-    def traceback_data(self):
-        return super().get_traceback_data()
-
-    def get_traceback_data(self):
-        return self.traceback_data.copy()
-
-
-class Reports(AdminEmailHandler):
-    """Keeps every log record, and what would be mailed to the administrators: the request, and each frame's locals."""
-
-    def __init__(self):
-        super().__init__(include_html=True, reporter_class=f"{__name__}.OneLook")
-        self.records = []
-        self.mails = []
-
-    def emit(self, record):
-        self.records.append(record)
-        super().emit(record)
-
-    def send_mail(self, subject, message, *args, html_message, **kwargs):
-        self.mails += [subject, message, html_message]
-
-
 @dataclass
 class Played:
     """What was made and seen while the flows were played."""
@@ -92,7 +61,7 @@ class Played:
 
     def leaks(self, text: str) -> list[str]:
         """Return the names of the raw values that ``text`` holds, as they are or encoded for a form or a header."""
-        return [name for name, raw in self.raw.items() if any(form in text for form in forms(raw))]
+        return [name for name, raw in self.raw.items() if any(form in text for form in encodings(raw))]
 
     def take(self, flow: str, response: Any) -> Any:
         """Remember an answer, and every token in it."""
@@ -101,20 +70,6 @@ class Played:
         self.raw |= {f"{name} of {flow}": value for name, value in tokens.items()}
         (self.token_answers if tokens else self.answers).append((flow, response))
         return response
-
-
-def forms(raw: str) -> set[str]:
-    return {raw, quote_plus(raw), base64.b64encode(raw.encode()).decode().rstrip("=")}
-
-
-def every_column() -> list[str]:
-    """Return what each column of each row of the app holds; bytes as they would be read in a dump."""
-    return [
-        bytes(value).decode("latin-1") if isinstance(value, bytes | memoryview) else str(value)
-        for model in MODELS
-        for row in model._default_manager.values_list()
-        for value in row
-    ]
 
 
 def fail(**kwargs):
@@ -132,23 +87,23 @@ def failing_on(start):
     return connection.execute_wrapper(execute_or_fail)
 
 
-def play_everything_that_works(played, session, username):
-    credentials = {"client_id": session.application.client_id, "client_secret": SECRET}
-    granted = played.take("password", session.token(grant_type="password", username=username, password=PASSWORD))
+def play_everything_that_works(played, client, username):
+    credentials = {"client_id": client.application.client_id, "client_secret": SECRET}
+    granted = played.take("password", client.token(grant_type="password", username=username, password=PASSWORD))
     played.take("client credentials", post_form("token", {"grant_type": "client_credentials", **credentials}))
-    played.take("revocation", session.revoke(granted.json()["access_token"]))
-    played.take("unknown token", session.revoke(WRONG_SECRET))
-    rotated = played.take("refresh", session.refresh())
-    played.take("narrowed refresh", session.refresh(rotated.json()["refresh_token"], scope="notes:read"))
+    played.take("revocation", client.revoke(granted.json()["access_token"]))
+    played.take("unknown token", client.revoke(WRONG_SECRET))
+    rotated = played.take("refresh", client.refresh())
+    played.take("narrowed refresh", client.refresh(rotated.json()["refresh_token"], scope="notes:read"))
 
 
-def play_everything_that_is_refused(played, session, username):
-    client_id = session.application.client_id
-    refresh_form = {"grant_type": "refresh_token", "refresh_token": session.refresh_token}
+def play_everything_that_is_refused(played, client, username):
+    client_id = client.application.client_id
+    refresh_form = {"grant_type": "refresh_token", "refresh_token": client.refresh_token}
     credentials = {"client_id": client_id, "client_secret": SECRET}
-    stranger = OAuthClient(ApplicationFactory(public=True))
-    played.take("wide scope", session.refresh(scope="PRODUCTION"))
-    played.take("wrong password", session.token(grant_type="password", username=username, password=WRONG_PASSWORD))
+    other_client = OAuthClient(ApplicationFactory(public=True))
+    played.take("wide scope", client.refresh(scope="PRODUCTION"))
+    played.take("wrong password", client.token(grant_type="password", username=username, password=WRONG_PASSWORD))
     played.take("wrong secret", post_form("token", refresh_form, authorization=basic(client_id, WRONG_SECRET)))
     played.take(
         "wrong secret in body", post_form("token", {**refresh_form, **credentials, "client_secret": WRONG_SECRET})
@@ -156,47 +111,47 @@ def play_everything_that_is_refused(played, session, username):
     played.take("two secrets", post_form("token", credentials, authorization=basic(client_id, WRONG_SECRET)))
     played.take("no colon", post_form("token", refresh_form, authorization=raw_basic(SECRET.encode())))
     played.take("no base64", post_form("token", refresh_form, authorization=f"Basic {SECRET}"))
-    played.take("another scheme", post_form("token", refresh_form, authorization=f"Bearer {session.access_token}"))
-    played.take("missing parameter", session.token(grant_type="refresh_token", password=PASSWORD))
-    played.take("another client", stranger.refresh(session.refresh_token))
-    played.take("revoked by another client", stranger.revoke(session.access_token))
-    played.take("malformed token", session.refresh(session.refresh_token + "x"))
+    played.take("another scheme", post_form("token", refresh_form, authorization=f"Bearer {client.access_token}"))
+    played.take("missing parameter", client.token(grant_type="refresh_token", password=PASSWORD))
+    played.take("another client", other_client.refresh(client.refresh_token))
+    played.take("revoked by another client", other_client.revoke(client.access_token))
+    played.take("malformed token", client.refresh(client.refresh_token + "x"))
     played.take("another content type", post_form("token", refresh_form, content_type="text/plain"))
 
 
-def play_every_fault(played, session, username):
+def play_every_fault(played, client, username):
     with connected(refresh_token_exchanged, fail):
-        played.take("fault of a receiver", session.refresh())
+        played.take("fault of a receiver", client.refresh())
     for statement in ("SELECT", "UPDATE", "INSERT"):
         with failing_on(statement):
-            played.take(f"fault in {statement}", session.refresh())
+            played.take(f"fault in {statement}", client.refresh())
     with failing_on("UPDATE"):
-        played.take("fault in UPDATE while revoking", session.revoke(session.access_token))
+        played.take("fault in UPDATE while revoking", client.revoke(client.access_token))
     with override_settings(AUTHENTICATION_BACKENDS=["tests.test_leaks.BrokenBackend"]):
-        played.take("fault of a backend", session.token(grant_type="password", username=username, password=PASSWORD))
+        played.take("fault of a backend", client.token(grant_type="password", username=username, password=PASSWORD))
     with connected(tokens_issued, fail):
-        played.take("fault of a listener", session.refresh())
+        played.take("fault of a listener", client.refresh())
 
 
 def play_everything(played):
     user = UserFactory()
-    session = OAuthClient(ApplicationFactory(raw_secret=SECRET), SECRET).start(user=user)
+    client = OAuthClient(ApplicationFactory(raw_secret=SECRET), SECRET).start(user=user)
     played.raw = {
         "client secret": SECRET,
         "wrong secret": WRONG_SECRET,
         "user password": PASSWORD,
         "wrong password": WRONG_PASSWORD,
-        "authorization": f"{session.application.client_id}:{SECRET}",
-        "first access token": session.access_token,
-        "first refresh token": session.refresh_token,
+        "authorization": f"{client.application.client_id}:{SECRET}",
+        "first access token": client.access_token,
+        "first refresh token": client.refresh_token,
     }
-    play_everything_that_is_refused(played, session, user.username)
-    play_everything_that_works(played, session, user.username)
-    played.take("reuse", session.refresh())
-    session.start(user=user)
-    played.raw |= {"second access token": session.access_token, "second refresh token": session.refresh_token}
-    play_every_fault(played, session, user.username)
-    played.take("reuse after a fault", session.refresh())
+    play_everything_that_is_refused(played, client, user.username)
+    play_everything_that_works(played, client, user.username)
+    played.take("reuse", client.refresh())
+    client.start(user=user)
+    played.raw |= {"second access token": client.access_token, "second refresh token": client.refresh_token}
+    play_every_fault(played, client, user.username)
+    played.take("reuse after a fault", client.refresh())
 
 
 @pytest.fixture(scope="module")
@@ -209,7 +164,7 @@ def played(django_db_setup, django_db_blocker):
     with django_db_blocker.unblock():
         try:
             play_everything(played)
-            played.columns = every_column()
+            played.columns = stored_texts()
         finally:
             root.setLevel(level)
             root.removeHandler(played.reports)
@@ -217,7 +172,7 @@ def played(django_db_setup, django_db_blocker):
     return played
 
 
-def test_every_flow_was_played_to_its_end(played):
+def test_every_request_was_answered_as_expected(played):
     assert {flow: response.status_code for flow, response in played.token_answers} == dict.fromkeys(
         ["password", "client credentials", "refresh", "narrowed refresh", "fault of a listener"], 200
     )

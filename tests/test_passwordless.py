@@ -4,10 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
 
 
-def test_sessions_of_users_without_passwords_live_and_die():
+@pytest.mark.slow
+def test_grants_of_users_without_passwords_work():
     inner = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "--ds=tests.passwordless.settings", "tests/passwordless/story.py"],
         cwd=ROOT,

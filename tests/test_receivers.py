@@ -1,4 +1,4 @@
-"""Events that end a user's or an application's sessions, each by the way in which Django lets it happen."""
+"""Changes to users and applications that revoke their grants, by every way to make them in Django."""
 
 import getpass
 from datetime import UTC, datetime
@@ -17,11 +17,12 @@ from joserfc.jwk import ECKey
 from oauth_refresh import crypto
 from oauth_refresh.models import AccessToken, Application, AuthMethod, Grant, password_fingerprints
 from oauth_refresh.signals import grants_revoked
-from tests.conftest import SECRET
-from tests.factories import PASSWORD, ApplicationFactory, UserFactory
-from tests.interference import everything, fails_once, heard
+from tests.database import database_snapshot
+from tests.factories import PASSWORD, SECRET, ApplicationFactory, UserFactory
+from tests.interference import deadlock_once
 from tests.members.models import Member, StaffUser
 from tests.oauth import OAuthClient
+from tests.signals import recorded
 
 FUTURE = datetime(2100, 1, 1, tzinfo=UTC)
 
@@ -52,12 +53,12 @@ def outdated(application):
     return OAuthClient(application, SECRET).start(user=UserFactory(password=OUTDATED_HASH))
 
 
-def is_refreshable(session):
-    return session.refresh().status_code == HTTPStatus.OK
+def is_refreshable(client):
+    return client.refresh().status_code == HTTPStatus.OK
 
 
-def reason_of(session):
-    return Grant.objects.get(pk=session.grant.pk).revoked_reason
+def reason_of(client):
+    return Grant.objects.get(pk=client.grant.pk).revoked_reason
 
 
 def log_in(client, user, *, password=PASSWORD):
@@ -176,7 +177,7 @@ def test_rehash_at_login_after_a_bulk_update_of_the_password_revives_nothing(cli
     assert not is_refreshable(client_app)
 
 
-def test_grant_that_began_after_a_bulk_update_of_the_password_outlives_the_rehash(client_app, user, client):
+def test_grant_started_after_a_bulk_update_of_the_password_survives_the_rehash(client_app, user, client):
     User.objects.filter(pk=user.pk).update(password=OUTDATED_HASH_OF_NEW_PASSWORD)
     later = OAuthClient(client_app.application, SECRET).start(user=User.objects.get(pk=user.pk))
 
@@ -193,7 +194,7 @@ def test_changed_password_leaves_other_users_alone(client_app):
     assert is_refreshable(client_app)
 
 
-def test_session_that_began_with_the_new_password_goes_on(client_app, user):
+def test_grant_started_with_the_new_password_is_kept(client_app, user):
     user.set_password(NEW_PASSWORD)
     user.save()
     later = OAuthClient(client_app.application, SECRET).start(user=user)
@@ -203,8 +204,8 @@ def test_session_that_began_with_the_new_password_goes_on(client_app, user):
     assert is_refreshable(later)
 
 
-def test_project_may_choose_that_sessions_outlive_the_password(settings, client_app, user):
-    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "REVOKE_ON_PASSWORD_CHANGE": False}
+def test_project_may_let_grants_outlive_the_password(oauth_settings, client_app, user):
+    oauth_settings(REVOKE_ON_PASSWORD_CHANGE=False)
 
     user.set_password(NEW_PASSWORD)
     user.save()
@@ -212,42 +213,42 @@ def test_project_may_choose_that_sessions_outlive_the_password(settings, client_
     assert is_refreshable(client_app)
 
 
-def test_changed_password_is_told_with_its_reason(client_app, user, django_capture_on_commit_callbacks):
-    with heard(grants_revoked) as told, django_capture_on_commit_callbacks(execute=True):
+def test_changed_password_sends_a_signal_with_its_reason(client_app, user, django_capture_on_commit_callbacks):
+    with recorded(grants_revoked) as sent, django_capture_on_commit_callbacks(execute=True):
         user.set_password(NEW_PASSWORD)
         user.save()
 
-    (carried,) = told
-    assert (carried["count"], carried["reason"], carried["by"]) == (1, "password_changed", None)
+    [arguments] = sent
+    assert (arguments["count"], arguments["reason"], arguments["by"]) == (1, "password_changed", None)
 
 
 # Nothing changes, although something is saved.
 
 
 def test_profile_that_is_saved_changes_nothing(client_app, user):
-    before = everything()
+    before = database_snapshot()
 
     user.first_name = "Ada"
     user.save()
     user.save(update_fields=["first_name"])
     User.objects.defer("password").get(pk=user.pk).save()
 
-    assert everything() == before
+    assert database_snapshot() == before
 
 
 def test_fixture_that_is_loaded_changes_nothing(client_app, user):
-    before = everything()
+    before = database_snapshot()
     user.is_active = False
     user.password = make_password(NEW_PASSWORD)
 
     for loaded in serializers.deserialize("json", serializers.serialize("json", [user])):
         loaded.save()
 
-    assert everything() == before
+    assert database_snapshot() == before
     assert not is_refreshable(client_app)
 
 
-def test_rehash_at_login_keeps_the_session(outdated, client):
+def test_rehash_at_login_keeps_the_grant(outdated, client):
     user = outdated.grant.user
 
     log_in(client, user)
@@ -258,7 +259,7 @@ def test_rehash_at_login_keeps_the_session(outdated, client):
     assert is_refreshable(outdated)
 
 
-def test_rehash_with_more_iterations_keeps_the_session(settings, outdated, client):
+def test_rehash_with_more_iterations_keeps_the_grant(settings, outdated, client):
     settings.PASSWORD_HASHERS = ["tests.test_receivers.MoreIterations"]
     user = outdated.grant.user
 
@@ -269,7 +270,7 @@ def test_rehash_with_more_iterations_keeps_the_session(settings, outdated, clien
     assert is_refreshable(outdated)
 
 
-def test_rehash_at_every_login_of_a_migration_keeps_the_session(settings, outdated, client):
+def test_rehash_at_every_login_of_a_migration_keeps_the_grant(settings, outdated, client):
     user = outdated.grant.user
     log_in(client, user)
     settings.PASSWORD_HASHERS = ["tests.test_receivers.MoreIterations", *settings.PASSWORD_HASHERS]
@@ -360,7 +361,7 @@ def test_new_password_that_is_saved_in_two_steps_revokes(client_app, first):
 @pytest.mark.django_db(transaction=True)
 def test_changed_password_after_a_rehash_that_could_not_be_saved_revokes(outdated):
     user = User.objects.get(pk=outdated.grant.user_id)
-    with fails_once("UPDATE"), pytest.raises(OperationalError):
+    with deadlock_once("UPDATE"), pytest.raises(OperationalError):
         user.check_password(PASSWORD)
 
     user.set_password(NEW_PASSWORD)
@@ -397,7 +398,7 @@ def test_whole_instance_saved_over_an_outdated_hash_is_no_rehash(outdated, used_
 # The project's secret key changes.
 
 
-def test_rotated_secret_key_with_a_fallback_keeps_the_session(settings, client_app, user):
+def test_rotated_secret_key_with_a_fallback_keeps_the_grant(settings, client_app, user):
     settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
     settings.SECRET_KEY = "another key, and long enough as well: 0123456789 0123456789"
 
@@ -406,7 +407,7 @@ def test_rotated_secret_key_with_a_fallback_keeps_the_session(settings, client_a
     assert is_refreshable(client_app)
 
 
-def test_rehash_at_login_under_a_rotated_secret_key_keeps_the_session(settings, outdated, client):
+def test_rehash_at_login_under_a_rotated_secret_key_keeps_the_grant(settings, outdated, client):
     settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
     settings.SECRET_KEY = "another key, and long enough as well: 0123456789 0123456789"
 
@@ -415,13 +416,13 @@ def test_rehash_at_login_under_a_rotated_secret_key_keeps_the_session(settings, 
     assert is_refreshable(outdated)
 
 
-def test_replaced_secret_key_without_a_fallback_ends_the_session(settings, client_app):
+def test_replaced_secret_key_without_a_fallback_ends_the_grant(settings, client_app):
     settings.SECRET_KEY = "another key, and long enough as well: 0123456789 0123456789"
 
     assert not is_refreshable(client_app)
 
 
-# The user goes.
+# The user is deactivated or deleted.
 
 
 def test_user_deactivated_by_save_revokes(client_app, user):
@@ -446,7 +447,7 @@ def test_user_deactivated_by_a_bulk_update_is_refused_at_use(client_app, user):
     assert reason_of(client_app) == ""
 
 
-def test_reactivated_user_does_not_revive_a_session(client_app, user):
+def test_reactivated_user_does_not_get_grants_back(client_app, user):
     user.is_active = False
     user.save()
 
@@ -456,7 +457,7 @@ def test_reactivated_user_does_not_revive_a_session(client_app, user):
     assert not is_refreshable(client_app)
 
 
-def test_deleted_user_takes_the_session_along(client_app, user):
+def test_deleted_user_loses_the_grant(client_app, user):
     user.delete()
 
     assert not is_refreshable(client_app)
@@ -482,7 +483,7 @@ def test_password_changed_through_a_proxy_revokes(client_app, user):
     assert reason_of(client_app) == "password_changed"
 
 
-def test_rehash_through_a_proxy_keeps_the_session(outdated):
+def test_rehash_through_a_proxy_keeps_the_grant(outdated):
     assert StaffUser.objects.get(pk=outdated.grant.user_id).check_password(PASSWORD)
 
     assert is_refreshable(outdated)
@@ -511,22 +512,22 @@ def test_password_changed_through_a_child_model_revokes(member, update_fields):
     assert reason_of(member) == "password_changed"
 
 
-def test_rehash_through_a_child_model_keeps_the_session(member):
+def test_rehash_through_a_child_model_keeps_the_grant(member):
     assert Member.objects.get().check_password(PASSWORD)
 
     assert is_refreshable(member)
 
 
 def test_profile_saved_through_a_child_model_changes_nothing(member):
-    before = everything()
+    before = database_snapshot()
     child = Member.objects.get()
     child.nickname = "M"
     child.save()
 
-    assert everything() == before
+    assert database_snapshot() == before
 
 
-# The application goes, or can no longer prove who it is.
+# The application is deactivated or deleted, or can no longer authenticate.
 
 
 def test_application_deactivated_by_save_revokes(client_app, application):
@@ -565,12 +566,12 @@ def test_withdrawn_secret_revokes(client_app, application):
 
 def test_withdrawn_keys_revoke(user):
     application = ApplicationFactory(auth_method=AuthMethod.PRIVATE_KEY_JWT, jwks=JWKS, secret_digest="")
-    session = OAuthClient(application).start(user=user)
+    other = OAuthClient(application).start(user=user)
 
     application.jwks = None
     application.save()
 
-    assert reason_of(session) == "credentials_withdrawn"
+    assert reason_of(other) == "credentials_withdrawn"
 
 
 @pytest.mark.parametrize(
@@ -612,7 +613,7 @@ def test_deactivated_application_leaves_the_grants_of_others_alone(client_app):
     assert is_refreshable(client_app)
 
 
-def test_deleted_application_takes_its_grants_along(client_app, application):
+def test_deleted_application_loses_its_grants(client_app, application):
     application.delete()
 
     assert client_app.refresh().status_code == HTTPStatus.UNAUTHORIZED

@@ -3,7 +3,7 @@
 import pytest
 
 from oauth_refresh.errors import InvalidScope
-from oauth_refresh.scopes import join_scope, keep_allowed, parse_scope
+from oauth_refresh.scopes import parse_scope
 
 ALLOWED = "".join(chr(c) for c in range(0x21, 0x7F) if chr(c) not in '"\\')
 
@@ -31,11 +31,3 @@ def test_scope_with_a_forbidden_character_is_refused(text):
         parse_scope(text)
 
     assert refusal.value.reason == "The scope holds a character that RFC 6749 does not allow."
-
-
-def test_joined_scope_is_parsed_back():
-    assert parse_scope(join_scope(("write", "read"))) == ("write", "read")
-
-
-def test_allowed_tokens_are_kept_in_their_own_order():
-    assert keep_allowed(("c", "a", "b"), {"a", "c"}) == ("c", "a")

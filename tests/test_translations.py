@@ -1,4 +1,4 @@
-"""German, the first translation: whole, in step with the sources, and what a browser gets that asks for it."""
+"""German, the first translation: it is complete and current, and a German browser gets it."""
 
 import ast
 import re
@@ -13,10 +13,10 @@ from django.core.management import call_command
 from django.utils.translation import override
 
 from oauth_refresh.errors import ServerError
-from tests.admin.pages import address, browser, column, log, staff, text_of, told
+from tests.admin.pages import admin_url, browser, column, log_entries, messages_on, page_text, staff
 from tests.consent import start_flow
 from tests.factories import ApplicationFactory, GrantEventFactory, GrantFactory, RefreshTokenFactory, UserFactory
-from tests.web.pages import url
+from tests.user_pages.pages import url
 
 PACKAGE = Path(__file__).parent.parent / "oauth_refresh"
 CATALOGUE = Path("locale", "de", "LC_MESSAGES", "django.po")
@@ -66,7 +66,7 @@ def german():
 
 @pytest.fixture
 def in_german(settings):
-    """Let the project speak the language of the browser, and hand over what a German one says."""
+    """Use the language of the browser in the project, and return the headers of a German browser."""
     after_session = settings.MIDDLEWARE.index("django.contrib.sessions.middleware.SessionMiddleware") + 1
     middleware = list(settings.MIDDLEWARE)
     middleware.insert(after_session, "django.middleware.locale.LocaleMiddleware")
@@ -115,6 +115,7 @@ def test_compiled_catalogue_is_the_written_one(german):
 
 
 @pytest.mark.skipif(shutil.which("xgettext") is None, reason="needs GNU gettext, which .ci/run installs")
+@pytest.mark.slow
 def test_catalogue_holds_the_strings_of_the_sources(german, tmp_path, monkeypatch):
     shutil.copytree(PACKAGE, tmp_path / "copy")
     monkeypatch.chdir(tmp_path / "copy")
@@ -133,8 +134,12 @@ def test_consent_page_is_german_for_a_german_browser(user, in_german):
     response = flow.browser.get(flow.url(), headers=in_german)
 
     assert '<html lang="de"' in response.content.decode()
-    page = text_of(response)
-    for words in (f"Darf {name} für Sie handeln?", "Die Anwendung möchte", "Danach geht es weiter zu app.example"):
+    page = page_text(response)
+    for words in (
+        f"Darf {name} für Sie handeln?",
+        "Die Anwendung darf dann",
+        "Danach kehren Sie zu app.example zurück",
+    ):
         assert words in page
     assert re.search(r"Zulassen\s+Ablehnen", page)
 
@@ -145,25 +150,25 @@ def test_consent_page_is_english_for_other_browsers(user, in_german):
 
     response = flow.browser.get(flow.url(), headers={"accept-language": "en"})
 
-    assert "Allow Deny" in text_of(response)
+    assert "Allow Deny" in page_text(response)
 
 
 REFUSALS = {
     "unknown application": (
         {"client_id": "nobody"},
-        "Die Anwendung, die Sie hierher geschickt hat, ist nicht bekannt oder nicht mehr aktiv.",
+        "Die Anwendung, die Sie hierher geschickt hat, ist unbekannt oder nicht mehr aktiv.",
     ),
     "other address": (
         {"redirect_uri": "https://evil.example/"},
-        "Die Anwendung möchte Sie an eine Adresse zurückschicken, die nicht registriert ist.",
+        "Die Anwendung möchte Sie zu einer URL zurückschicken, die nicht für sie registriert ist.",
     ),
     "repeated parameter": (
         {"client_id": ["a", "b"]},
-        "Die Anwendung, die Sie hierher geschickt hat, hat einen Parameter wiederholt, daher ist ihre Anfrage unklar.",
+        "Die Anwendung, die Sie hierher geschickt hat, hat einen Parameter ihrer Anfrage wiederholt.",
     ),
     "long state": (
         {"state": "a" * 8_001},
-        "Die Anwendung, die Sie hierher geschickt hat, hat einen zu langen Text mitgeschickt.",
+        "Die Anfrage der Anwendung, die Sie hierher geschickt hat, ist zu lang.",
     ),
 }
 
@@ -176,19 +181,17 @@ def test_refusal_is_german_on_the_page_and_english_in_the_log(user, in_german, c
 
     response = flow.browser.get(flow.url(**changes), headers=in_german)
 
-    assert f"Dieser Link funktioniert nicht {sentence}" in text_of(response)
-    assert any(
-        record.getMessage().startswith("Refused with invalid_request: The application ") for record in caplog.records
-    )
+    assert f"Dieser Link funktioniert nicht {sentence}" in page_text(response)
+    assert any(record.getMessage().startswith("Refused with invalid_request: The ") for record in caplog.records)
 
 
 @pytest.mark.django_db
-def test_page_without_https_and_a_fault_of_ours_are_told_in_german(user, in_german, settings, german):
-    settings.OAUTH_REFRESH = settings.OAUTH_REFRESH | {"REQUIRE_HTTPS": True}
+def test_plain_http_and_server_errors_are_reported_in_german(user, in_german, oauth_settings, german):
+    oauth_settings(REQUIRE_HTTPS=True)
 
     response = browser(user).get(url("applications"), headers=in_german)
 
-    assert "Diese Seite muss mit https geöffnet werden." in text_of(response)
+    assert "Diese Seite muss über https geöffnet werden." in page_text(response)
     assert ServerError.public_description in {entry.parts["msgid"] for entry in german}
 
 
@@ -202,64 +205,68 @@ def test_error_sent_to_the_client_stays_english(user, in_german):
 
 
 @pytest.mark.django_db
-def test_user_signs_an_application_out_in_german(user, in_german):
-    session = GrantFactory(user=user, application__name="Notebook")
+def test_user_disconnects_an_application_in_german(user, in_german):
+    grant = GrantFactory(user=user, application__name="Notebook")
     client = browser(user)
 
     page = client.get(url("applications"), headers=in_german)
-    done = client.post(url("application_revoke", session.public_id), headers=in_german, follow=True)
+    done = client.post(url("application_revoke", grant.public_id), headers=in_german, follow=True)
 
-    assert "Anwendungen, die für Sie handeln Sie sind angemeldet als" in text_of(page)
-    assert "Die Sitzung von Notebook wurde abgemeldet." in text_of(done)
+    assert "Verbundene Anwendungen Sie sind angemeldet als" in page_text(page)
+    assert "Notebook wurde getrennt." in page_text(done)
 
 
 @pytest.mark.django_db
 def test_list_of_grants_is_german(in_german):
     grant = GrantFactory(revoked=True, revoked_reason="reuse_detected")
 
-    response = browser(staff("view_grant")).get(address("grant_changelist"), headers=in_german)
+    response = browser(staff("view_grant")).get(admin_url("grant_changelist"), headers=in_german)
 
     assert column(response, "state") == ["widerrufen"]
     assert column(response, "last_refreshed") == ["nie erneuert"]
-    assert column(response, "revocation")[0].endswith("ein verbrauchtes Refresh-Token wurde noch einmal vorgelegt")
-    assert "Durchgesickertes Token" in text_of(response)
-    assert str(grant.application) in text_of(response)
+    assert column(response, "revocation")[0].endswith("ein verbrauchtes Refresh-Token wurde noch einmal verwendet")
+    assert "Kompromittiertes Token" in page_text(response)
+    assert str(grant.application) in page_text(response)
 
 
 @pytest.mark.django_db
 def test_timeline_keeps_the_capitals_of_a_language(in_german):
     event = GrantEventFactory(kind="retried")
 
-    response = browser(staff("view_grant")).get(address("grant_change", event.grant.pk), headers=in_german)
+    response = browser(staff("view_grant")).get(admin_url("grant_change", event.grant.pk), headers=in_german)
 
     assert [entry.title for entry in response.context["timeline"]] == [
-        "Eine verlorene Antwort wurde erneut angefordert",
-        "Begonnen",
+        "Eine Erneuerung wurde wiederholt",
+        "Erteilt",
     ]
 
 
 REFUSED_TOKENS = {
-    "inactive user": ({"username": "gone"}, {}, "Es kann keine Sitzung beginnen: Der Benutzer ist inaktiv."),
-    "inactive application": ({}, {"is_active": False}, "Es kann keine Sitzung beginnen: Die Anwendung ist inaktiv."),
+    "inactive user": ({"username": "gone"}, {}, "Die Freigabe kann nicht erteilt werden: Der Benutzer ist inaktiv."),
+    "inactive application": (
+        {},
+        {"is_active": False},
+        "Die Freigabe kann nicht erteilt werden: Die Anwendung ist inaktiv.",
+    ),
     "nothing asked for": (
         {"scope": []},
         {},
-        "Es wurde nichts angefragt, oder nichts davon ist der Anwendung erlaubt und darf der Benutzer gewähren.",
+        "Dieser Benutzer kann dieser Anwendung keine der angefragten Berechtigungen erteilen.",
     ),
 }
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(("bent", "fields", "sentence"), REFUSED_TOKENS.values(), ids=REFUSED_TOKENS)
-def test_why_no_tokens_can_be_generated_is_told_in_german(in_german, bent, fields, sentence):
+@pytest.mark.parametrize(("changes", "fields", "sentence"), REFUSED_TOKENS.values(), ids=REFUSED_TOKENS)
+def test_reason_why_no_tokens_can_be_generated_is_german(in_german, changes, fields, sentence):
     application = ApplicationFactory(**fields)
     UserFactory(username="alice")
     UserFactory(username="gone", is_active=False)
-    operator = browser(staff("view_application", "issue_tokens"))
+    client = browser(staff("view_application", "issue_tokens"))
 
-    response = operator.post(
-        address("application_tokens", application.pk),
-        {"username": "alice", "scope": ["notes:read"]} | bent,
+    response = client.post(
+        admin_url("application_tokens", application.pk),
+        {"username": "alice", "scope": ["notes:read"]} | changes,
         headers=in_german,
     )
 
@@ -267,7 +274,7 @@ def test_why_no_tokens_can_be_generated_is_told_in_german(in_german, bent, field
 
 
 ROWS = {
-    "refreshtoken": (RefreshTokenFactory, "Refresh-Token 1 der Sitzung"),
+    "refreshtoken": (RefreshTokenFactory, "Refresh-Token 1 der Freigabe"),
     "grantevent": (GrantEventFactory, "(Generation 1)"),
 }
 
@@ -277,22 +284,22 @@ ROWS = {
 def test_rows_have_german_names_and_labels(in_german, model, factory, name):
     row = factory()
 
-    response = browser(staff(f"view_{model}")).get(address(f"{model}_change", row.pk), headers=in_german)
+    response = browser(staff(f"view_{model}")).get(admin_url(f"{model}_change", row.pk), headers=in_german)
 
-    assert name in text_of(response)
-    assert "Sitzung:" in text_of(response)
+    assert name in page_text(response)
+    assert "Freigabe:" in page_text(response)
 
 
 @pytest.mark.django_db
-def test_log_of_a_revocation_is_english_whoever_writes_it(in_german):
+def test_log_of_a_revocation_is_english_in_every_language(in_german):
     GrantFactory()
-    operator = browser(staff("view_grant", "revoke_grant"))
+    client = browser(staff("view_grant", "revoke_grant"))
 
-    response = operator.post(
-        address("grant_revoke_list"), {"confirm": "yes", "reason": "Übung"}, headers=in_german, follow=True
+    response = client.post(
+        admin_url("grant_revoke_list"), {"confirm": "yes", "reason": "Übung"}, headers=in_german, follow=True
     )
 
-    assert told(response) == [("success", "1 Sitzung wurde widerrufen.")]
-    message = log()[0][3]
+    assert messages_on(response) == [("success", "1 Freigabe wurde widerrufen.")]
+    message = log_entries()[0][3]
     assert message.startswith("Revoked grants: 1. Reason: Übung. ")
     assert message.endswith(" Selected: all grants of the list.")

@@ -1,4 +1,4 @@
-"""The example project, and beside it the view to compare with."""
+"""The example project, with a view to compare with."""
 
 from benchmarks.sites.production import *  # noqa: F403
 

@@ -1,4 +1,4 @@
-"""The example's own addresses, the view to compare with, and one that needs an access token."""
+"""The URLs of the example, a view to compare with, and the same view behind an access token."""
 
 from django.urls import include, path
 from rest_framework.parsers import FormParser
@@ -7,12 +7,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from oauth_refresh.api.authentication import BearerAuthentication
-from oauth_refresh.api.permissions import HasScope
+from oauth_refresh.resource_server.authentication import BearerAuthentication
+from oauth_refresh.resource_server.permissions import HasScope
 
 
 class BareView(APIView):
-    """Parse a form and answer in JSON, with no default of DRF that costs: what any token endpoint on DRF must do."""
+    """Parse a form and respond with JSON, without costly defaults of DRF: the least that a token endpoint does."""
 
     authentication_classes = ()
     permission_classes = ()
@@ -25,7 +25,7 @@ class BareView(APIView):
 
 
 class ProtectedView(BareView):
-    """The same for a token's bearer, so that nothing is added but what protects it."""
+    """The same behind an access token, to measure what the protection costs."""
 
     authentication_classes = (BearerAuthentication,)
     permission_classes = (HasScope,)

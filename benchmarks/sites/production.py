@@ -1,4 +1,4 @@
-"""What all sites have in common: the example as a production site, without TLS, and on connections that stay open."""
+"""The example as a production site, but without TLS, and with persistent database connections."""
 
 from example_project.settings import *  # noqa: F403
 from example_project.settings import DATABASES

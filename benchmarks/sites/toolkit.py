@@ -1,4 +1,4 @@
-"""A site with django-oauth-toolkit in place of this app; needs nothing of ours but the settings of the example."""
+"""A site with django-oauth-toolkit instead of this app, on the settings of the example."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""What is done inside the site with django-oauth-toolkit: make a client, and sessions to refresh."""
+"""The step of ``throughput.py`` inside the site with django-oauth-toolkit: create a client and refresh tokens."""
 
 import json
 import secrets
@@ -10,9 +10,9 @@ from django.utils import timezone
 from oauth2_provider.models import AccessToken, Application, RefreshToken
 
 
-def seed(count: int) -> None:
-    """Make a confidential client with so many sessions, and print its credentials and refresh tokens as JSON."""
-    user = get_user_model().objects.create_user("somebody")
+def create_tokens(count: int) -> None:
+    """Create a confidential client with refresh tokens, and print its credentials and the tokens as JSON."""
+    user = get_user_model().objects.create_user("eve")
     secret = secrets.token_urlsafe(32)
     application = Application.objects.create(
         name="benchmark",

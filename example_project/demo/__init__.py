@@ -1,1 +1,1 @@
-"""The demonstration: who exists in it, and the story it plays."""
+"""The demonstration: its accounts, and the requests that ``manage.py demo`` sends."""

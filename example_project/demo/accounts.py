@@ -1,6 +1,6 @@
-"""The accounts of the demonstration. Everybody knows their secrets, so they exist only while DEBUG is on.
+"""The accounts of the demonstration. Their secrets are public, so they are created only while DEBUG is on.
 
-Nothing of the server is imported here: this is what a client was told when it was registered.
+This module imports nothing of the server: the playground's client uses it, and knows no more than its registration.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class DemoUser:
 
 @dataclass(frozen=True, kw_only=True)
 class DemoApplication:
-    """An application with the credentials that a vendor's documentation prints; no secret: a public one."""
+    """An application with fixed credentials. Without a secret it is a public application."""
 
     name: str
     client_id: str
@@ -32,13 +32,14 @@ class DemoApplication:
 
     @property
     def auth_method(self) -> str:
-        """Return how it authenticates, as RFC 7591 §2 names it."""
+        """Return its ``token_endpoint_auth_method`` (RFC 7591 §2)."""
         return "none" if self.secret is None else "client_secret_basic"
 
 
-USER = DemoUser(username="demo", password="refresh-me-gently")
-ADMIN = DemoUser(username="admin", password="stop-that-thief", is_admin=True)
+USER = DemoUser(username="demo", password="demo-user-password")
+ADMIN = DemoUser(username="admin", password="demo-admin-password", is_admin=True)
 
+# The credentials of the first two are those in the documentation of WSO2 and Tyk, so its requests work as printed.
 WSO2 = DemoApplication(
     name="WSO2 sample application",
     client_id="IZsIi6HDbB5e8VKdZAnUi_fZ3f8a",
@@ -50,27 +51,28 @@ TYK = DemoApplication(
     secret="MGQ3NzE2MGQtYTUyZC00ZTVlLWJjMTItMjE2MTM1MmE3N2M1",
 )
 ORACLE = DemoApplication(
-    name="Oracle sample application", client_id="oracle-sample", secret="known-to-everybody-who-reads-this"
+    name="Oracle sample application", client_id="oracle-sample", secret="public-secret-of-the-oracle-sample"
 )
 ORACLE_PUBLIC = DemoApplication(
     name="Oracle sample application, public", client_id="oracle-sample-public", grant_types="password refresh_token"
 )
 APPLICATIONS = (WSO2, TYK, ORACLE, ORACLE_PUBLIC)
 
-# What the playground's client is registered as. On a loopback address any port will do (RFC 8252 §7.3).
 _PLAYGROUND: dict[str, Any] = {
     "grant_types": "authorization_code refresh_token",
+    # The port of a loopback redirect URI is not compared (RFC 8252 §7.3), so ``manage.py demo --port`` needs no other.
     "redirect_uris": "http://127.0.0.1/playground/callback",
     "scope": "notes:read notes:write",
-    "access_token_lifetime": timedelta(minutes=2),  # so that one sees it expire
+    "access_token_lifetime": timedelta(minutes=2),  # short enough to see it expire
 }
-STRICT = DemoApplication(
-    name="Notebook", client_id="playground", secret="not-secret-at-all-it-is-a-playground", **_PLAYGROUND
+PLAYGROUND_STRICT = DemoApplication(
+    name="Notebook", client_id="playground", secret="public-secret-of-the-playground", **_PLAYGROUND
 )
-PATIENT = DemoApplication(
+PLAYGROUND_RETRY = DemoApplication(
     name="Notebook with a retry window",
-    client_id="playground-patient",
-    secret="not-secret-at-all-it-is-a-patient-one",
+    client_id="playground-retry",
+    secret="public-secret-of-the-playground-with-retry",
     retry_window=timedelta(seconds=30),
     **_PLAYGROUND,
 )
+ALL_APPLICATIONS = (*APPLICATIONS, PLAYGROUND_STRICT, PLAYGROUND_RETRY)

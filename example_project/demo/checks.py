@@ -1,4 +1,4 @@
-"""A system check for who goes to production on a database that the demonstration was played on."""
+"""A system check against running in production on a database that holds the demonstration's accounts."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -8,13 +8,13 @@ from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error
 from django.db import connections, router
 
-from example_project.demo.accounts import ADMIN, APPLICATIONS, PATIENT, STRICT, USER
+from example_project.demo.accounts import ADMIN, ALL_APPLICATIONS, USER
 from oauth_refresh import crypto
 from oauth_refresh.models import Application
 
 
-def check_demonstration_is_gone(*, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """Find what anybody could sign in with who has read this repository; ``migrate`` stops then, too."""
+def check_no_demo_accounts(*, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Report accounts whose credentials are public. ``migrate`` runs this check too, and stops."""
     alias = router.db_for_write(Application)
     if settings.DEBUG or alias not in (databases or ()) or not _has_tables(alias):
         return []
@@ -24,28 +24,28 @@ def check_demonstration_is_gone(*, databases: Sequence[str] | None = None, **kwa
     return [
         Error(
             f"The database holds accounts of the demonstration: {', '.join(found)}.",
-            hint="Their secrets are public. Take a database of its own for production, or delete them.",
+            hint="Their secrets are public. Use another database in production, or delete these accounts.",
             id="example_project.E001",
         )
     ]
 
 
 def _has_tables(alias: str) -> bool:
-    """Whether the database was migrated before: a check runs at the first ``migrate``, too."""
+    """Whether the tables exist: the first ``migrate`` runs this check before it creates them."""
     names = connections[alias].introspection.table_names()
     return {Application._meta.db_table, get_user_model()._meta.db_table} <= set(names)
 
 
 def _users_with_public_passwords() -> Iterable[str]:
-    for person in (USER, ADMIN):
-        user = get_user_model().objects.filter(username=person.username).first()
-        if user is not None and user.check_password(person.password):
-            yield person.username
+    for demo_user in (USER, ADMIN):
+        user = get_user_model().objects.filter(username=demo_user.username).first()
+        if user is not None and user.check_password(demo_user.password):
+            yield demo_user.username
 
 
 def _applications_with_public_secrets() -> Iterable[str]:
-    """Yield those as they were made; without a secret the name alone is public, so it counts as well."""
-    for application in (*APPLICATIONS, STRICT, PATIENT):
+    """Yield the client IDs of those with an unchanged secret. A public application has none: its name is enough."""
+    for application in ALL_APPLICATIONS:
         digest = "" if application.secret is None else crypto.digest(application.secret)
         if Application.objects.filter(client_id=application.client_id, secret_digest=digest, is_active=True).exists():
             yield application.client_id

@@ -1,33 +1,34 @@
-"""Put the accounts of the demonstration into the database."""
+"""Create the accounts of the demonstration."""
 
 from typing import Any
 
 from django.contrib.auth import get_user_model
 
-from example_project.demo.accounts import ADMIN, APPLICATIONS, PATIENT, STRICT, USER, DemoApplication, DemoUser
+from example_project.demo.accounts import ADMIN, ALL_APPLICATIONS, USER, DemoApplication, DemoUser
 from oauth_refresh import crypto
 from oauth_refresh.models import Application
 from oauth_refresh.services.clients import create_application
 
 
 def create_demo_data() -> None:
-    """Make sure that the demonstration's users and applications exist; an application gets its credentials back."""
-    for person in (USER, ADMIN):
-        if not get_user_model().objects.filter(username=person.username).exists():
-            _create_user(person)
-    for application in (*APPLICATIONS, STRICT, PATIENT):
-        if not _is_intact(application):
+    """Create the users and applications that are missing, and replace applications that were changed."""
+    for demo_user in (USER, ADMIN):
+        if not get_user_model().objects.filter(username=demo_user.username).exists():
+            _create_user(demo_user)
+    for application in ALL_APPLICATIONS:
+        if not _is_unchanged(application):
             Application.objects.filter(client_id=application.client_id).delete()
             create_application(client_id=application.client_id, raw_secret=application.secret, **_columns(application))
 
 
-def _create_user(person: DemoUser) -> None:
-    create = get_user_model().objects.create_superuser if person.is_admin else get_user_model().objects.create_user
-    create(username=person.username, password=person.password)
+def _create_user(demo_user: DemoUser) -> None:
+    manager = get_user_model().objects
+    create = manager.create_superuser if demo_user.is_admin else manager.create_user
+    create(username=demo_user.username, password=demo_user.password)
 
 
-def _is_intact(application: DemoApplication) -> bool:
-    """Whether it exists as the story needs it; somebody may have tried the admin on it."""
+def _is_unchanged(application: DemoApplication) -> bool:
+    """Whether it exists as defined here. Visitors may have edited or deactivated it in the admin."""
     digest = "" if application.secret is None else crypto.digest(application.secret)
     return Application.objects.filter(
         client_id=application.client_id, is_active=True, secret_digest=digest, **_columns(application)

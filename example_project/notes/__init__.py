@@ -1,1 +1,1 @@
-"""A protected API, as small as one can be: notes of the user whose token is sent."""
+"""A minimal protected API: the notes of the user for whom the access token was issued."""

@@ -1,4 +1,4 @@
-"""``/api/notes/``: a token with ``notes:read`` lists, one with ``notes:write`` adds."""
+"""``/api/notes/``: the scope ``notes:read`` lists notes, ``notes:write`` adds one."""
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_view
@@ -7,10 +7,10 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.serializers import BaseSerializer, ModelSerializer
 
 from example_project.notes.models import Note
-from oauth_refresh.api.authentication import BearerAuthentication
-from oauth_refresh.api.permissions import HasScope
+from oauth_refresh.resource_server.authentication import BearerAuthentication
+from oauth_refresh.resource_server.permissions import HasScope
 
-NEWEST = 20
+MAX_NOTES = 20
 
 
 class NoteSerializer(ModelSerializer[Note]):
@@ -24,12 +24,12 @@ class NotesView(ListCreateAPIView[Note]):
     """The notes of the token's user, newest first."""
 
     authentication_classes = [BearerAuthentication]
-    permission_classes = [IsAuthenticated, HasScope]  # a token of an application for itself has no user, so no notes
+    permission_classes = [IsAuthenticated, HasScope]  # a token of client_credentials has no user
     required_scopes = {"GET": ["notes:read"], "POST": ["notes:write"]}
     serializer_class = NoteSerializer
 
     def get_queryset(self) -> QuerySet[Note]:
-        return Note.objects.filter(user=self.request.user)[:NEWEST]
+        return Note.objects.filter(user=self.request.user)[:MAX_NOTES]
 
     def perform_create(self, serializer: BaseSerializer[Note]) -> None:
         serializer.save(user=self.request.user)

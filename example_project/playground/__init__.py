@@ -1,5 +1,5 @@
-"""The playground: see a refresh token live and die.
+"""The playground: see how a refresh token is issued, used, stolen and revoked.
 
-``client`` is an OAuth client as anybody would write it, with Authlib; it knows nothing of this server but its address.
-``actions`` has a function for each button. ``family`` draws what the server made of it, and ``captions`` tell it.
+``client`` is an ordinary OAuth client, made with Authlib, which knows only the address of the server. ``actions`` has a
+function for each button, ``grant_diagram`` shows the resulting rows of the server, and ``captions`` explains them.
 """

@@ -1,124 +1,124 @@
-"""What the buttons do: each function lets the client do one thing, right or wrong, and returns whether it worked."""
+"""The actions of the buttons: each sends requests, stores new tokens, and returns whether it succeeded."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 
-from example_project.playground.client import DemoClient, Pair, Refused
-from example_project.playground.holding import THIEF, Holding
-from example_project.wire import Exchange
+from example_project.http_log import Exchange
+from example_project.playground.client import DemoClient, Refused, TokenPair
+from example_project.playground.client_state import THIEF_AGENT, ClientState
 
 NOTES = "/api/notes/"
 NOTE = {"text": "Buy bread"}
-LOST = "This answer was lost on its way: the client never saw it."
+LOST = "This response was lost: the client did not receive it."
 
 
 @dataclass(frozen=True, kw_only=True)
-class Done:
-    """Whether it worked, and what went over the wire."""
-
-    worked: bool
+class Result:
+    succeeded: bool
     exchanges: list[Exchange]
 
 
-def read(holding: Holding) -> Done:
-    return _call(holding, holding.client(), holding.pair)
+Action = Callable[[ClientState], Result]
 
 
-def write(holding: Holding) -> Done:
-    return _call(holding, holding.client(), holding.pair, json=NOTE)
+def read_notes(state: ClientState) -> Result:
+    return _call_api(state, state.client(), state.pair)
 
 
-def refresh(holding: Holding, *, scope: str | None = None) -> Done:
-    client = holding.client()
-    pair = _refreshed(client, _refresh_token(holding.pair), scope=scope)
+def write_note(state: ClientState) -> Result:
+    return _call_api(state, state.client(), state.pair, json=NOTE)
+
+
+def refresh(state: ClientState, *, scope: str | None = None) -> Result:
+    client = state.client()
+    pair = _refresh(client, _refresh_token(state.pair), scope=scope)
     if pair is not None:
-        holding.take(pair)
-    return Done(worked=pair is not None, exchanges=client.exchanges)
+        state.store(pair)
+    return Result(succeeded=pair is not None, exchanges=client.exchanges)
 
 
-def narrow(holding: Holding) -> Done:
-    return refresh(holding, scope="notes:read")
+def refresh_read_only(state: ClientState) -> Result:
+    return refresh(state, scope="notes:read")
 
 
-def refresh_twice(holding: Holding) -> Done:
-    """Send the same refresh token from two threads, as a client does that does not wait for itself."""
-    clients = [holding.client(), holding.client()]
-    refresh_token = _refresh_token(holding.pair)
+def refresh_twice(state: ClientState) -> Result:
+    """Send the same refresh token from two threads, as a client without a lock does."""
+    clients = [state.client(), state.client()]
+    refresh_token = _refresh_token(state.pair)
     with ThreadPoolExecutor() as threads:
-        pairs = list(threads.map(lambda client: _refreshed(client, refresh_token), clients))
+        pairs = list(threads.map(lambda client: _refresh(client, refresh_token), clients))
     for pair in filter(None, pairs):
-        holding.take(pair)
-    return Done(worked=all(pairs), exchanges=[exchange for client in clients for exchange in client.exchanges])
+        state.store(pair)
+    return Result(succeeded=all(pairs), exchanges=[exchange for client in clients for exchange in client.exchanges])
 
 
-def lose_answer(holding: Holding) -> Done:
-    """Refresh, forget the answer as if the network had lost it, and send the same once more."""
-    client = holding.client()
-    refresh_token = _refresh_token(holding.pair)
-    if _refreshed(client, refresh_token) is None:
-        return Done(worked=False, exchanges=client.exchanges)
+def lose_response(state: ClientState) -> Result:
+    """Refresh, discard the response as if the network had lost it, and send the same request again."""
+    client = state.client()
+    refresh_token = _refresh_token(state.pair)
+    if _refresh(client, refresh_token) is None:
+        return Result(succeeded=False, exchanges=client.exchanges)
     client.exchanges = [replace(exchange, note=LOST) for exchange in client.exchanges]
-    pair = _refreshed(client, refresh_token)
+    pair = _refresh(client, refresh_token)
     if pair is not None:
-        holding.take(pair)
-    return Done(worked=pair is not None, exchanges=client.exchanges)
+        state.store(pair)
+    return Result(succeeded=pair is not None, exchanges=client.exchanges)
 
 
-def replay(holding: Holding) -> Done:
-    client = holding.client()
-    pair = _refreshed(client, holding.spent)
+def replay_spent_token(state: ClientState) -> Result:
+    client = state.client()
+    pair = _refresh(client, state.spent_refresh_token)
     if pair is not None:
-        holding.pair = pair  # inside a retry window it is the very pair that the client has already
-    return Done(worked=pair is not None, exchanges=client.exchanges)
+        state.pair = pair  # within a retry window it is the pair that the client has already
+    return Result(succeeded=pair is not None, exchanges=client.exchanges)
 
 
-def steal(holding: Holding) -> Done:
-    """Let a thief, who also got at the client's secret, use the refresh token before its owner does."""
-    return _thief_refreshes(holding, _refresh_token(holding.pair))
+def steal(state: ClientState) -> Result:
+    """Let a thief, who also knows the client's secret, use the refresh token before the client does."""
+    return _refresh_as_thief(state, _refresh_token(state.pair))
 
 
-def thief_reads(holding: Holding) -> Done:
-    return _call(holding, holding.client(THIEF), holding.stolen)
+def thief_reads_notes(state: ClientState) -> Result:
+    return _call_api(state, state.client(THIEF_AGENT), state.thief_pair)
 
 
-def thief_refreshes(holding: Holding) -> Done:
-    return _thief_refreshes(holding, _refresh_token(holding.stolen))
+def thief_refreshes(state: ClientState) -> Result:
+    return _refresh_as_thief(state, _refresh_token(state.thief_pair))
 
 
-def revoke(holding: Holding) -> Done:
-    client = holding.client()
+def disconnect(state: ClientState) -> Result:
+    client = state.client()
     try:
-        client.revoke(_refresh_token(holding.pair))
+        client.revoke(_refresh_token(state.pair))
     except Refused:
-        return Done(worked=False, exchanges=client.exchanges)
-    return Done(worked=True, exchanges=client.exchanges)
+        return Result(succeeded=False, exchanges=client.exchanges)
+    return Result(succeeded=True, exchanges=client.exchanges)
 
 
-def _thief_refreshes(holding: Holding, refresh_token: str) -> Done:
-    thief = holding.client(THIEF)
-    pair = _refreshed(thief, refresh_token)
+def _refresh_as_thief(state: ClientState, refresh_token: str) -> Result:
+    thief = state.client(THIEF_AGENT)
+    pair = _refresh(thief, refresh_token)
     if pair is not None:
-        holding.stolen = pair
-    return Done(worked=pair is not None, exchanges=thief.exchanges)
+        state.thief_pair = pair
+    return Result(succeeded=pair is not None, exchanges=thief.exchanges)
 
 
-def _refreshed(client: DemoClient, refresh_token: str, *, scope: str | None = None) -> Pair | None:
+def _refresh(client: DemoClient, refresh_token: str, *, scope: str | None = None) -> TokenPair | None:
     try:
         return client.refresh(refresh_token, scope=scope)
     except Refused:
         return None
 
 
-def _call(holding: Holding, client: DemoClient, pair: Pair | None, *, json: dict[str, str] | None = None) -> Done:
+def _call_api(
+    state: ClientState, client: DemoClient, pair: TokenPair | None, *, json: dict[str, str] | None = None
+) -> Result:
     access_token = pair["access_token"] if pair else ""
-    status = client.call(holding.server["issuer"] + NOTES, access_token=access_token, json=json)
-    return Done(worked=status < HTTPStatus.BAD_REQUEST, exchanges=client.exchanges)
+    status = client.call(state.server["issuer"] + NOTES, access_token=access_token, json=json)
+    return Result(succeeded=status < HTTPStatus.BAD_REQUEST, exchanges=client.exchanges)
 
 
-def _refresh_token(pair: Pair | None) -> str:
+def _refresh_token(pair: TokenPair | None) -> str:
     return str(pair["refresh_token"]) if pair else ""
-
-
-Action = Callable[[Holding], Done]

@@ -1,7 +1,7 @@
 from django.apps import AppConfig
 from django.conf import settings
 
-from example_project.playground.heard import listen
+from example_project.playground.signal_log import connect_receivers
 
 
 class PlaygroundConfig(AppConfig):
@@ -9,4 +9,4 @@ class PlaygroundConfig(AppConfig):
 
     def ready(self) -> None:
         if settings.DEBUG:
-            listen()
+            connect_receivers()

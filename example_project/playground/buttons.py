@@ -1,34 +1,34 @@
-"""The buttons of the playground, in the order in which they are drawn."""
+"""The buttons of the playground, in the order of the page."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from example_project.playground import actions
 from example_project.playground.actions import Action
-from example_project.playground.holding import Holding
+from example_project.playground.client_state import ClientState
 
 
-def holds_pair(holding: Holding) -> bool:
-    return holding.pair is not None
+def has_pair(state: ClientState) -> bool:
+    return state.pair is not None
 
 
-def holds_spent_token(holding: Holding) -> bool:
-    return bool(holding.spent)
+def has_spent_token(state: ClientState) -> bool:
+    return bool(state.spent_refresh_token)
 
 
-def thief_holds_pair(holding: Holding) -> bool:
-    return holding.stolen is not None
+def thief_has_pair(state: ClientState) -> bool:
+    return state.thief_pair is not None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Button:
-    """``hint`` says what it does; ``missing`` what to do first, where ``is_ready`` says no."""
+    """``hint`` says what the button does; ``missing`` says what to do first, while ``is_enabled`` is false."""
 
     name: str
     label: str
     hint: str
     action: Action
-    is_ready: Callable[[Holding], bool] = holds_pair
+    is_enabled: Callable[[ClientState], bool] = has_pair
     missing: str = "Connect first."
 
 
@@ -38,62 +38,76 @@ class Group:
     buttons: tuple[Button, ...]
 
 
-READ = Button(name="read", label="Read the notes", hint="Call the API with the access token.", action=actions.read)
-WRITE = Button(name="write", label="Write a note", hint="The same, but it needs notes:write.", action=actions.write)
-REFRESH = Button(
-    name="refresh", label="Refresh", hint="Trade the refresh token for a new pair.", action=actions.refresh
+READ = Button(
+    name="read", label="Read the notes", hint="Call the API with the access token.", action=actions.read_notes
 )
-NARROW = Button(name="narrow", label="Refresh, read-only", hint="Ask for less: only notes:read.", action=actions.narrow)
+WRITE = Button(name="write", label="Write a note", hint="This needs the scope notes:write.", action=actions.write_note)
+REFRESH = Button(
+    name="refresh", label="Refresh", hint="Exchange the refresh token for a new pair.", action=actions.refresh
+)
+NARROW = Button(
+    name="narrow",
+    label="Refresh, read-only",
+    hint="Request only the scope notes:read.",
+    action=actions.refresh_read_only,
+)
 TWICE = Button(
     name="twice",
     label="Refresh twice at once",
-    hint="Two threads that do not wait for each other.",
+    hint="Two threads send the same refresh token.",
     action=actions.refresh_twice,
 )
 LOSE = Button(
     name="lose",
-    label="Lose the answer, retry",
-    hint="The network drops the new pair; send the same again.",
-    action=actions.lose_answer,
+    label="Lose the response, retry",
+    hint="The network drops the response; send the same request again.",
+    action=actions.lose_response,
 )
 REPLAY = Button(
     name="replay",
-    label="Replay the old token",
-    hint="Send the one that was spent last.",
-    action=actions.replay,
-    is_ready=holds_spent_token,
-    missing="Refresh first, so that there is a spent one.",
+    label="Replay the spent token",
+    hint="Send the refresh token that was spent last.",
+    action=actions.replay_spent_token,
+    is_enabled=has_spent_token,
+    missing="Refresh first: no token is spent yet.",
 )
 STEAL = Button(
-    name="steal", label="Steal the token", hint="A thief has a copy, and refreshes first.", action=actions.steal
+    name="steal",
+    label="Steal the refresh token",
+    hint="A thief copies it, and refreshes before the client does.",
+    action=actions.steal,
 )
-REVOKE = Button(name="revoke", label="Revoke", hint="Sign out: end the session now.", action=actions.revoke)
+REVOKE = Button(
+    name="revoke", label="Disconnect", hint="Revoke the grant, and with it all tokens.", action=actions.disconnect
+)
 THIEF_READ = Button(
     name="thief-read",
     label="Thief reads the notes",
-    hint="With the stolen access token.",
-    action=actions.thief_reads,
-    is_ready=thief_holds_pair,
-    missing="Nothing is stolen yet.",
+    hint="With the thief's access token.",
+    action=actions.thief_reads_notes,
+    is_enabled=thief_has_pair,
+    missing="No token is stolen yet.",
 )
 THIEF_REFRESH = Button(
     name="thief-refresh",
     label="Thief refreshes",
-    hint="With the stolen refresh token.",
+    hint="With the thief's refresh token.",
     action=actions.thief_refreshes,
-    is_ready=thief_holds_pair,
-    missing="Nothing is stolen yet.",
+    is_enabled=thief_has_pair,
+    missing="No token is stolen yet.",
 )
 
-OWNERS = (
-    Group(title="Use it", buttons=(READ, WRITE)),
-    Group(title="Renew it", buttons=(REFRESH, NARROW)),
-    Group(title="Let something go wrong", buttons=(TWICE, LOSE, REPLAY, STEAL)),
-    Group(title="End it", buttons=(REVOKE,)),
+CLIENT_GROUPS = (
+    Group(title="Use the access token", buttons=(READ, WRITE)),
+    Group(title="Use the refresh token", buttons=(REFRESH, NARROW)),
+    Group(title="Simulate a problem", buttons=(TWICE, LOSE, REPLAY, STEAL)),
+    Group(title="End the grant", buttons=(REVOKE,)),
 )
-THIEFS = (THIEF_READ, THIEF_REFRESH)
-BUTTONS = {button.name: button for button in (*(one for group in OWNERS for one in group.buttons), *THIEFS)}
+THIEF_BUTTONS = (THIEF_READ, THIEF_REFRESH)
+BUTTONS = {
+    button.name: button for button in (*(button for group in CLIENT_GROUPS for button in group.buttons), *THIEF_BUTTONS)
+}
 
 
-def label_of(name: str) -> str:
-    return BUTTONS[name].label if name in BUTTONS else "Connect"
+def label_of(action: str) -> str:
+    return BUTTONS[action].label if action in BUTTONS else "Connect"

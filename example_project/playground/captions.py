@@ -1,4 +1,4 @@
-"""What just happened, in words for somebody who has never read RFC 6749."""
+"""The explanation of what an action did, for readers who do not know RFC 6749."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from oauth_refresh.models import Grant, RevocationReason
 
 @dataclass(frozen=True, kw_only=True)
 class Caption:
-    """``tone`` is its look: good, calm, warning or alarm. ``next`` names the button to press now."""
+    """``tone`` is a CSS class: good, neutral, warning or danger. ``next`` is the button to suggest."""
 
     title: str
     text: str
@@ -15,201 +15,204 @@ class Caption:
     next: str = ""
 
 
-RENEWING = {"refresh", "narrow", "replay", "steal", "thief-refresh"}
-"""The actions that ask for a new pair once: if they get one and the session stands still, it was handed out before."""
+SINGLE_REFRESHES = {"refresh", "narrow", "replay", "steal", "thief-refresh"}
+"""The actions that refresh once. If one succeeds and the generation stays the same, the pair was issued before."""
 
 
-def ending(action: str, *, before: Grant, after: Grant, worked: bool) -> str:
-    """Return how an action ended, by what became of the session; together they choose the caption."""
+def outcome_of(action: str, *, before: Grant, after: Grant, succeeded: bool) -> str:
+    """Return the outcome of an action, which selects its caption, from the grant before and after it."""
     if not before.is_live:
-        return "dead"
+        return "inactive"
     if after.revoked_reason == RevocationReason.REUSE_DETECTED:
-        return "alarm"
-    if not worked:
+        return "reuse"
+    if not succeeded:
         return "refused"
-    return "repeated" if action in RENEWING and after.generation == before.generation else "worked"
+    return "repeated" if action in SINGLE_REFRESHES and after.generation == before.generation else "succeeded"
 
 
-def caption(action: str, how: str) -> Caption:
-    return _CAPTIONS.get((action, how)) or _ANY[how]
+def caption(action: str, outcome: str) -> Caption:
+    return _CAPTIONS.get((action, outcome)) or _DEFAULTS[outcome]
 
 
-WELCOME = Caption(
-    title="Connected: this is a session's first pair",
-    text="You signed in and agreed; the client got a code, and traded it for two tokens. The access token opens the "
-    "API for two minutes. The refresh token does one thing only, once: fetch the next pair.",
+CONNECTED = Caption(
+    title="Connected: the client has its first tokens",
+    text="You signed in and allowed access, and the client exchanged an authorization code for two tokens. The access "
+    "token is for the API, and valid for two minutes. The refresh token can be used once, to get the next pair. All "
+    "these tokens belong to one grant: this application acts for you.",
     next="read",
 )
 UNREACHABLE = Caption(
-    title="No answer that helps",
-    text="The server did not answer in time, or had a fault of its own; the client cannot know whether its request "
-    "arrived. A site that takes one request at a time can never answer itself: start it by manage.py demo.",
+    title="No usable response",
+    text="The server did not respond in time, or had an error. The client cannot know whether its request was "
+    "processed. (A server that handles one request at a time cannot respond to its own playground. Start the site "
+    "with manage.py demo.)",
     tone="warning",
 )
-GONE = Caption(
-    title="The server no longer knows this session",
-    text="The database was reset, or the session's rows were pruned long after its end. Connect again.",
-    tone="calm",
+GRANT_MISSING = Caption(
+    title="The server does not know this grant",
+    text="The database was reset, or the grant was pruned some time after its end. Connect again.",
+    tone="neutral",
 )
-_ANY = {
+_DEFAULTS = {
     "repeated": Caption(
-        title="The same pair went out once more",
-        text="The token had been spent a moment ago, and inside the retry window that counts as a retry. So client "
-        "and thief may hold the same pair now: that is what the window costs. The alarm rings when one of "
-        "them comes back after it is over. A signal told your project that the retry came from another program.",
+        title="The server returned the same pair again",
+        text="The token was spent only a moment ago, so within the retry window this counts as a retry. Client and "
+        "thief may have the same pair now: that is the cost of a retry window. Reuse is detected when one of them "
+        "sends a spent token after the window. The signal refresh_retried says that the retry came from another "
+        "program.",
         tone="warning",
         next="refresh",
     ),
     "unreachable": UNREACHABLE,
-    "worked": Caption(title="It worked", text="See below what went over the wire."),
+    "succeeded": Caption(title="Done", text="The request and the response are shown below."),
     "refused": Caption(
         title="Refused",
-        text="The server said no, and nothing else changed. See below what went over the wire.",
+        text="The server refused the request and changed nothing. The response below says why.",
         tone="warning",
         next="refresh",
     ),
-    "dead": Caption(
-        title="Refused: the session is over",
-        text="Every token of the family is dead, whoever holds it, and nothing brings it back. The user signs in "
-        "again and has a new session; a thief cannot.",
-        tone="calm",
+    "inactive": Caption(
+        title="Refused: the grant is no longer active",
+        text="All its tokens are invalid, for the client and for a thief, and stay so. The user can sign in and "
+        "connect again, which starts a new grant; a thief cannot.",
+        tone="neutral",
     ),
-    "alarm": Caption(
-        title="Alarm: a spent token came back",
-        text="Two parties hold what only one should. The server cannot know which of them is the thief, so it ended "
-        "the session for both, at once. The answer is a bland invalid_grant that gives nothing away.",
-        tone="alarm",
+    "reuse": Caption(
+        title="Reuse detected: the grant is revoked",
+        text="A spent refresh token was used again, so two parties have a token that only one should have. The server "
+        "cannot know which of them is the thief, so it revoked the grant of both. The response is a plain "
+        "invalid_grant, which tells an attacker nothing.",
+        tone="danger",
         next="read",
     ),
 }
 _CAPTIONS = {
-    ("connect", "worked"): WELCOME,
-    ("read", "worked"): Caption(
-        title="The API answered",
-        text="It looked the access token up in the database just now; no answer is cached. That is why a token that "
-        "dies is refused at the very next call.",
+    ("connect", "succeeded"): CONNECTED,
+    ("read", "succeeded"): Caption(
+        title="The API responded",
+        text="It looked up the access token in the database for this request. Nothing is cached, so a token that is "
+        "revoked now is refused at the next request.",
         next="refresh",
     ),
     ("read", "refused"): Caption(
-        title="401: this access token is dead",
-        text="Its two minutes are over, or a refresh replaced it: a refresh kills the old access token too. If it "
-        "was not you who refreshed, somebody else did.",
+        title="401: this access token is not valid",
+        text="Its two minutes are over, or a refresh has replaced it. If your client did not refresh, another party "
+        "did.",
         tone="warning",
         next="refresh",
     ),
-    ("write", "worked"): Caption(
-        title="The API took the note",
-        text="The access token carries notes:write. A narrower one would have been refused with 403.",
+    ("write", "succeeded"): Caption(
+        title="The API saved the note",
+        text="The access token has the scope notes:write. Without it, the API would have responded with 403.",
         next="narrow",
     ),
     ("write", "refused"): Caption(
         title="Refused: this access token may not write",
-        text="403 insufficient_scope: it was narrowed to notes:read, and the answer names what is missing. (With 401 "
-        "it has expired or was replaced.) The refresh token still carries the whole scope.",
+        text="403 insufficient_scope: the token has only the scope notes:read, and the response names the missing one. "
+        "(401 means that it has expired or was replaced.) The refresh token still has the full scope.",
         tone="warning",
         next="refresh",
     ),
-    ("refresh", "worked"): Caption(
-        title="A new pair; the old one is dead",
-        text="One statement in the database spent the old refresh token, killed its access token and locked the "
-        "session. Each refresh token works once. What if somebody kept a copy?",
+    ("refresh", "succeeded"): Caption(
+        title="New pair issued: the old tokens are invalid",
+        text="One update in the database spent the old refresh token and invalidated its access token. Each "
+        "refresh token works once. What if a copy of it is used again?",
         next="replay",
     ),
-    ("narrow", "worked"): Caption(
-        title="A new pair, with a narrower access token",
-        text="The new access token may only read. That holds for this one alone: the next refresh may ask for the "
-        "whole again.",
+    ("narrow", "succeeded"): Caption(
+        title="New pair issued, with a read-only access token",
+        text="Only this access token is limited to notes:read. The next refresh may request the full scope again.",
         next="write",
     ),
-    ("twice", "alarm"): Caption(
-        title="Alarm: the client stole from itself",
-        text="One request won. The other came with a token that was spent a moment before, and to the server that is "
-        "a thief. A client must let its refreshes wait for each other, or be given a retry window.",
-        tone="alarm",
+    ("twice", "reuse"): Caption(
+        title="Reuse detected: the client used one token twice",
+        text="One of the two requests succeeded. For the other the token was already spent, which looks the same as a "
+        "theft. A client must send one refresh at a time, or be given a retry window.",
+        tone="danger",
         next="read",
     ),
-    ("twice", "worked"): Caption(
-        title="Both got the same pair",
-        text="One request won; the other came within the retry window and was given the very same pair. The family "
-        "did not fork: there is only one token 2 to every token 1.",
+    ("twice", "succeeded"): Caption(
+        title="Both requests received the same pair",
+        text="One request refreshed. The other arrived within the retry window, and received the same pair. There is "
+        "still only one current refresh token.",
         next="refresh",
     ),
-    ("lose", "alarm"): Caption(
-        title="Alarm: a retry looks like a theft",
-        text="The first request had arrived and spent the token; only its answer was lost. Sent again, it is a spent "
-        "token that came back. This client is strict, so its session is over and the user signs in again. "
-        "Connect the one with a retry window to see the other way.",
-        tone="alarm",
+    ("lose", "reuse"): Caption(
+        title="Reuse detected: a retry looks like a theft",
+        text="The first request reached the server and spent the token; only its response was lost. The second request "
+        "sent a spent token. This client has no retry window, so the grant is revoked, and the user has to sign in "
+        "again. Connect the client with a retry window to see the difference.",
+        tone="danger",
         next="read",
     ),
-    ("lose", "worked"): Caption(
-        title="The very same pair came back",
-        text="The retry came within the window, from the same client, and nobody had used the new pair. The server "
-        "keeps no copy of it: it derives the pair again from the old token, which only the client has.",
+    ("lose", "succeeded"): Caption(
+        title="The retry received the same pair",
+        text="It came within the retry window, and nothing had used the new pair. The server stores no copy of the "
+        "pair: it derives it again from the old token, which only the client has.",
         next="replay",
     ),
     ("replay", "repeated"): Caption(
-        title="Inside the window it counts as a retry",
-        text="The server gave out the same pair again. That is the price of the window: a thief with a copy would "
-        "have got it, too. Refresh once more, or wait until the window is over, and replay again.",
+        title="Within the retry window this is a retry",
+        text="The server returned the same pair again. That is the cost of a retry window: a thief with a copy of the "
+        "token would have received it too. Refresh once more, or wait until the window is over, and replay again.",
         tone="warning",
         next="refresh",
     ),
     ("replay", "refused"): Caption(
-        title="Refused, but no alarm",
-        text="The window allows only so many retries. The session lives on, and the refusal is in its timeline.",
+        title="Refused, but not treated as a theft",
+        text="The number of retries in the window is limited. The grant stays active, and the refusal is one of its "
+        "events.",
         tone="warning",
         next="refresh",
     ),
-    ("steal", "worked"): Caption(
-        title="Nobody has noticed yet",
-        text="A thief copied the refresh token, and was first to use it: the thief's pair is alive, and yours is "
-        "spent. Now do what your client would do sooner or later.",
+    ("steal", "succeeded"): Caption(
+        title="The theft is not detected yet",
+        text="A thief copied the refresh token and used it first. The thief's tokens are valid now, and your client's "
+        "are not. Refresh, as your client would do sooner or later.",
         tone="warning",
         next="refresh",
     ),
-    ("refresh", "alarm"): Caption(
-        title="Alarm: the theft is noticed",
-        text="You came with a token that somebody else had spent. The server cannot know which of you is the thief, "
-        "so the session is over for both. Look: the thief's tokens are dead as well.",
-        tone="alarm",
+    ("refresh", "reuse"): Caption(
+        title="Reuse detected: the theft is discovered",
+        text="Your client sent a refresh token that was spent already. The server cannot know which of the two is the "
+        "thief, so it revoked the grant. The thief's tokens are invalid as well: try them.",
+        tone="danger",
         next="thief-read",
     ),
-    ("revoke", "worked"): Caption(
-        title="Signed out: the session is over",
-        text="One update ended the whole family, however many tokens it had. The answer is an empty 200, for an "
-        "unknown token too, so that nobody learns anything by guessing. Try the API now.",
-        tone="calm",
+    ("revoke", "succeeded"): Caption(
+        title="Disconnected: the grant is revoked",
+        text="One update revoked all its tokens, however many there are. The response is 200 for an unknown token too, "
+        "so it does not reveal which tokens exist. Now call the API.",
+        tone="neutral",
         next="read",
     ),
-    ("revoke", "dead"): Caption(
-        title="It was over already",
-        text="To revoke a dead token is no error (RFC 7009): what the client wants is already so.",
-        tone="calm",
+    ("revoke", "inactive"): Caption(
+        title="The grant was already inactive",
+        text="To revoke an invalid token is not an error (RFC 7009 §2.2): the client wanted it to be invalid.",
+        tone="neutral",
     ),
-    ("thief-read", "worked"): Caption(
+    ("thief-read", "succeeded"): Caption(
         title="The thief reads the notes",
-        text="Until somebody notices. A refresh by the owner is enough; where there is a retry window, one that comes "
-        "after it is over.",
+        text="This works until the theft is detected: when the client refreshes or, with a retry window, when it "
+        "refreshes after the window.",
         tone="warning",
         next="refresh",
     ),
-    ("thief-refresh", "worked"): Caption(
-        title="The thief goes on",
-        text="The family grows on the thief's side. It only takes the owner to come back once; where there is a retry "
-        "window, after it is over.",
+    ("thief-refresh", "succeeded"): Caption(
+        title="The thief has the newest pair",
+        text="The theft is detected as soon as the client refreshes or, with a retry window, when it refreshes after "
+        "the window.",
         tone="warning",
         next="refresh",
     ),
-    ("thief-read", "dead"): Caption(
-        title="The thief has nothing",
-        text="The stolen access token is refused like every other of the family, although its two minutes may not be "
-        "over. Connect again: that is all the owner has to do.",
-        tone="calm",
+    ("thief-read", "inactive"): Caption(
+        title="The thief's access token is refused",
+        text="It is revoked with its grant, even if its two minutes are not over. The user only has to connect again.",
+        tone="neutral",
     ),
-    ("thief-refresh", "dead"): Caption(
-        title="The thief has nothing",
-        text="The stolen refresh token is dead with its family. A new session needs the user, who signs in again.",
-        tone="calm",
+    ("thief-refresh", "inactive"): Caption(
+        title="The thief's refresh token is refused",
+        text="It is revoked with its grant. To start a new grant, the user has to sign in.",
+        tone="neutral",
     ),
 }

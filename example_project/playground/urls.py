@@ -9,5 +9,5 @@ urlpatterns = [
     path("callback", views.callback, name="callback"),
     path("act", views.act, name="act"),
     path("forget", views.forget, name="forget"),
-    path("look", views.look, name="look"),
+    path("sign-in", views.sign_in, name="sign_in"),
 ]

@@ -1,4 +1,4 @@
-"""The playground's pages. Every button is a form: it posts, the client acts, and the browser goes back to the page."""
+"""The pages of the playground. Each button posts a form: the client acts, and the browser is redirected to the page."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -15,165 +15,176 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from example_project.demo.accounts import ADMIN, USER, DemoUser
-from example_project.playground.buttons import BUTTONS, OWNERS, THIEFS, label_of
-from example_project.playground.captions import GONE, WELCOME, caption, ending
+from example_project.http_log import Exchange
+from example_project.playground.buttons import BUTTONS, CLIENT_GROUPS, THIEF_BUTTONS, label_of
+from example_project.playground.captions import CONNECTED, GRANT_MISSING, caption, outcome_of
 from example_project.playground.client import DemoClient, Refused, Unreachable, new_secret
-from example_project.playground.family import family, find_grant
-from example_project.playground.heard import heard_of
-from example_project.playground.holding import APPLICATIONS, OWNER, Connecting, Holding, Round, with_holding
-from example_project.playground.tokens import held_tokens
-from example_project.wire import Exchange
+from example_project.playground.client_state import (
+    APPLICATIONS,
+    CLIENT_AGENT,
+    ClientState,
+    LogEntry,
+    PendingAuthorization,
+    with_client_state,
+)
+from example_project.playground.grant_diagram import diagram_of, find_grant
+from example_project.playground.signal_log import signals_about
+from example_project.playground.token_cards import token_cards
 from oauth_refresh.models import Application, Grant
 
-HoldingView = Callable[[HttpRequest, Holding], HttpResponse]
+StateView = Callable[[HttpRequest, ClientState], HttpResponse]
 
 
-def playground_view(view: HoldingView) -> Callable[[HttpRequest], HttpResponse]:
-    """Serve the view only in a demonstration, and only under the one address that client and server agree on."""
+def playground_view(view: StateView) -> Callable[[HttpRequest], HttpResponse]:
+    """Serve the view only while DEBUG is on, and only at the address of the issuer.
+
+    At another address the browser would not send the session cookies back after the redirect to the issuer.
+    """
 
     @never_cache
     @wraps(view)
     def wrapped(request: HttpRequest) -> HttpResponse:
         if not settings.DEBUG:
-            raise Http404("The demonstration's passwords are public, so it exists only with DEBUG on.")
+            raise Http404("The passwords of the demonstration are public, so it exists only with DEBUG on.")
         if request.get_host() != urlsplit(_issuer()).netloc:
             context = {"address": _issuer() + reverse("playground:index")}
-            return render(request, "playground/elsewhere.html", context, status=HTTPStatus.MISDIRECTED_REQUEST)
-        return with_holding(view)(request)
+            return render(request, "playground/other_address.html", context, status=HTTPStatus.MISDIRECTED_REQUEST)
+        return with_client_state(view)(request)
 
     return wrapped
 
 
-def pressed(view: HoldingView) -> HoldingView:
-    """Let only a button do it: whoever comes by a link, or a reload, is sent to the page."""
+def redirect_unless_post(view: StateView) -> StateView:
+    """Redirect other methods to the page: a link, a reload or the browser's history must not repeat an action."""
 
     @wraps(view)
-    def wrapped(request: HttpRequest, holding: Holding) -> HttpResponse:
-        return view(request, holding) if request.method == "POST" else redirect("playground:index")
+    def wrapped(request: HttpRequest, state: ClientState) -> HttpResponse:
+        return view(request, state) if request.method == "POST" else redirect("playground:index")
 
     return wrapped
 
 
 @require_safe
 @playground_view
-def index(request: HttpRequest, holding: Holding) -> HttpResponse:
-    grant = _grant(holding)
-    shown = WELCOME if not holding.rounds else caption(holding.rounds[0].action, holding.rounds[0].ending)
+def index(request: HttpRequest, state: ClientState) -> HttpResponse:
+    grant = _grant(state)
+    shown = caption(state.log[0].action, state.log[0].outcome) if state.log else CONNECTED
     context = {
-        "holding": holding,
+        "client": state,
         "grant": grant,
-        "family": family(grant) if grant else None,
-        "heard": heard_of(grant) if grant else [],
-        "caption": GONE if grant is None else shown,
+        "diagram": diagram_of(grant) if grant else None,
+        "signals": signals_about(grant) if grant else [],
+        "caption": shown if grant else GRANT_MISSING,
         "next": BUTTONS.get(shown.next),
-        "tokens": held_tokens(holding.pair),
-        "stolen": held_tokens(holding.stolen),
-        "groups": [(group.title, [(one, one.is_ready(holding)) for one in group.buttons]) for group in OWNERS],
-        "thiefs": THIEFS,
-        "rounds": [(label_of(made.action), made.exchanges) for made in holding.rounds],
+        "client_tokens": token_cards(state.pair),
+        "thief_tokens": token_cards(state.thief_pair),
+        "groups": [(group.title, [(one, one.is_enabled(state)) for one in group.buttons]) for group in CLIENT_GROUPS],
+        "thief_buttons": THIEF_BUTTONS,
+        "log": [(label_of(entry.action), entry.exchanges) for entry in state.log],
     }
     return render(request, "playground/index.html", context)
 
 
 @playground_view
-@pressed
-def connect(request: HttpRequest, holding: Holding) -> HttpResponse:
-    """Begin an authorization (RFC 6749 §4.1.1), and send the browser to the server's authorization endpoint."""
+@redirect_unless_post
+def connect(request: HttpRequest, state: ClientState) -> HttpResponse:
+    """Send the browser to the authorization endpoint (RFC 6749 §4.1.1)."""
     kind = request.POST.get("kind", "")
     if kind not in APPLICATIONS:
         return redirect("playground:index")
-    client = DemoClient(APPLICATIONS[kind], program=OWNER)
+    client = DemoClient(APPLICATIONS[kind], user_agent=CLIENT_AGENT)
     if not Application.objects.filter(client_id=client.application.client_id, is_active=True).exists():
-        return _to_the_page(request, "The demonstration's data is not there. Start the site by manage.py demo.")
+        return _to_page(request, "The data of the demonstration is missing. Start the site with manage.py demo.")
     try:
         client.discover(_issuer())
     except Unreachable:
-        return _to_the_page(request, caption("connect", "unreachable").text)
-    holding.server, state, verifier = client.server, new_secret(), new_secret()
-    url = client.authorization_url(redirect_uri=_redirect_uri(), state=state, verifier=verifier)
-    holding.begin(state, Connecting(kind=kind, verifier=verifier, url=url, exchanges=client.exchanges))
+        return _to_page(request, caption("connect", "unreachable").text)
+    state.server, raw_state, verifier = client.server, new_secret(), new_secret()
+    url = client.authorization_url(redirect_uri=_redirect_uri(), state=raw_state, verifier=verifier)
+    authorization = PendingAuthorization(kind=kind, verifier=verifier, url=url, exchanges=client.exchanges)
+    state.add_pending(raw_state, authorization)
     return redirect(url)
 
 
 @require_safe
 @playground_view
-def callback(request: HttpRequest, holding: Holding) -> HttpResponse:
-    """Take the code that the browser brings back, and trade it for the first pair (RFC 6749 §4.1.2, RFC 9207)."""
-    begun = holding.connecting.pop(request.GET.get("state", ""), None)
-    if begun is None:
-        return _to_the_page(request, "That sign-in was finished already, or began in another browser.")
+def callback(request: HttpRequest, state: ClientState) -> HttpResponse:
+    """Exchange the code for the first pair (RFC 6749 §4.1.2 and §4.1.3), after checking ``state`` and ``iss``."""
+    authorization = state.pending.pop(request.GET.get("state", ""), None)
+    if authorization is None:
+        return _to_page(request, "This sign-in was completed already, or was started in another browser.")
     if "error" in request.GET:
-        return _to_the_page(request, "You said no, so the client got nothing.")
-    if request.GET.get("iss") != holding.server.get("issuer"):
-        return _to_the_page(request, "The answer came from another server than the client had asked, so it is ignored.")
-    holding.start(begun.kind)
-    client = holding.client()
+        return _to_page(request, "You denied access, so the client received no tokens.")
+    if request.GET.get("iss") != state.server.get("issuer"):  # RFC 9207 §2.4: the mix-up attack
+        return _to_page(request, "The response came from another server than the client had asked, so it was ignored.")
+    state.reset(authorization.kind)
+    client = state.client()
     try:
-        pair = client.redeem(request.GET.get("code", ""), redirect_uri=_redirect_uri(), verifier=begun.verifier)
+        pair = client.redeem(request.GET.get("code", ""), redirect_uri=_redirect_uri(), verifier=authorization.verifier)
     except Refused:
-        return _to_the_page(request, "The code was refused: it counts once, and for a minute. Connect again.")
+        return _to_page(request, "The code was refused: it can be used once, within a minute. Connect again.")
     except Unreachable:
-        return _to_the_page(request, caption("connect", "unreachable").text)
-    holding.take(pair)
-    exchanges = [*begun.exchanges, _in_the_browser(begun.url, request), *client.exchanges]
-    holding.write_down(Round(action="connect", ending="worked", exchanges=exchanges))
+        return _to_page(request, caption("connect", "unreachable").text)
+    state.store(pair)
+    exchanges = [*authorization.exchanges, _browser_exchange(authorization.url, request), *client.exchanges]
+    state.add_log_entry(LogEntry(action="connect", outcome="succeeded", exchanges=exchanges))
     return redirect("playground:index")
 
 
 @playground_view
-@pressed
-def act(request: HttpRequest, holding: Holding) -> HttpResponse:
-    """Press a button."""
-    button, before = BUTTONS.get(request.POST.get("action", "")), _grant(holding)
+@redirect_unless_post
+def act(request: HttpRequest, state: ClientState) -> HttpResponse:
+    """Run the action of a button, and log it."""
+    button, before = BUTTONS.get(request.POST.get("action", "")), _grant(state)
     if button is None or before is None:
-        return redirect("playground:index")  # which says what there is, and how to go on
-    if not button.is_ready(holding):
-        return _to_the_page(request, button.missing)
+        return redirect("playground:index")  # which shows the buttons that exist, or how to connect again
+    if not button.is_enabled(state):
+        return _to_page(request, button.missing)
     try:
-        done = button.action(holding)
+        result = button.action(state)
     except Unreachable:
-        holding.write_down(Round(action=button.name, ending="unreachable", exchanges=[]))
+        state.add_log_entry(LogEntry(action=button.name, outcome="unreachable", exchanges=[]))
         return redirect("playground:index")
-    after = Grant.objects.select_related("application", "user").filter(pk=before.pk).first()
-    how = ending(button.name, before=before, after=after or before, worked=done.worked)
-    holding.write_down(Round(action=button.name, ending=how, exchanges=done.exchanges))
+    after = Grant.objects.select_related("application", "user").filter(pk=before.pk).first() or before
+    outcome = outcome_of(button.name, before=before, after=after, succeeded=result.succeeded)
+    state.add_log_entry(LogEntry(action=button.name, outcome=outcome, exchanges=result.exchanges))
     return redirect("playground:index")
 
 
 @playground_view
-@pressed
-def forget(request: HttpRequest, holding: Holding) -> HttpResponse:
-    """Let the client forget everything, without telling the server."""
-    holding.start(holding.kind)
+@redirect_unless_post
+def forget(request: HttpRequest, state: ClientState) -> HttpResponse:
+    """Delete the client's tokens without revoking them."""
+    state.reset(state.kind)
     return redirect("playground:index")
 
 
 @playground_view
-@pressed
-def look(request: HttpRequest, holding: Holding) -> HttpResponse:
-    """Sign in as the demonstration's admin, or its user, and show what they see of this session."""
-    grant = _grant(holding)
+@redirect_unless_post
+def sign_in(request: HttpRequest, state: ClientState) -> HttpResponse:
+    """Sign in as the demonstration's admin or user, and open their page about this grant."""
+    grant = _grant(state)
     if request.POST.get("as") == "user":
         return _signed_in(request, USER, reverse("oauth_refresh:applications"))
     grants = reverse("admin:oauth_refresh_grant_changelist")
     return _signed_in(request, ADMIN, reverse("admin:oauth_refresh_grant_change", args=[grant.pk]) if grant else grants)
 
 
-def _signed_in(request: HttpRequest, person: DemoUser, url: str) -> HttpResponse:
-    """Sign in by the public password, so that nobody gets in where somebody has chosen another."""
-    if request.user.get_username() != person.username:
-        user = authenticate(request, username=person.username, password=person.password)
+def _signed_in(request: HttpRequest, demo_user: DemoUser, url: str) -> HttpResponse:
+    """Sign in with the public password, which fails if the user has been given another one."""
+    if request.user.get_username() != demo_user.username:
+        user = authenticate(request, username=demo_user.username, password=demo_user.password)
         if user is None:
-            return _to_the_page(request, f"{person.username} no longer has the demonstration's password.")
+            return _to_page(request, f"The password of {demo_user.username} was changed, so you are not signed in.")
         login(request, user)
     return redirect(url)
 
 
-def _grant(holding: Holding) -> Grant | None:
-    return find_grant(holding.pair["refresh_token"]) if holding.pair else None
+def _grant(state: ClientState) -> Grant | None:
+    return find_grant(state.pair["refresh_token"]) if state.pair else None
 
 
-def _to_the_page(request: HttpRequest, text: str) -> HttpResponse:
+def _to_page(request: HttpRequest, text: str) -> HttpResponse:
     messages.info(request, text)
     return redirect("playground:index")
 
@@ -186,14 +197,14 @@ def _redirect_uri() -> str:
     return _issuer() + reverse("playground:callback")
 
 
-def _in_the_browser(url: str, request: HttpRequest) -> Exchange:
+def _browser_exchange(url: str, request: HttpRequest) -> Exchange:
     return Exchange(
         method="GET",
         url=url,
         headers={},
         body="",
         status=HTTPStatus.SEE_OTHER,
-        answer_headers={"Location": request.build_absolute_uri()},
-        answer="",
-        note="In the browser, not by the client: in between the user signed in and agreed.",
+        response_headers={"Location": request.build_absolute_uri()},
+        response_body="",
+        note="Sent by the browser. Then the user signed in and allowed access.",
     )

@@ -1,22 +1,9 @@
-"""The app in the Django admin: see whose a leaked token is and what happened, stop it, and leave a record.
+"""The app in the Django admin: find the grant of a leaked token, see what happened to it, and revoke it.
 
-``SignOutEverywhereMixin`` adds the same to the project's own user admin.
+``SignOutEverywhereMixin`` adds revocation to the project's own user admin.
 """
 
-from oauth_refresh.admin.applications import ApplicationAdmin
-from oauth_refresh.admin.grants import GrantAdmin
-from oauth_refresh.admin.issuers import TrustedIssuerAdmin, UsedAssertionAdmin
-from oauth_refresh.admin.tokens import AccessTokenAdmin, AuthorizationCodeAdmin, GrantEventAdmin, RefreshTokenAdmin
-from oauth_refresh.admin.users import SignOutEverywhereMixin
+from oauth_refresh.admin import applications, grants, tokens
+from oauth_refresh.admin.revocation import SignOutEverywhereMixin
 
-__all__ = [
-    "AccessTokenAdmin",
-    "ApplicationAdmin",
-    "AuthorizationCodeAdmin",
-    "GrantAdmin",
-    "GrantEventAdmin",
-    "RefreshTokenAdmin",
-    "SignOutEverywhereMixin",
-    "TrustedIssuerAdmin",
-    "UsedAssertionAdmin",
-]
+__all__ = ["SignOutEverywhereMixin", "applications", "grants", "tokens"]

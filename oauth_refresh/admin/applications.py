@@ -1,85 +1,78 @@
-"""Applications in the admin: what they may do, their secrets, and tokens handed out by hand."""
+"""Who may ask for tokens: applications, and the issuers whose assertions start grants."""
 
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin
+from django.db import models
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
+from django.forms import TextInput
 from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from oauth_refresh.admin.discreet import DiscreetAdmin
-from oauth_refresh.admin.forms import ApplicationForm
-from oauth_refresh.admin.handing_out import HandingOutAdmin, old_secret_works_until
-from oauth_refresh.admin.revoking import RevokingAdmin
-from oauth_refresh.models import Application, Grant
+from oauth_refresh.admin.base import ReadOnlyAdmin, SafeLookupAdmin
+from oauth_refresh.admin.credentials import CredentialsAdminMixin, old_secret_works_until
+from oauth_refresh.admin.display import grant_url
+from oauth_refresh.admin.forms import ApplicationForm, KeySetField
+from oauth_refresh.admin.revocation import RevocationAdminMixin
+from oauth_refresh.models import Application, Grant, TrustedIssuer, UsedAssertion
 from oauth_refresh.models.risks import risks_of
+from oauth_refresh.models.token_settings import TokenSettings
 
 
 @admin.register(Application)
-class ApplicationAdmin(HandingOutAdmin, RevokingAdmin, DiscreetAdmin):
+class ApplicationAdmin(CredentialsAdminMixin, RevocationAdminMixin, SafeLookupAdmin):
     form = ApplicationForm
+    formfield_overrides = {
+        models.DurationField: {"widget": TextInput({"placeholder": gettext_lazy("days hh:mm:ss")})},
+        models.JSONField: {"form_class": KeySetField},
+    }
     grants_of_rows = ("application", "pk")
-    revoke_label = gettext_lazy("Revoke everything of selected applications")
-    list_display = ("name", "client_id", "auth_method", "is_active", "live_grants", "created_at")
+    list_display = ("name", "client_id", "auth_method", "is_active", "active_grants", "created_at")
     list_filter = ("is_active", "auth_method")
     search_fields = ("name", "client_id")
     ordering = ("name", "pk")
     raw_id_fields = ("owner",)
+    readonly_fields = ("active_grants", "secret", "created_at")
     fieldsets = (
-        (None, {"fields": ("name", "client_id", "owner", "is_active", "live_grants", "created_at")}),
-        (gettext_lazy("What it may do"), {"fields": ("grant_types", "scope", "redirect_uris", "is_resource_server")}),
+        (None, {"fields": readonly_fields}),
+        (None, {"fields": ("name", "client_id", "owner", "is_active")}),
         (
-            gettext_lazy("How it proves who it is"),
-            {"fields": ("auth_method", "secret", "strict_auth_method", "jwks", "jwks_uri")},
+            gettext_lazy("Grant types and scope"),
+            {"fields": ("grant_types", "scope", "redirect_uris", "is_resource_server")},
         ),
-        (gettext_lazy("How users allow it"), {"fields": ("requires_pkce", "repeats_redirect_uri", "is_trusted")}),
-        (
-            gettext_lazy("How long its tokens live"),
-            {
-                "fields": (
-                    "access_token_lifetime",
-                    "refresh_token_lifetime",
-                    "grant_lifetime",
-                    "rotate_refresh_tokens",
-                    "revoke_access_tokens_on_refresh",
-                    "retry_window",
-                )
-            },
-        ),
+        (gettext_lazy("Authentication"), {"fields": ("auth_method", "strict_auth_method", "jwks", "jwks_uri")}),
+        (gettext_lazy("User consent"), {"fields": ("requires_pkce", "repeats_redirect_uri", "is_trusted")}),
+        (gettext_lazy("Lifetimes and rotation"), {"fields": [field.name for field in TokenSettings._meta.fields]}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        live = Grant.objects.live().filter(application=OuterRef("pk")).values("application").annotate(n=Count("pk"))
-        applications: QuerySet[Application] = super().get_queryset(request)
-        counted: QuerySet[Any] = applications.annotate(live=Coalesce(Subquery(live.values("n")), 0))
+        active = Grant.objects.live().filter(application=OuterRef("pk")).values("application").annotate(n=Count("pk"))
+        applications: QuerySet[Any] = super().get_queryset(request)
+        counted: QuerySet[Any] = applications.annotate(active=Coalesce(Subquery(active.values("n")), 0))
         return counted
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Leave out of the form for a new one what it does not have yet."""
+        """Leave out of the page for a new application what it does not have yet."""
         fieldsets = super().get_fieldsets(request, obj)
-        if obj is not None:
-            return fieldsets
-        absent = {"live_grants", "created_at", "secret"}
-        return [
-            (title, {**options, "fields": tuple(name for name in options["fields"] if name not in absent)})
-            for title, options in fieldsets
-        ]
+        return [part for part in fieldsets if obj is not None or part[1]["fields"] != self.readonly_fields]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return () if obj is None else ("client_id", "live_grants", "created_at", "secret")
+        return self.readonly_fields if obj is None else (*self.readonly_fields, "client_id")
 
-    def page_context(self, request: HttpRequest, row: Application) -> dict[str, Any]:
-        return super().page_context(request, row) | {
-            "risks": risks_of(row),
-            "may_change": self.has_change_permission(request, row),
-            "may_issue": self.may_issue_tokens(request),
-        }
+    def render_change_form(  # type: ignore[override]  # Django passes the options by name
+        self, request: HttpRequest, context: dict[str, Any], *, obj: Any = None, **options: Any
+    ) -> HttpResponse:
+        context["risks"] = [] if obj is None else risks_of(obj)
+        return super().render_change_form(request, context, obj=obj, **options)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Write what was changed, and no more: the rest of the row, a secret above all, may be newer than the form."""
+        """Write only what was changed: a form that was opened earlier must not bring back a secret replaced since."""
         if not change:
             super().save_model(request, obj, form, change)
         elif form.changed_data:
@@ -89,16 +82,36 @@ class ApplicationAdmin(HandingOutAdmin, RevokingAdmin, DiscreetAdmin):
         """Show the first secret of an application that needs one, for the only time."""
         if not obj.uses_secret:
             return super().response_add(request, obj, post_url_continue)
-        return self.hand_out_secret(request, obj, overlap=timedelta(0))
+        return self.issue_secret(request, obj, overlap=timedelta(0))
 
-    @admin.display(description=gettext_lazy("live grants"))
-    def live_grants(self, application: Any) -> int:
-        return int(application.live)
+    @admin.display(description=gettext_lazy("active grants"))
+    def active_grants(self, application: Any) -> SafeString | int:
+        """Return how many there are, as a link to the list of them."""
+        url = grant_url(self.admin_site, "changelist")
+        query = urlencode({"client_id": application.client_id, "state": "active"})
+        count: int = application.active
+        return count if url is None else format_html('<a href="{}?{}">{}</a>', url, query, count)
 
     @admin.display(description=gettext_lazy("secret"))
     def secret(self, application: Application) -> str:
         if not application.secret_digest:
             return _("none")
         if until := old_secret_works_until(application):
-            return _("stored as a digest; an old one works until %(time)s") % {"time": until}
+            return _("stored as a digest; the old one is valid until %(time)s") % {"time": until}
         return _("stored as a digest")
+
+
+@admin.register(TrustedIssuer)
+class TrustedIssuerAdmin(SafeLookupAdmin):
+    """Say whose signed assertions start grants; untick "active" to trust an issuer no longer."""
+
+    list_display = ("issuer", "is_active", "algorithms", "subject_field", "scope")
+    list_filter = ("is_active",)
+    search_fields = ("issuer",)
+    formfield_overrides = {models.JSONField: {"form_class": KeySetField}}
+
+
+@admin.register(UsedAssertion)
+class UsedAssertionAdmin(ReadOnlyAdmin):
+    list_display = ("expires_at",)
+    fields = ("expires_at",)

@@ -27,6 +27,7 @@ def check_deployment(**kwargs: Any) -> list[CheckMessage]:
             "Turn DEBUG off and leave REQUIRE_HTTPS out; see SECURE_PROXY_SSL_HEADER if a proxy ends TLS.",
             "oauth_refresh.W003",
         ),
+        # Each of these is allowed, since a migration or a test may need it for a time.
         (
             GrantType.PASSWORD in app_settings.grant_types,
             "The password grant is in use, so applications see users' passwords (RFC 9700 §2.4).",
@@ -41,13 +42,13 @@ def check_deployment(**kwargs: Any) -> list[CheckMessage]:
         ),
         (
             not django_settings.USE_TZ,
-            "USE_TZ is off, so on the night the clocks go back every token lives an hour longer.",
+            "USE_TZ is off, so in the night the clocks go back every token is valid for an hour longer.",
             "Set USE_TZ = True.",
             "oauth_refresh.W007",
         ),
         (
             not app_settings.revoke_on_reuse,
-            "REVOKE_ON_REUSE is off, so a thief who was noticed keeps the session.",
+            "REVOKE_ON_REUSE is off, so a stolen refresh token stays usable although its reuse was noticed.",
             "Leave it on.",
             "oauth_refresh.W006",
         ),

@@ -11,7 +11,7 @@ from django.core.checks import CheckMessage, Error
 from oauth_refresh.conf import AppSettings, Setting, app_settings, user_settings
 from oauth_refresh.models import GrantType
 
-_ISSUER = re.compile(
+_ISSUER = (
     r"(?P<scheme>https?)://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~!$&'()*+,;=:@/-]*)?"
 )
 
@@ -19,11 +19,11 @@ _ISSUER = re.compile(
 def check_settings(**kwargs: Any) -> list[CheckMessage]:
     """Find keys that do not exist and values that cannot be used."""
     if not isinstance(getattr(django_settings, "OAUTH_REFRESH", {}), Mapping):
-        return [Error("OAUTH_REFRESH is no dict.", hint="Write OAUTH_REFRESH = {...}.", id="oauth_refresh.E001")]
+        return [Error("OAUTH_REFRESH is not a dict.", hint="Write OAUTH_REFRESH = {...}.", id="oauth_refresh.E001")]
     declared = {setting.key: setting for setting in AppSettings.declared()}
     unknown = [
         Error(
-            f"OAUTH_REFRESH[{key!r}] is no setting.",
+            f"OAUTH_REFRESH[{key!r}] is not a setting.",
             hint=f"Choose from: {', '.join(sorted(declared))}.",
             id="oauth_refresh.E001",
         )
@@ -103,7 +103,7 @@ def _unusable_choices() -> list[CheckMessage]:
         (
             app_settings.retry_window >= app_settings.access_token_lifetime,
             "OAUTH_REFRESH['RETRY_WINDOW'] is not shorter than OAUTH_REFRESH['ACCESS_TOKEN_LIFETIME'].",
-            "Shorten it, to 30 seconds for instance: a retry must find the access token alive.",
+            "Shorten it, to 30 seconds for instance: a retry must find the access token valid.",
             "oauth_refresh.E004",
         ),
         (
@@ -121,12 +121,12 @@ def check_issuer(**kwargs: Any) -> list[CheckMessage]:
     issuer = app_settings.issuer
     if issuer is None:
         return []
-    form = _ISSUER.fullmatch(issuer)
+    form = re.fullmatch(_ISSUER, issuer)
     if form is not None and (form["scheme"] == "https" or not app_settings.https_is_required):
         return []
     return [
         Error(
-            "OAUTH_REFRESH['ISSUER'] is no issuer URL.",
+            "OAUTH_REFRESH['ISSUER'] is not an issuer URL.",
             hint="Write an https URL with a host and without query or fragment, such as https://auth.example.com.",
             id="oauth_refresh.E008",
         )

@@ -12,12 +12,13 @@ from django.db.models import Model
 
 from oauth_refresh.conf import app_settings
 from oauth_refresh.models import Application, GrantType
-from oauth_refresh.services.transactions import write_alias
+from oauth_refresh.services.db import db_alias
 from oauth_refresh.signals import DEACTIVATION_UID, refresh_token_exchanged
 
 
 def check_receiver(**kwargs: Any) -> list[CheckMessage]:
-    """Find out whether the receiver that spends old refresh tokens is connected; without it every refresh is 503."""
+    """Check that the receiver that spends old refresh tokens is connected; without it every refresh is 503."""
+    # By its dispatch_uid, since has_listeners() would also count receivers of the project.
     if any(lookup_key[0] == DEACTIVATION_UID for lookup_key, *_ in refresh_token_exchanged.receivers):
         return []
     return [
@@ -32,7 +33,7 @@ def check_receiver(**kwargs: Any) -> list[CheckMessage]:
 def check_one_database(**kwargs: Any) -> list[CheckMessage]:
     """Find models of the app, or users, that are routed to different databases."""
     models: list[type[Model]] = [*apps.get_app_config("oauth_refresh").get_models(), get_user_model()]
-    elsewhere = [model._meta.label for model in models if router.db_for_write(model) != write_alias()]
+    elsewhere = [model._meta.label for model in models if router.db_for_write(model) != db_alias()]
     if not elsewhere:
         return []
     return [
@@ -46,14 +47,14 @@ def check_one_database(**kwargs: Any) -> list[CheckMessage]:
 
 def check_isolation(**kwargs: Any) -> list[CheckMessage]:
     """Find an isolation level other than READ COMMITTED, which the conditional updates are made for."""
-    connection = connections[write_alias()]
+    connection = connections[db_alias()]
     level = connection.settings_dict.get("OPTIONS", {}).get("isolation_level")
     if level is None or str(getattr(level, "name", level)).replace("_", " ").lower() in {"read committed", "2"}:
         return []
     return [
         Caution(
             f"The database {connection.alias!r} runs at isolation level {level!r}.",
-            hint="Remove isolation_level from OPTIONS; Django's default, READ COMMITTED, shows a loser who won.",
+            hint="Remove isolation_level from OPTIONS: under Django's default, READ COMMITTED, each race has a winner.",
             id="oauth_refresh.W001",
         )
     ]
@@ -61,7 +62,7 @@ def check_isolation(**kwargs: Any) -> list[CheckMessage]:
 
 def check_issuer_is_set(*, databases: Collection[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """Find applications that need an issuer where there is none; runs only where the database is looked at."""
-    alias = write_alias()
+    alias = db_alias()
     if app_settings.issuer is not None or alias not in (databases or ()):
         return []
     if Application._meta.db_table not in connections[alias].introspection.table_names():
@@ -69,17 +70,17 @@ def check_issuer_is_set(*, databases: Collection[str] | None = None, **kwargs: A
     columns = ("client_id", "auth_method", "grant_types", "redirect_uris")
     rows = Application.objects.using(alias).filter(is_active=True).only(*columns)
     offers_codes = GrantType.AUTHORIZATION_CODE in app_settings.grant_types
-    needy = [
+    missing = [
         application.client_id
         for application in rows
         if application.uses_assertion
         or (offers_codes and application.redirect_uris and application.allows_grant_type(GrantType.AUTHORIZATION_CODE))
     ]
-    if not needy:
+    if not missing:
         return []
     return [
         Error(
-            f"OAUTH_REFRESH['ISSUER'] is not set, but these applications need it: {', '.join(needy)}.",
+            f"OAUTH_REFRESH['ISSUER'] is not set, but these applications need it: {', '.join(missing)}.",
             hint="Set it to the https URL of this server; authorization_code and private_key_jwt depend on it.",
             id="oauth_refresh.E009",
         )

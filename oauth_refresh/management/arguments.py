@@ -1,4 +1,4 @@
-"""From what an operator types to rows; a wrong word is one sentence that says what to change."""
+"""Convert arguments of the commands; a wrong one is answered with one sentence that says what to change."""
 
 import json
 from argparse import ArgumentTypeError
@@ -13,8 +13,8 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
 from oauth_refresh.models import Application
-from oauth_refresh.services.accounts import find_user
 from oauth_refresh.services.clients import find_application
+from oauth_refresh.services.lookup import find_user
 
 
 def require_application(client_id: str) -> Application:
@@ -41,7 +41,9 @@ def moment(text: str) -> datetime:
     except ValueError as error:
         raise ArgumentTypeError(f"{text!r}: {error}") from error
     if parsed is None:
-        raise ArgumentTypeError(f"{text!r} is no ISO 8601 date or time, such as 2026-01-31 or 2026-01-31T08:00+01:00")
+        raise ArgumentTypeError(
+            f"{text!r} is not an ISO 8601 date or time, such as 2026-01-31 or 2026-01-31T08:00+01:00"
+        )
     if settings.USE_TZ:
         return timezone.make_aware(parsed) if timezone.is_naive(parsed) else parsed
     return timezone.make_naive(parsed) if timezone.is_aware(parsed) else parsed
@@ -52,7 +54,7 @@ def positive(text: str) -> int:
     try:
         number = int(text)
     except ValueError as error:
-        raise ArgumentTypeError(f"{text!r} is no whole number") from error
+        raise ArgumentTypeError(f"{text!r} is not a whole number") from error
     if number < 1:
         raise ArgumentTypeError(f"{text!r} is less than 1")
     return number
@@ -63,7 +65,7 @@ def days(text: str) -> timedelta:
     try:
         return timedelta(days=int(text))
     except (ValueError, OverflowError) as error:
-        raise ArgumentTypeError(f"{text!r} is no whole number of days") from error
+        raise ArgumentTypeError(f"{text!r} is not a whole number of days") from error
 
 
 def seconds(text: str) -> timedelta:
@@ -71,7 +73,7 @@ def seconds(text: str) -> timedelta:
     try:
         return timedelta(seconds=int(text))
     except (ValueError, OverflowError) as error:
-        raise ArgumentTypeError(f"{text!r} is no whole number of seconds") from error
+        raise ArgumentTypeError(f"{text!r} is not a whole number of seconds") from error
 
 
 def sentence(error: ValidationError) -> str:

@@ -1,26 +1,32 @@
 """State, and questions about it. Only ``services`` writes it."""
 
+from oauth_refresh.crypto import generate_mac_key
 from oauth_refresh.models.application import Application
-from oauth_refresh.models.choices import OPERATOR, AuthMethod, GrantType, RevocationReason
-from oauth_refresh.models.codes import AuthorizationCode
-from oauth_refresh.models.events import GrantEvent
-from oauth_refresh.models.grant import (
-    NO_CLIENT_INFO,
-    ClientInfo,
-    Grant,
-    password_fingerprints,
+from oauth_refresh.models.choices import STAFF, AuthMethod, GrantType, RevocationReason
+from oauth_refresh.models.grant import Grant, cascade_first, password_fingerprints
+from oauth_refresh.models.issuers import (
+    TrustedIssuer,
+    UsedAssertion,
+    default_subject_field,
+    validate_algorithms,
+    validate_user_field,
 )
-from oauth_refresh.models.issuers import TrustedIssuer, UsedAssertion
-from oauth_refresh.models.tokens import AccessToken, RefreshToken
+from oauth_refresh.models.redirects import validate_redirect_uris
+from oauth_refresh.models.tokens import AccessToken, AuthorizationCode, GrantEvent, RefreshToken
+from oauth_refresh.models.validators import (
+    validate_grant_types,
+    validate_https_uri,
+    validate_jwks,
+    validate_scope,
+    validate_visible_ascii,
+)
 
-__all__ = [
-    "NO_CLIENT_INFO",
-    "OPERATOR",
+__all__ = [  # noqa: RUF022  in two groups
+    "STAFF",
     "AccessToken",
     "Application",
     "AuthMethod",
     "AuthorizationCode",
-    "ClientInfo",
     "Grant",
     "GrantEvent",
     "GrantType",
@@ -29,4 +35,16 @@ __all__ = [
     "TrustedIssuer",
     "UsedAssertion",
     "password_fingerprints",
+    # Migrations name these, and so only by this path, which Django does not let move.
+    "cascade_first",
+    "default_subject_field",
+    "generate_mac_key",
+    "validate_algorithms",
+    "validate_grant_types",
+    "validate_https_uri",
+    "validate_jwks",
+    "validate_redirect_uris",
+    "validate_scope",
+    "validate_user_field",
+    "validate_visible_ascii",
 ]

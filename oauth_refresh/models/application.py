@@ -1,6 +1,7 @@
-"""The client (RFC 6749 §2): who may ask for tokens, how it authenticates, and what it may have."""
+"""The client (RFC 6749 §2): how it authenticates, and what it may ask for."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -11,8 +12,8 @@ from django.utils.translation import gettext_lazy as _
 
 from oauth_refresh.conf import app_settings
 from oauth_refresh.models.choices import SECRET_METHODS, AuthMethod, GrantType
-from oauth_refresh.models.overrides import Overrides
 from oauth_refresh.models.redirects import matches_redirect_uri, validate_redirect_uris
+from oauth_refresh.models.token_settings import TokenSettings
 from oauth_refresh.models.validators import (
     validate_grant_types,
     validate_https_uri,
@@ -22,11 +23,12 @@ from oauth_refresh.models.validators import (
 )
 
 
-class Application(Overrides):
-    """A registered client. Its secrets are columns, so that two can be live while one is being replaced."""
+class Application(TokenSettings):
+    """A registered client. Its secrets are columns, so that two can be valid while one is being replaced."""
 
     client_id = models.CharField(_("client ID"), max_length=255, validators=[validate_visible_ascii])
     name = models.CharField(_("name"), max_length=255)
+    # Only for information: an application goes on working when the person who registered it leaves.
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         verbose_name=_("owner"),
@@ -47,6 +49,7 @@ class Application(Overrides):
         default=False,
         help_text=_("Refuse a secret that is sent by the other of the two methods for secrets."),
     )
+    # Two columns, not a table: two secrets are valid while one is replaced, and no more.
     secret_digest = models.CharField(max_length=64, blank=True, editable=False)
     old_secret_digest = models.CharField(max_length=64, blank=True, editable=False)
     old_secret_expires_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -58,7 +61,7 @@ class Application(Overrides):
         help_text=_("A JSON Web Key Set with the public keys of signed assertions."),
     )
     jwks_uri = models.CharField(
-        _("address of the public keys"),
+        _("URL of the public keys"),
         max_length=500,
         blank=True,
         validators=[validate_https_uri],
@@ -94,6 +97,7 @@ class Application(Overrides):
     is_resource_server = models.BooleanField(
         _("resource server"),
         default=False,
+        db_default=False,
         help_text=_("An API that may introspect the access tokens of every application, not only its own (RFC 7662)."),
     )
     scope = models.TextField(
@@ -138,17 +142,33 @@ class Application(Overrides):
         if self.uses_secret and not self.has_credentials:
             raise ValidationError({"auth_method": _("The application has no secret to authenticate with.")})
         if self.uses_assertion and not self.has_credentials:
-            raise ValidationError({"jwks": _("private_key_jwt needs the application's public keys, or their address.")})
-        longest = self.effective_grant_lifetime
-        if self.effective_access_token_lifetime > self.effective_refresh_token_lifetime:
+            raise ValidationError({"jwks": _("private_key_jwt needs the application's public keys, or their URL.")})
+        longest = self.effective("grant_lifetime")
+        if self.effective("access_token_lifetime") > self.effective("refresh_token_lifetime"):
             raise ValidationError({"access_token_lifetime": _("An access token may not outlive the refresh token.")})
-        if longest is not None and self.effective_refresh_token_lifetime > longest:
+        if longest is not None and self.effective("refresh_token_lifetime") > longest:
             raise ValidationError({"refresh_token_lifetime": _("A refresh token may not outlive the grant.")})
-        window = self.effective_retry_window
-        if window and not timedelta(0) < window < self.effective_access_token_lifetime:
+        # A retry is answered with the same access token, which must not have expired inside the window.
+        window = self.effective("retry_window")
+        if window and not timedelta(0) < window < self.effective("access_token_lifetime"):
             raise ValidationError(
                 {"retry_window": _("The retry window must be shorter than the lifetime of an access token, or 0.")}
             )
+
+    def effective(self, name: str) -> Any:
+        """Return the value in force of the setting ``name``, such as ``retry_window``: its own, or the project's."""
+        own = getattr(self, name)
+        return getattr(app_settings, name) if own is None else own
+
+    def grant_expiry(self, now: datetime) -> datetime | None:
+        """Return when a grant that starts at ``now`` ends, however often it is refreshed; None: never."""
+        longest = self.effective("grant_lifetime")
+        return None if longest is None else now + longest
+
+    @property
+    def revokes_access_on_refresh(self) -> bool:
+        """Whether a rotation revokes the access token that came with the spent refresh token."""
+        return bool(self.effective("revoke_access_tokens_on_refresh"))
 
     @property
     def is_public(self) -> bool:
@@ -165,7 +185,7 @@ class Application(Overrides):
 
     @property
     def has_credentials(self) -> bool:
-        """Whether anything is left that it could authenticate with; a public application needs nothing."""
+        """Whether it has anything to authenticate with; a public application needs nothing."""
         if self.uses_secret:
             return bool(self.live_secret_digests(timezone.now()))
         return self.is_public or bool(self.jwks_uri or (isinstance(self.jwks, dict) and self.jwks.get("keys")))
@@ -193,4 +213,4 @@ class Application(Overrides):
     @property
     def rotates(self) -> bool:
         """Whether a refresh spends the refresh token. A public application always rotates (RFC 9700 §4.14.2)."""
-        return self.is_public or super().rotates
+        return self.is_public or bool(self.effective("rotate_refresh_tokens"))

@@ -1,4 +1,4 @@
-"""The words of RFC 6749 and 7591 that columns hold, and those of our own."""
+"""The values that columns hold: those of RFC 6749 and RFC 7591, and reasons of revocation."""
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -25,21 +25,21 @@ class GrantType(models.TextChoices):
 
 SECRET_METHODS = frozenset({AuthMethod.CLIENT_SECRET_BASIC, AuthMethod.CLIENT_SECRET_POST})
 
-OPERATOR = "operator"
-"""The ``grant_type`` of a grant that somebody in charge handed out, without a request of RFC 6749."""
+STAFF = "operator"  # stored, so it keeps the word that it was first called by
+"""The ``grant_type`` of a grant that was issued by staff, without a request of RFC 6749."""
 
 
 class RevocationReason(models.TextChoices):
-    """The reasons of our own; an operator may write any other text."""
+    """The reasons that the app itself gives; staff may write any other text."""
 
     CODE_REPLAYED = "code_replayed", _("an authorization code was redeemed twice")
     CLIENT_REQUEST = "client_request", _("the application revoked a token")
-    USER_REQUEST = "user_request", _("the user signed the application out")
-    REUSE_DETECTED = "reuse_detected", _("a spent refresh token came back")
+    USER_REQUEST = "user_request", _("the user disconnected the application")
+    REUSE_DETECTED = "reuse_detected", _("a spent refresh token was used again")
     USER_DELETED = "user_deleted", _("the user was deleted")
     USER_DEACTIVATED = "user_deactivated", _("the user was deactivated")
     PASSWORD_CHANGED = "password_changed", _("the user's password changed")
     APPLICATION_DELETED = "application_deleted", _("the application was deleted")
     APPLICATION_DEACTIVATED = "application_deactivated", _("the application was deactivated")
     CREDENTIALS_WITHDRAWN = "credentials_withdrawn", _("the application's secrets or keys were withdrawn")
-    OPERATOR_REQUEST = "operator_request", _("an operator revoked it")
+    STAFF_REQUEST = "operator_request", _("revoked by staff")

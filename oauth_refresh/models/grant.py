@@ -1,41 +1,47 @@
-"""The grant: one session of one application for one user, the family of all its tokens.
+"""The grant: what one application may do for one user, and the family of all its tokens.
 
-Its row is the only one a refresh changes. The generation it holds says which refresh token is alive, so spending a
-token, closing a race and revoking a family are each one conditional update of one row.
+Its row is the only one that a refresh changes. Its generation says which refresh token is current, so spending a token,
+winning a race and revoking all tokens are each one conditional update of one row.
 """
 
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.deletion import Collector
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from oauth_refresh import crypto
 from oauth_refresh.conf import app_settings
+from oauth_refresh.http import USER_AGENT_LENGTH
 from oauth_refresh.models.application import Application
 from oauth_refresh.models.choices import GrantType
-from oauth_refresh.models.deletion import cascade_first
 
-REASON_LENGTH = USER_AGENT_LENGTH = 255
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientInfo:
-    """Where a request came from, as far as the project records it."""
-
-    address: str | None = None
-    user_agent: str = ""
+REASON_LENGTH = 255
 
 
-NO_CLIENT_INFO = ClientInfo()
+def cascade_first(
+    collector: Collector, field: models.ForeignKey[Any, Any], sub_objs: models.QuerySet[Any], using: str
+) -> None:
+    """Delete the rows that point to a row before that row itself, also where their foreign key may be null.
+
+    Django's CASCADE leaves that order open for a key that may be null, and where a database cannot defer the check of
+    foreign keys (MariaDB) it sets the key to null first. A grant without its user is what a constraint forbids.
+    """
+    collector.collect(
+        sub_objs,
+        source=field.remote_field.model,
+        source_attr=field.name,
+        nullable=False,
+        fail_on_restricted=False,
+    )
 
 
 def live_grant(now: datetime, *, path: str = "") -> Q:
@@ -74,7 +80,7 @@ class GrantQuerySet(models.QuerySet["Grant"]):
         return self.filter(user=user)
 
     def usable_for(self, user: models.Model, now: datetime | None = None) -> Self:
-        """Keep the live ones of ``user`` that began with the password the user has now."""
+        """Keep the live ones of ``user`` that started with the password the user has now."""
         usable = self.live(now).for_user(user)
         fingerprints = tuple(password_fingerprints(user)) if app_settings.revoke_on_password_change else ()
         return usable.filter(password_fingerprint__in=("", *fingerprints)) if fingerprints else usable
@@ -84,10 +90,10 @@ class GrantQuerySet(models.QuerySet["Grant"]):
 
 
 class Grant(models.Model):
-    """A family of tokens. Live iff started, unrevoked, unexpired, and so are its application and user."""
+    """A family of tokens. It is live if it was started, is neither revoked nor expired, and nothing blocks its use."""
 
     public_id = models.UUIDField(_("public ID"), default=uuid.uuid4, editable=False)
-    application = models.ForeignKey(
+    application: models.ForeignKey[Application, Application] = models.ForeignKey(
         Application, verbose_name=_("application"), on_delete=models.CASCADE, db_index=False, related_name="grants"
     )
     user = models.ForeignKey(
@@ -104,7 +110,7 @@ class Grant(models.Model):
     consented = models.BooleanField(_("the user was asked"), default=False)
     mac_key = models.BinaryField(max_length=crypto.MAC_KEY_BYTES, default=crypto.generate_mac_key, editable=False)
     generation = models.PositiveIntegerField(_("generation"), default=0)
-    access_floor = models.PositiveIntegerField(_("oldest live access token generation"), default=0)
+    access_floor = models.PositiveIntegerField(_("oldest valid access token generation"), default=0)
     created_at = models.DateTimeField(_("started"), default=timezone.now)
     refreshed_at = models.DateTimeField(_("last refreshed"), null=True, blank=True)
     idle_expires_at = models.DateTimeField(_("expires unless refreshed"))
@@ -127,14 +133,14 @@ class Grant(models.Model):
     )
     revocation_id = models.UUIDField(_("revocation"), null=True, blank=True)
 
-    objects = GrantQuerySet.as_manager()
+    objects: ClassVar[GrantQuerySet] = GrantQuerySet.as_manager()  # type: ignore[assignment]  # has the methods of both
 
     class Meta:
         verbose_name = _("grant")
         verbose_name_plural = _("grants")
         permissions = [("revoke_grant", "Can revoke grants")]
         # No index may hold a column that a refresh changes (generation, refreshed_at, idle_expires_at, access_floor,
-        # the retry slot): PostgreSQL then updates the row in place.
+        # the retry slot): PostgreSQL then updates the row in place (heap-only tuples).
         indexes = [
             models.Index(fields=["application", "created_at"], name="oauth_grant_application"),
             models.Index(fields=["user", "created_at"], name="oauth_grant_user"),
@@ -180,17 +186,17 @@ class Grant(models.Model):
 
     @property
     def is_live(self) -> bool:
-        return self.why_dead(timezone.now()) is None
+        return self.inactive_reason(timezone.now()) is None
 
-    def why_dead(self, now: datetime) -> str | None:
-        """Return what keeps the grant from being used at ``now``, as a word for the log; None if it is live."""
-        ended = self.why_ended(now)
+    def inactive_reason(self, now: datetime) -> str | None:
+        """Return why the grant cannot be used at ``now``, as words for the log; None if it is live."""
+        ended = self.end_reason(now)
         if ended is None and self.generation == 0:
             return "not started"
-        return ended or self.why_barred()
+        return ended or self.block_reason()
 
-    def why_barred(self) -> str | None:
-        """Return what bars the application or the user of the grant from acting at all; None if nothing does."""
+    def block_reason(self) -> str | None:
+        """Return what blocks the application or the user of the grant, as words for the log; None if nothing does."""
         if not self.application.is_active:
             return "application inactive"
         if not getattr(self.user, "is_active", True):
@@ -199,7 +205,7 @@ class Grant(models.Model):
             return "password changed"
         return None
 
-    def why_ended(self, now: datetime) -> str | None:
+    def end_reason(self, now: datetime) -> str | None:
         """Return "revoked" or "expired" if it was ended on purpose or by time; None if not."""
         if self.revoked_at is not None:
             return "revoked"
@@ -212,19 +218,17 @@ class Grant(models.Model):
 
         That is how long its refresh token may wait, or, if it has none, its access token; never past the grant's end.
         """
-        lifetime = (
-            self.application.effective_refresh_token_lifetime
-            if refreshable
-            else self.application.effective_access_token_lifetime
-        )
-        return now + lifetime if self.expires_at is None else min(now + lifetime, self.expires_at)
+        lifetime = self.application.effective("refresh_token_lifetime" if refreshable else "access_token_lifetime")
+        latest: datetime = now + lifetime
+        return latest if self.expires_at is None else min(latest, self.expires_at)
 
     def access_token_expiry(self, now: datetime) -> datetime:
         """Return when an access token issued at ``now`` ends: it never outlives the grant it needs."""
-        return min(now + self.application.effective_access_token_lifetime, self.idle_expires_at)
+        latest: datetime = now + self.application.effective("access_token_lifetime")
+        return min(latest, self.idle_expires_at)
 
     def has_fingerprint_of(self, user: Any) -> bool:
-        """Whether the user's password is the one this grant began with; always, where there are no passwords."""
+        """Whether the user's password is the one this grant started with; always True, where there are no passwords."""
         fingerprints = tuple(password_fingerprints(user))
         return not fingerprints or not self.password_fingerprint or self.password_fingerprint in fingerprints
 

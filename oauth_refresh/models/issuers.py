@@ -1,4 +1,4 @@
-"""Whom the server believes: issuers of assertions (RFC 7523 §3), and the assertions already used."""
+"""Trusted issuers of assertions (RFC 7523 §3), and the assertions that were used."""
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist, ValidationError
@@ -23,6 +23,7 @@ def validate_user_field(name: str) -> None:
         field = get_user_model()._meta.get_field(name)
     except FieldDoesNotExist as error:
         raise ValidationError(_("The user model has no field %(name)s."), params={"name": name}) from error
+    # A subject that fits two users would let an issuer act for either.
     if not getattr(field, "unique", False):
         raise ValidationError(
             _("The field %(name)s is not unique, so a subject could name two users."), params={"name": name}
@@ -34,7 +35,7 @@ def default_subject_field() -> str:
 
 
 class TrustedIssuer(models.Model):
-    """Somebody whose signed word for a user starts a grant. Has a key set, or an address to fetch it from."""
+    """An issuer whose signed assertions about a user start a grant. It has a key set, or the address of one."""
 
     issuer = models.CharField(
         _("issuer"),
@@ -45,7 +46,7 @@ class TrustedIssuer(models.Model):
     is_active = models.BooleanField(_("active"), default=True)
     jwks = models.JSONField(_("public keys"), null=True, blank=True, validators=[validate_jwks])
     jwks_uri = models.CharField(
-        _("address of the public keys"), max_length=500, blank=True, validators=[validate_https_uri]
+        _("URL of the public keys"), max_length=500, blank=True, validators=[validate_https_uri]
     )
     algorithms = models.CharField(
         _("algorithms"), max_length=255, default="RS256 ES256", validators=[validate_algorithms]
@@ -74,8 +75,9 @@ class TrustedIssuer(models.Model):
 
     def clean(self) -> None:
         """Raise ValidationError unless there is exactly one source of keys."""
+        # With both, it would be unclear which keys count after a rotation.
         if bool(self.jwks) == bool(self.jwks_uri):
-            raise ValidationError({"jwks": _("Give either the public keys or their address.")})
+            raise ValidationError({"jwks": _("Give either the public keys or their URL.")})
 
     def allows_scope(self, tokens: tuple[str, ...]) -> bool:
         return not self.scope or set(tokens) <= set(self.scope.split())
@@ -93,4 +95,4 @@ class UsedAssertion(models.Model):
         constraints = [models.UniqueConstraint(fields=["digest"], name="oauth_used_assertion_digest")]
 
     def __str__(self) -> str:
-        return gettext("assertion used until %(time)s") % {"time": self.expires_at}
+        return gettext("used assertion, expires %(time)s") % {"time": self.expires_at}

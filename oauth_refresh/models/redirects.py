@@ -9,13 +9,11 @@ from django.utils.translation import gettext as _
 from oauth_refresh.conf import app_settings
 
 # A literal loopback address with any port, or none: a native app learns its port only when it runs (RFC 8252 §7.3).
-_LOOPBACK = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]|localhost))(?::([0-9]{1,5}))?((?:[/?].*)?)")
-_CHARACTERS = re.compile(r"[A-Za-z0-9._~:/?@!$&'()*+,;=%\[\]-]+")
-_PRIVATE_USE = re.compile(r"[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+:/[^\[\]]*")
-_WEB = re.compile(
-    r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?(?:[/?][^\[\]]*)?"
-)
-_NAME = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
+_LOOPBACK = r"(http://(?:127\.0\.0\.1|\[::1\]|localhost))(?::([0-9]{1,5}))?((?:[/?].*)?)"
+_CHARACTERS = r"[A-Za-z0-9._~:/?@!$&'()*+,;=%\[\]-]+"
+_PRIVATE_USE = r"[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+:/[^\[\]]*"
+_WEB = r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?(?:[/?][^\[\]]*)?"
+_NAME = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _HIGHEST_PORT = 65_535
 _LONGEST_URI = 2_000
 
@@ -24,7 +22,7 @@ def matches_redirect_uri(uri: str, registered: str) -> bool:
     """Whether ``uri`` is the registered one, character by character; only a loopback address may differ in its port."""
     if uri == registered:
         return True
-    asked, known = _LOOPBACK.fullmatch(uri), _LOOPBACK.fullmatch(registered)
+    asked, known = re.fullmatch(_LOOPBACK, uri), re.fullmatch(_LOOPBACK, registered)
     if asked is None or known is None or asked.group(1, 3) != known.group(1, 3):
         return False
     is_port = int(asked[2] or 0) <= _HIGHEST_PORT
@@ -45,13 +43,14 @@ def is_usable_redirect_uri(uri: str) -> bool:
 
 def _problem(uri: str) -> str | None:
     """Return what to write instead, or None if the URI means the same to us as to every browser."""
+    # The answer is appended to the query; behind a fragment it would never reach the client's server.
     if "#" in uri:
         return _("leave out the fragment (RFC 6749 §3.1.2).")
-    if _CHARACTERS.fullmatch(uri) is None or len(uri) > _LONGEST_URI:
+    if re.fullmatch(_CHARACTERS, uri) is None or len(uri) > _LONGEST_URI:
         return _("write only the characters of a URI (RFC 3986 §2), at most 2,000, others percent-encoded.")
-    if _PRIVATE_USE.fullmatch(uri):
+    if re.fullmatch(_PRIVATE_USE, uri):
         return None
-    web = _WEB.fullmatch(uri)
+    web = re.fullmatch(_WEB, uri)
     if web is None or int(web["port"] or 0) > _HIGHEST_PORT or not _is_host(web["host"]):
         return _(
             "write an absolute https URI with a host and without user or password, or a private-use scheme with a "
@@ -64,7 +63,7 @@ def _problem(uri: str) -> str | None:
 
 def _is_host(text: str) -> bool:
     """Whether it is a name or a plainly written address: browsers read 0x7f.1 as an address, too."""
-    return _NAME.fullmatch(text) is not None or _address(text) is not None
+    return re.fullmatch(_NAME, text) is not None or _address(text) is not None
 
 
 def _is_loopback(host: str) -> bool:

@@ -8,15 +8,16 @@ from django.utils.translation import gettext_lazy as _
 from oauth_refresh.models.application import Application
 from oauth_refresh.models.choices import GrantType
 
+# Beyond these a choice is unusual, and named as a risk: RFC 9700 asks for short lifetimes and sets no numbers.
 _LONG_ACCESS = timedelta(days=1)
 _LONG_IDLE = timedelta(days=90)
-_LONG_SESSION = timedelta(days=366)
+_LONG_GRANT = timedelta(days=366)
 _LONG_RETRY = timedelta(minutes=5)
 
 
 def risks_of(application: Application) -> list[Any]:
     """Return a sentence for each risky choice, translated late: what it risks, and what to choose instead."""
-    session = application.effective_grant_lifetime
+    grant_lifetime = application.effective("grant_lifetime")
     risks = (
         (
             application.allows_grant_type(GrantType.PASSWORD),
@@ -28,36 +29,39 @@ def risks_of(application: Application) -> list[Any]:
         (
             not application.rotates,
             _(
-                "Rotation is off: one refresh token serves the whole session, so a stolen one is never noticed. "
-                "Leave rotation on unless the application cannot store a new token."
+                "Rotation is off: one refresh token is used for the whole grant, so its theft is not detected. "
+                "Turn rotation on unless the application cannot store a new token."
             ),
         ),
         (
             application.is_trusted,
-            _("Trusted: users are not asked for their consent. Leave this to applications of your own."),
+            _("Trusted: users are not asked for their consent. Use this for applications of your own only."),
         ),
         (
             not application.requires_pkce,
-            _("PKCE is not required: an intercepted code can be redeemed by others who know the secret (RFC 9700)."),
-        ),
-        (
-            application.effective_access_token_lifetime > _LONG_ACCESS,
-            _("Access tokens live for over a day: whoever copies one can use it for as long. An hour is usual."),
-        ),
-        (
-            application.effective_refresh_token_lifetime > _LONG_IDLE,
-            _("An unused session stays open for over 90 days, on a forgotten device too. Two weeks are usual."),
-        ),
-        (
-            application.effective_retry_window > _LONG_RETRY,
             _(
-                "A lost response may be asked for again for over five minutes, and as long a thief with the spent "
-                "refresh token gets the same tokens. Half a minute is enough for a client that tries again at once."
+                "PKCE is not required: an intercepted code can be redeemed with the secret alone (RFC 9700 §2.1.1). "
+                "Require PKCE unless the application cannot send a code challenge."
             ),
         ),
         (
-            session is None or session > _LONG_SESSION,
-            _("A session may last for over a year without a new sign-in. Give the grant a lifetime, such as 90 days."),
+            application.effective("access_token_lifetime") > _LONG_ACCESS,
+            _("Access tokens are valid for over a day, and so is a stolen one. An hour is usual."),
+        ),
+        (
+            application.effective("refresh_token_lifetime") > _LONG_IDLE,
+            _("An unused grant stays active for over 90 days, on a lost device too. Two weeks are usual."),
+        ),
+        (
+            application.effective("retry_window") > _LONG_RETRY,
+            _(
+                "A refresh may be repeated for over five minutes, and for as long a thief with the spent refresh token "
+                "gets the same tokens. Half a minute is enough for a client that retries at once."
+            ),
+        ),
+        (
+            grant_lifetime is None or grant_lifetime > _LONG_GRANT,
+            _("A grant may last for over a year without a new sign-in. Set a grant lifetime, such as 90 days."),
         ),
     )
     return [text for is_risky, text in risks if is_risky]

@@ -1,7 +1,10 @@
-"""Refresh and access tokens: rows that are written once; whether they still live is mostly for their grant to say."""
+"""What belongs to a grant: refresh tokens, access tokens, its code and its events.
+
+A refresh changes none of these rows. Only an access token that is revoked by itself is updated.
+"""
 
 from datetime import datetime
-from typing import Self
+from typing import ClassVar, Self
 
 from django.db import models
 from django.db.models import F, Q
@@ -9,8 +12,9 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from oauth_refresh.http import USER_AGENT_LENGTH
 from oauth_refresh.models.application import Application
-from oauth_refresh.models.grant import USER_AGENT_LENGTH, Grant, live_grant
+from oauth_refresh.models.grant import Grant, live_grant
 
 
 class RefreshTokenQuerySet(models.QuerySet["RefreshToken"]):
@@ -19,17 +23,11 @@ class RefreshTokenQuerySet(models.QuerySet["RefreshToken"]):
         now = now or timezone.now()
         return self.filter(live_grant(now, path="grant__"), generation=F("grant__generation"), expires_at__gt=now)
 
-    def for_user(self, user: models.Model) -> Self:
-        return self.filter(grant__user=user)
-
-    def for_application(self, application: Application) -> Self:
-        return self.filter(grant__application=application)
-
 
 class RefreshToken(models.Model):
-    """One link in the chain of a grant. Live iff it is of the grant's generation, unexpired, and the grant is live."""
+    """One refresh token of a grant. It is live if it is of the grant's generation, unexpired, and its grant is live."""
 
-    grant = models.ForeignKey(
+    grant: models.ForeignKey[Grant, Grant] = models.ForeignKey(
         Grant, verbose_name=_("grant"), on_delete=models.CASCADE, db_index=False, related_name="refresh_tokens"
     )
     generation = models.PositiveIntegerField(_("generation"))
@@ -39,7 +37,7 @@ class RefreshToken(models.Model):
     address = models.GenericIPAddressField(_("address"), null=True, blank=True)
     user_agent = models.CharField(_("user agent"), max_length=USER_AGENT_LENGTH, blank=True)
 
-    objects = RefreshTokenQuerySet.as_manager()
+    objects: ClassVar[RefreshTokenQuerySet] = RefreshTokenQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         verbose_name = _("refresh token")
@@ -69,7 +67,11 @@ class RefreshToken(models.Model):
         return self.is_live_at(timezone.now())
 
     def is_live_at(self, now: datetime) -> bool:
-        return self.generation == self.grant.generation and self.expires_at > now and self.grant.why_dead(now) is None
+        return (
+            self.generation == self.grant.generation
+            and self.expires_at > now
+            and self.grant.inactive_reason(now) is None
+        )
 
 
 class AccessTokenQuerySet(models.QuerySet["AccessToken"]):
@@ -83,17 +85,15 @@ class AccessTokenQuerySet(models.QuerySet["AccessToken"]):
             revoked_at=None,
         )
 
-    def for_user(self, user: models.Model) -> Self:
-        return self.filter(grant__user=user)
-
-    def for_application(self, application: Application) -> Self:
-        return self.filter(grant__application=application)
-
 
 class AccessToken(models.Model):
-    """Live iff its generation is not below the grant's floor, it is unexpired and unrevoked, and the grant is live."""
+    """An access token of a grant: what an API accepts (RFC 6750).
 
-    grant = models.ForeignKey(
+    It is live if its generation is not below the grant's ``access_floor``, it is unexpired and not revoked itself, and
+    its grant is live.
+    """
+
+    grant: models.ForeignKey[Grant, Grant] = models.ForeignKey(
         Grant, verbose_name=_("grant"), on_delete=models.CASCADE, db_index=False, related_name="access_tokens"
     )
     generation = models.PositiveIntegerField(_("generation"))
@@ -103,7 +103,7 @@ class AccessToken(models.Model):
     expires_at = models.DateTimeField(_("expires"))
     revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True)
 
-    objects = AccessTokenQuerySet.as_manager()
+    objects: ClassVar[AccessTokenQuerySet] = AccessTokenQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         verbose_name = _("access token")
@@ -139,5 +139,62 @@ class AccessToken(models.Model):
             self.generation >= self.grant.access_floor
             and self.expires_at > now
             and self.revoked_at is None
-            and self.grant.why_dead(now) is None
+            and self.grant.inactive_reason(now) is None
         )
+
+
+class AuthorizationCode(models.Model):
+    """A user's consent on its way to the application (RFC 6749 §4.1.2): what starts a grant of generation 0.
+
+    The row never changes. Its grant says whether it was redeemed, and when it expires.
+    """
+
+    grant: models.ForeignKey[Grant, Grant] = models.ForeignKey(
+        Grant, verbose_name=_("grant"), on_delete=models.CASCADE, db_index=False, related_name="authorization_codes"
+    )
+    digest = models.CharField(max_length=64, editable=False)
+    redirect_uri = models.TextField(
+        _("redirect URI"), blank=True, help_text=_("As the authorization request named it; empty if it named none.")
+    )
+    code_challenge = models.CharField(_("code challenge"), max_length=43, blank=True, editable=False)
+    created_at = models.DateTimeField(_("issued"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("authorization code")
+        verbose_name_plural = _("authorization codes")
+        constraints = [
+            models.UniqueConstraint(fields=["digest"], name="oauth_code_digest"),
+            models.UniqueConstraint(fields=["grant"], name="oauth_code_grant"),
+        ]
+
+    def __str__(self) -> str:
+        return gettext("authorization code of grant %(grant)s") % {"grant": self.grant_id}
+
+
+class GrantEvent(models.Model):
+    """A refresh token was presented that was spent before. A normal refresh writes no event."""
+
+    class Kind(models.TextChoices):
+        RETRIED = "retried", _("a refresh was repeated")
+        REUSED = "reused", _("a spent refresh token was used again")
+        REFUSED = "refused", _("a retry was refused")
+
+    grant = models.ForeignKey(
+        Grant, verbose_name=_("grant"), on_delete=models.CASCADE, db_index=False, related_name="events"
+    )
+    kind = models.CharField(_("kind"), max_length=16, choices=Kind)
+    generation = models.PositiveIntegerField(_("generation presented"))
+    at = models.DateTimeField(_("at"), default=timezone.now)
+    address = models.GenericIPAddressField(_("address"), null=True, blank=True)
+    user_agent = models.CharField(_("user agent"), max_length=USER_AGENT_LENGTH, blank=True)
+
+    class Meta:
+        verbose_name = _("grant event")
+        verbose_name_plural = _("grant events")
+        indexes = [models.Index(fields=["grant", "at"], name="oauth_grant_event_grant")]
+
+    def __str__(self) -> str:
+        return gettext("%(event)s (generation %(number)d)") % {
+            "event": self.get_kind_display(),
+            "number": self.generation,
+        }

@@ -1,15 +1,19 @@
 """The rules of the token life cycle: the only writers of tokens and grants, and the only senders of signals."""
 
-from oauth_refresh.services.handing_out import IssuedTokens
+from oauth_refresh.http import ClientInfo
 from oauth_refresh.services.issuing import issue_tokens
+from oauth_refresh.services.lookup import authenticate_access_token
 from oauth_refresh.services.pruning import Pruned, prune
 from oauth_refresh.services.revocation import Revocation, revoke_grant, revoke_grants, revoke_token
 from oauth_refresh.services.rotation import refresh
+from oauth_refresh.services.tokens import IssuedTokens
 
 __all__ = [
+    "ClientInfo",
     "IssuedTokens",
     "Pruned",
     "Revocation",
+    "authenticate_access_token",
     "issue_tokens",
     "prune",
     "refresh",

@@ -1,4 +1,4 @@
-"""Assertions (RFC 7521, RFC 7523): what a signed JWT must say before it is believed, once."""
+"""Assertions (RFC 7521, RFC 7523): what a signed JWT must say to be accepted, once, and who may sign it."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -8,18 +8,18 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connections, transaction
 
 from oauth_refresh import jose
 from oauth_refresh.conf import app_settings
 from oauth_refresh.crypto import digest
-from oauth_refresh.models import Application, ClientInfo, GrantType, TrustedIssuer, UsedAssertion
-from oauth_refresh.services.endpoints import endpoint_url
-from oauth_refresh.services.handing_out import IssuedTokens
+from oauth_refresh.http import ClientInfo
+from oauth_refresh.models import Application, GrantType, TrustedIssuer, UsedAssertion
+from oauth_refresh.services.db import atomic_write, db_alias, is_valid_text, retry_serialization_failure
 from oauth_refresh.services.issuing import issue_tokens
 from oauth_refresh.services.jwks import KeysUnavailable, current_keys
-from oauth_refresh.services.lookup import is_storable
-from oauth_refresh.services.transactions import retry_serialization_failure, write_alias, writing
+from oauth_refresh.services.metadata import endpoint_url
+from oauth_refresh.services.tokens import IssuedTokens
 
 # Other kinds of JWT say so in their type; one of those was not made to be an assertion (RFC 8725 §3.11).
 _CLIENT_TYPES = frozenset({"jwt", "client-authentication+jwt"})
@@ -27,13 +27,13 @@ _GRANT_TYPES = frozenset({"jwt", "authorization-grant+jwt"})
 
 
 class AssertionRefused(Exception):
-    """The assertion is not believed; the message says why, for the log."""
+    """The assertion is not accepted; the message says why, for the log."""
 
 
-def accept_client_assertion(application: Application, token: jose.SignedJWT, *, now: datetime) -> None:
-    """Believe that ``token`` was made by ``application`` for this server, once (RFC 7523 §3).
+def verify_client_assertion(application: Application, token: jose.SignedJWT, *, now: datetime) -> None:
+    """Verify that ``application`` made ``token`` for this server, and consume it (RFC 7523 §3).
 
-    Its audience is the issuer alone, so that it is of no use elsewhere. Raises AssertionRefused.
+    Its audience is the issuer alone, so that no other server can present it here. Raises AssertionRefused.
     """
     _require_own_issuer()
     if (token.claims.get("iss"), token.claims.get("sub")) != (application.client_id, application.client_id):
@@ -45,14 +45,15 @@ def accept_client_assertion(application: Application, token: jose.SignedJWT, *, 
     if _single(token.claims.get("aud")) not in audiences:
         raise AssertionRefused("aud is not this server's issuer alone")
     _require_times(token, now=now)
+    # After all that costs nothing: the signature may need a fetch of keys.
     _require_signature(token, jwks=application.jwks, jwks_uri=application.jwks_uri, algorithms=jose.ALGORITHMS)
-    use_up_assertion(token, now=now)
+    consume_jti(token, now=now)
 
 
-def believe_grant_assertion(token: jose.SignedJWT, *, now: datetime) -> tuple[TrustedIssuer, Any]:
-    """Return who made ``token`` and the active user for whom it speaks (RFC 7523 §2.1); it is not used up yet.
+def verify_grant_assertion(token: jose.SignedJWT, *, now: datetime) -> tuple[TrustedIssuer, Any]:
+    """Return the issuer of ``token`` and its subject, an active user (RFC 7523 §2.1); its ``jti`` is not consumed yet.
 
-    Its audience may be the issuer or the token endpoint, but nobody else besides. Raises AssertionRefused.
+    Its audience may be the issuer or the token endpoint, and no other. Raises AssertionRefused.
     """
     _require_own_issuer()
     issuer = _find_issuer(token.claims.get("iss"))
@@ -76,27 +77,28 @@ def redeem_assertion(
     client_info: ClientInfo,
     now: datetime,
 ) -> IssuedTokens:
-    """Use the assertion up and start the grant it asks for, or neither. Raises AssertionRefused, InvalidGrant."""
-    with writing(durable=False):
-        use_up_assertion(token, now=now)
+    """Consume the assertion and start its grant, or neither. Raises AssertionRefused, InvalidGrant, InvalidScope."""
+    with atomic_write(durable=False):
+        consume_jti(token, now=now)
         return issue_tokens(
             application, user=user, grant_type=GrantType.JWT_BEARER, scope=scope, client_info=client_info
         )
 
 
-def use_up_assertion(token: jose.SignedJWT, *, now: datetime) -> None:
-    """Remember the assertion by issuer and ``jti``; the unique digest decides who was first, also between processes.
+def consume_jti(token: jose.SignedJWT, *, now: datetime) -> None:
+    """Store issuer and ``jti`` of the assertion; their unique digest decides between simultaneous requests.
 
     Raises AssertionRefused if it was used before.
     """
+    # Required, although RFC 7523 does not: without it a captured assertion could be replayed until it expires.
     identifier = token.claims.get("jti")
     if not isinstance(identifier, str) or not identifier:
         raise AssertionRefused("jti is missing")
     name = digest(json.dumps([token.claims.get("iss"), identifier]))
     used = UsedAssertion(digest=name, expires_at=_require_times(token, now=now) + app_settings.clock_skew)
-    alias = write_alias()
-    # A refused insert would doom a transaction that is already open; without one, the statement stands alone.
-    is_inside = transaction.get_connection(alias).in_atomic_block
+    alias = db_alias()
+    # A refused insert would break a transaction that is already open, so it needs a savepoint there.
+    is_inside = connections[alias].in_atomic_block
     try:
         with transaction.atomic(using=alias) if is_inside else nullcontext():
             used.save(using=alias, force_insert=True)
@@ -111,8 +113,8 @@ def _require_own_issuer() -> None:
 
 def _find_issuer(name: Any) -> TrustedIssuer:
     issuer = None
-    if isinstance(name, str) and is_storable(name):
-        issuer = TrustedIssuer.objects.using(write_alias()).filter(issuer=name, is_active=True).first()
+    if isinstance(name, str) and is_valid_text(name):
+        issuer = TrustedIssuer.objects.using(db_alias()).filter(issuer=name, is_active=True).first()
     # A case-insensitive or padding collation (MariaDB) finds what is not the same.
     if issuer is None or issuer.issuer != name:
         raise AssertionRefused("iss is not trusted")
@@ -121,8 +123,8 @@ def _find_issuer(name: Any) -> TrustedIssuer:
 
 def _find_user(issuer: TrustedIssuer, subject: Any) -> Any:
     user = None
-    if isinstance(subject, str) and subject and is_storable(subject):
-        users = get_user_model()._default_manager.using(write_alias())
+    if isinstance(subject, str) and subject and is_valid_text(subject):
+        users = get_user_model()._default_manager.using(db_alias())
         try:
             user = users.filter(**{issuer.subject_field: subject}).first()
         except (ValueError, ValidationError):  # a field of another type, such as a UUID
@@ -141,14 +143,17 @@ def _require_type(token: jose.SignedJWT, allowed: Collection[str]) -> None:
 
 
 def _single(audience: Any) -> Any:
-    """Return the one audience, also out of a list of one (RFC 7523bis §4); None for anything else."""
+    """Return the one audience, also out of a list of one (draft-ietf-oauth-rfc7523bis §4); None for anything else."""
     if isinstance(audience, list):
         return audience[0] if len(audience) == 1 and isinstance(audience[0], str) else None
     return audience if isinstance(audience, str) else None
 
 
 def _require_times(token: jose.SignedJWT, *, now: datetime) -> datetime:
-    """Return when the assertion expires: within ``ASSERTION_LIFETIME``, give or take ``CLOCK_SKEW``."""
+    """Return when the assertion expires: within ``ASSERTION_LIFETIME`` and ``CLOCK_SKEW``. Raises AssertionRefused.
+
+    A lifetime without a limit would have to be remembered for as long, and could be replayed if it was not.
+    """
     skew, longest = app_settings.clock_skew, app_settings.assertion_lifetime
     expires_at, not_before, issued_at = (_time(token, name) for name in ("exp", "nbf", "iat"))
     if expires_at is None or not now - skew < expires_at <= now + longest + skew:
@@ -181,3 +186,21 @@ def _require_signature(
         raise AssertionRefused(str(error)) from error
     if not jose.is_signed_by(token, keys, algorithms=algorithms):
         raise AssertionRefused("no registered key verifies the signature")
+
+
+def trust_issuer(name: str, **fields: Any) -> TrustedIssuer:
+    """Register the issuer, or set ``fields`` of the one there is; a new source of keys replaces the other.
+
+    Raises ValidationError, by field.
+    """
+    TrustedIssuer(issuer=name).clean_fields(exclude={"jwks", "jwks_uri"})  # before the name is looked up
+    stored = TrustedIssuer.objects.using(db_alias()).filter(issuer=name).first()
+    # A case-insensitive or padding collation (MariaDB) finds what is not the same.
+    issuer = stored if stored is not None and stored.issuer == name else TrustedIssuer(issuer=name)
+    if "jwks" in fields or "jwks_uri" in fields:
+        fields = {"jwks": None, "jwks_uri": "", **fields}
+    for column, value in fields.items():
+        setattr(issuer, column, value)
+    issuer.full_clean()
+    issuer.save(using=db_alias())
+    return issuer

@@ -1,7 +1,7 @@
-"""Client authentication (RFC 6749 §2.3) and registration."""
+"""Client authentication (RFC 6749 §2.3), registration, and the replacement of a secret."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -10,24 +10,27 @@ from django.utils.translation import gettext_lazy as _
 
 from oauth_refresh import crypto
 from oauth_refresh.errors import InvalidClient
+from oauth_refresh.http import ClientInfo
 from oauth_refresh.jose import SignedJWT
-from oauth_refresh.models import Application, AuthMethod, ClientInfo
-from oauth_refresh.services.assertions import AssertionRefused, accept_client_assertion
-from oauth_refresh.services.compiled import Lookup
-from oauth_refresh.services.lookup import is_storable
-from oauth_refresh.services.transactions import write_alias
+from oauth_refresh.models import Application, AuthMethod
+from oauth_refresh.services.assertions import AssertionRefused, verify_client_assertion
+from oauth_refresh.services.db import atomic_write, db_alias, is_valid_text, retry_serialization_failure
 from oauth_refresh.signals import client_authentication_failed
 
-# Something is compared even where there is no secret: an unknown client takes the path and time of a wrong secret.
+_SECRET_COLUMNS = ("secret_digest", "old_secret_digest", "old_secret_expires_at")
+
+# Compared where there is no secret: an unknown client takes as long as a wrong secret, and cannot be told apart.
 _NO_DIGEST = "0" * 64
 _UNKNOWN = "The client is unknown."
 
-_BY_CLIENT_ID = Lookup(Application, by="client_id")
+
+class SecretReplaced(Exception):
+    """Another request replaced the secret first. To replace it again would invalidate the one that it returned."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ClientCredentials:
-    """What a request says of its client. ``methods`` are the ways in which it tries to authenticate, or ``none``."""
+    """The client credentials of a request. ``methods`` are the methods by which it authenticates, or ``none``."""
 
     client_id: str
     raw_secret: str | None = None
@@ -36,12 +39,12 @@ class ClientCredentials:
 
 
 def authenticate_client(credentials: ClientCredentials, *, client_info: ClientInfo) -> Application:
-    """Return the application that the credentials prove, or for a public one, name.
+    """Return the application that the credentials authenticate; a public one needs only its client ID.
 
     Raises InvalidClient, the same for an unknown client as for a wrong secret.
     """
     application = find_application(credentials.client_id)
-    refusal = _why_refused(application, credentials, now=timezone.now())
+    refusal = _refusal_reason(application, credentials, now=timezone.now())
     if application is None or refusal is not None:
         reason = refusal or _UNKNOWN
         client_authentication_failed.send_robust(
@@ -53,19 +56,21 @@ def authenticate_client(credentials: ClientCredentials, *, client_info: ClientIn
 
 def find_application(client_id: str) -> Application | None:
     """Return the application with exactly this client ID."""
-    if not is_storable(client_id):
+    if not is_valid_text(client_id):
         return None
-    application = _BY_CLIENT_ID.find(client_id)
+    application = Application.objects.using(db_alias()).filter(client_id=client_id).first()
     # A case-insensitive or padding collation (MariaDB) finds what is not the same.
     return application if application is not None and application.client_id == client_id else None
 
 
-def _why_refused(application: Application | None, credentials: ClientCredentials, *, now: datetime) -> str | None:
+def _refusal_reason(application: Application | None, credentials: ClientCredentials, *, now: datetime) -> str | None:
+    # Hashed and compared before anything can return, so that the time tells nothing of the client.
     digests = () if application is None else application.live_secret_digests(now)
     secret_matches = crypto.matches_any_digest(credentials.raw_secret or "", digests or (_NO_DIGEST,))
     if application is None:
         return _UNKNOWN
     public, by_secret, by_assertion = application.is_public, application.uses_secret, application.uses_assertion
+    # Many clients send a secret by the other of the two methods than they registered; the secret is as good.
     right_method = application.auth_method in credentials.methods or not application.strict_auth_method
     refusals = (
         (not application.is_active, "The application is not active."),
@@ -76,16 +81,19 @@ def _why_refused(application: Application | None, credentials: ClientCredentials
         (by_secret and not secret_matches, "The secret is wrong."),
     )
     refusal = next((reason for refused, reason in refusals if refused), None)
+    # Last, because it fetches keys and consumes the assertion.
     if refusal is None and credentials.assertion is not None:
         try:
-            accept_client_assertion(application, credentials.assertion, now=now)
+            verify_client_assertion(application, credentials.assertion, now=now)
         except AssertionRefused as error:
             return f"The assertion is refused: {error}."
     return refusal
 
 
 def create_application(*, raw_secret: str | None = None, **fields: Any) -> tuple[Application, str | None]:
-    """Register an application and return it with its raw secret, which cannot be shown again; public ones have none.
+    """Register an application and return it with its raw secret, which cannot be shown again.
+
+    The secret is None for public applications and for private_key_jwt.
 
     ``raw_secret`` brings a secret along; otherwise one is generated where the method needs it. ``fields`` are columns
     of Application. Raises ValidationError, by field.
@@ -98,18 +106,64 @@ def create_application(*, raw_secret: str | None = None, **fields: Any) -> tuple
     elif raw_secret is not None:
         raise ValidationError({"client_secret": _("This authentication method has no secret; leave it out.")})
     application.full_clean()
-    application.save(using=write_alias(), force_insert=True)
+    application.save(using=db_alias(), force_insert=True)
     return application, raw_secret
 
 
 def _require_long_secret(raw_secret: str) -> None:
-    if len(raw_secret) < crypto.MINIMUM_BROUGHT_SECRET_LENGTH:
+    if len(raw_secret) < crypto.MINIMUM_GIVEN_SECRET_LENGTH:
         raise ValidationError(
             {
                 "client_secret": _(
                     "A secret is stored as a plain digest, so it must be random and at least %(length)d characters "
                     "long; leave it out to have one generated."
                 )
-                % {"length": crypto.MINIMUM_BROUGHT_SECRET_LENGTH}
+                % {"length": crypto.MINIMUM_GIVEN_SECRET_LENGTH}
             }
         )
+
+
+@retry_serialization_failure
+def replace_secret(application: Application, *, overlap: timedelta) -> str:
+    """Give the application a new secret and return it, raw, for the only time.
+
+    The present secret keeps working for ``overlap``; with none it is invalid at once. An older one, still in its own
+    overlap, becomes invalid: two can be valid, not three. Raises SecretReplaced, with nothing changed, if the present
+    secret is not the one that ``application`` was read with.
+    """
+    raw_secret = crypto.generate_client_secret()
+    with atomic_write(durable=False):
+        stored = _locked(application)
+        if stored.secret_digest != application.secret_digest:
+            raise SecretReplaced
+        keeps_old = bool(stored.secret_digest) and overlap > timedelta(0)
+        stored.old_secret_digest = stored.secret_digest if keeps_old else ""
+        stored.old_secret_expires_at = timezone.now() + overlap if keeps_old else None
+        stored.secret_digest = crypto.digest(raw_secret)
+        stored.save(using=db_alias(), update_fields=_SECRET_COLUMNS)
+    _copy_secrets(application, stored)
+    return raw_secret
+
+
+@retry_serialization_failure
+def withdraw_old_secret(application: Application) -> bool:
+    """End the overlap now. Return whether there was an old secret that was still valid."""
+    with atomic_write(durable=False):
+        stored = _locked(application)
+        now = timezone.now()
+        had_two = len(stored.live_secret_digests(now)) > 1
+        stored.old_secret_digest, stored.old_secret_expires_at = "", None
+        stored.save(using=db_alias(), update_fields=_SECRET_COLUMNS)
+    _copy_secrets(application, stored)
+    return had_two
+
+
+def _locked(application: Application) -> Application:
+    """Return the application as stored, locked until commit, so that of two replacements the second sees the first."""
+    return Application.objects.using(db_alias()).select_for_update().get(pk=application.pk)
+
+
+def _copy_secrets(application: Application, stored: Application) -> None:
+    """Let the caller's row hold what is stored; only after the commit, since a second attempt compares it again."""
+    for column in _SECRET_COLUMNS:
+        setattr(application, column, getattr(stored, column))

@@ -9,24 +9,18 @@ from django.utils import timezone
 
 from oauth_refresh import crypto
 from oauth_refresh.conf import app_settings
-from oauth_refresh.errors import ContentionError, InvalidGrant, InvalidRequest
-from oauth_refresh.models import (
-    Application,
-    AuthorizationCode,
-    ClientInfo,
-    Grant,
-    GrantType,
-    RevocationReason,
-)
-from oauth_refresh.services.handing_out import IssuedTokens, hand_out, insert_refresh_token
-from oauth_refresh.services.issuing import available_scope, new_grant, yields_refresh_token
-from oauth_refresh.services.movement import Overtaken, move, moved
+from oauth_refresh.errors import ConcurrentChange, ContentionError, InvalidGrant, InvalidRequest
+from oauth_refresh.http import ClientInfo
+from oauth_refresh.models import Application, AuthorizationCode, Grant, GrantType, RevocationReason
+from oauth_refresh.services.db import atomic_write, db_alias, retry_serialization_failure
+from oauth_refresh.services.issuing import new_grant, yields_refresh_token
 from oauth_refresh.services.revocation import revoke_grant
-from oauth_refresh.services.transactions import retry_serialization_failure, write_alias, writing
+from oauth_refresh.services.rotation import advance_grant
+from oauth_refresh.services.tokens import IssuedTokens, available_scope, issue_pair
 
 logger = logging.getLogger(__name__)
 
-_ATTEMPTS = 2  # who loses a race looks again and finds the winner
+_ATTEMPTS = 2  # if another request changed the grant, read it again: the code is redeemed, or the grant revoked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +41,8 @@ class Consent:
 
 def has_consented(application: Application, user: Any, scope: tuple[str, ...]) -> bool:
     """Whether a live grant shows that ``user`` already gave ``application`` all of ``scope``."""
-    grants = Grant.objects.using(write_alias()).live().for_user(user).for_application(application)
+    # A grant of a trusted application does not count: its user was never asked.
+    grants = Grant.objects.using(db_alias()).live().for_user(user).for_application(application)
     granted = grants.filter(consented=True).only("scope", "password_fingerprint")
     return any(set(scope) <= set(grant.scopes) and grant.has_fingerprint_of(user) for grant in granted)
 
@@ -56,7 +51,6 @@ def has_consented(application: Application, user: Any, scope: tuple[str, ...]) -
 def issue_code(consent: Consent) -> str:
     """Store a grant of generation 0, not live until its code is redeemed, and return the raw code."""
     now = timezone.now()
-    expires_at = now + app_settings.code_lifetime
     raw_code = crypto.mint_opaque_token(prefix=app_settings.authorization_code_prefix)
     grant = new_grant(
         consent.application,
@@ -66,17 +60,16 @@ def issue_code(consent: Consent) -> str:
         client_info=consent.client_info,
         now=now,
     )
-    grant.idle_expires_at, grant.consented = expires_at, consent.consented
-    with writing(durable=False):
-        grant.save(using=write_alias(), force_insert=True)
+    grant.idle_expires_at, grant.consented = now + app_settings.code_lifetime, consent.consented
+    with atomic_write(durable=False):
+        grant.save(using=db_alias(), force_insert=True)
         AuthorizationCode(
             grant=grant,
             digest=crypto.digest(raw_code),
             redirect_uri=consent.redirect_uri,
             code_challenge=consent.code_challenge,
             created_at=now,
-            expires_at=expires_at,
-        ).save(using=write_alias(), force_insert=True)
+        ).save(using=db_alias(), force_insert=True)
     return raw_code
 
 
@@ -90,9 +83,10 @@ def redeem_code(
 ) -> IssuedTokens:
     """Trade a code of ``application``, already authenticated, for the first tokens of its grant.
 
-    A request that is wrong in any way changes nothing, so that who saw only the code cannot burn it. A right one that
-    comes a second time revokes the grant, committed before the error is raised (RFC 6749 §4.1.2). Raises InvalidGrant,
-    InvalidRequest for a verifier without a challenge, InvalidScope if nothing consented to is still allowed.
+    A request that is wrong in any way changes nothing, so that an attacker who saw only the code cannot invalidate it.
+    A right one that comes a second time revokes the grant, committed before the error is raised (RFC 6749 §4.1.2): one
+    of the two senders is not the client. Raises InvalidGrant, InvalidRequest for a verifier without a challenge,
+    InvalidScope if nothing consented to is still allowed.
     """
     for _attempt in range(_ATTEMPTS):
         now = timezone.now()
@@ -101,29 +95,33 @@ def redeem_code(
         _require_unspent(code, now=now)
         try:
             return _start(code.grant, now=now, client_info=client_info)
-        except Overtaken:
+        except ConcurrentChange:
             continue
-    raise ContentionError("A redemption lost its race, but no winner was to be seen.")
+    raise ContentionError("The grant changed at each attempt to redeem the code, and yet the code was still valid.")
 
 
 def _find_code(application: Application, raw_code: str) -> AuthorizationCode:
     code = None
     if crypto.is_opaque_token_text(raw_code, prefix=app_settings.authorization_code_prefix):
-        rows = AuthorizationCode.objects.using(write_alias()).select_related("grant__user")
+        rows = AuthorizationCode.objects.using(db_alias()).select_related("grant__user")
         code = rows.filter(digest=crypto.digest(raw_code)).first()
     if code is None:
         raise InvalidGrant("The text is no authorization code of this server.")
+    # Before any consequence: another client that saw the code must not revoke the grant by presenting it.
     if code.grant.application_id != application.pk:
         raise InvalidGrant("The code was issued to another application.")
-    code.grant.application = application  # read a moment ago, so it need not be joined
+    code.grant.application = application  # authenticated just now, so it need not be joined
     return code
 
 
 def _require_bound(code: AuthorizationCode, *, redirect_uri: str | None, code_verifier: str | None) -> None:
-    """Let only the one pass who made the authorization request: same redirect URI, verifier of its challenge."""
+    """Refuse a request that is not from the sender of the authorization request (RFC 6749 §4.1.3, RFC 7636)."""
+    # Otherwise an attacker could redeem a code that was sent to a manipulated redirect URI (RFC 6749 §10.6).
     may_leave_out = redirect_uri is None and not code.grant.application.repeats_redirect_uri
     if (redirect_uri or "") != code.redirect_uri and not may_leave_out:
         raise InvalidGrant("The redirect URI is not that of the authorization request.")
+    # PKCE downgrade: an attacker strips the challenge from the request, and hopes that no verifier is asked for
+    # (RFC 9700 §2.1.1).
     if code_verifier is not None and not code.code_challenge:
         raise InvalidRequest("A code_verifier came, but the authorization request had no code_challenge.")
     if code.code_challenge and not crypto.verifier_matches(code_verifier or "", challenge=code.code_challenge):
@@ -132,32 +130,36 @@ def _require_bound(code: AuthorizationCode, *, redirect_uri: str | None, code_ve
 
 def _require_unspent(code: AuthorizationCode, *, now: datetime) -> None:
     grant = code.grant
-    if grant.generation > 0 and grant.why_ended(now) is None:
+    if grant.generation > 0 and grant.end_reason(now) is None:
         _revoke_replayed(grant)
         logger.warning("The authorization code of grant %s was redeemed twice.", grant.public_id)
         raise InvalidGrant("The code was redeemed before.")
-    if (dead := grant.why_ended(now) or grant.why_barred()) is not None:
-        raise InvalidGrant(f"The grant of the code cannot start: {dead}.")
+    if (reason := grant.end_reason(now) or grant.block_reason()) is not None:
+        raise InvalidGrant(f"The grant of the code cannot start: {reason}.")
 
 
 @retry_serialization_failure
 def _revoke_replayed(grant: Grant) -> None:
-    with writing():
+    with atomic_write():
         revoke_grant(grant, reason=RevocationReason.CODE_REPLAYED)
 
 
 @retry_serialization_failure
 def _start(grant: Grant, *, now: datetime, client_info: ClientInfo) -> IssuedTokens:
-    """Start the grant by the conditional update 0 → 1 and insert its tokens. Raises Overtaken, with all undone."""
+    """Start the grant by the conditional update 0 → 1, and insert its tokens. Raises ConcurrentChange."""
     refreshable, scope = yields_refresh_token(grant.application, grant.grant_type), available_scope(grant)
-    start = {
-        "generation": 1,
-        "access_floor": 1,
-        "idle_expires_at": grant.next_idle_expiry(now, refreshable=refreshable),
-    }
-    with writing():
-        if not move(grant, start):
-            raise Overtaken
-        started = moved(grant, start)
-        refresh_token = insert_refresh_token(started, now=now, client_info=client_info) if refreshable else None
-        return hand_out(started, refresh_token=refresh_token, scope=scope, grant_type=started.grant_type, now=now)
+    with atomic_write():
+        started = advance_grant(
+            grant,
+            generation=1,
+            access_floor=1,
+            idle_expires_at=grant.next_idle_expiry(now, refreshable=refreshable),
+        )
+        return issue_pair(
+            started,
+            scope=scope,
+            grant_type=started.grant_type,
+            now=now,
+            client_info=client_info,
+            refreshable=refreshable,
+        )

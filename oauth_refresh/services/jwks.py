@@ -1,5 +1,7 @@
-"""Fetch somebody's public keys (RFC 7517), without being led astray: https only, bounded in time and size, no redirect,
-and no address inside our own network.
+"""Fetch public keys from an address that others control (RFC 7517 §5).
+
+So that the address cannot be used against us: https only, bounded in time and size, no redirect, and no address inside
+our own network (server-side request forgery).
 """
 
 import socket
@@ -20,25 +22,25 @@ from oauth_refresh import jose
 from oauth_refresh.conf import app_settings
 from oauth_refresh.crypto import digest
 
-_SECONDS = 3.0
-_MAXIMUM_BYTES = 65_536
+_TIMEOUT_SECONDS = 3.0
+_MAXIMUM_BYTES = 65_536  # a hundred RSA keys of 4,096 bits; the sender decides how much is sent
 _MAXIMUM_KEYS = 100
-_PAUSE_SECONDS = 60
+_SECONDS_BETWEEN_FETCHES = 60
 _NO_KEYS: Mapping[str, Any] = {"keys": []}
 
-# Addresses that stand for one host of the public internet. What embeds an IPv4 address may lead anywhere (RFC 6052).
+# Global unicast addresses. Others may embed an IPv4 address, and so lead into our own network (RFC 6052).
 _GLOBAL_UNICAST = ip_network("2000::/3")
 
 
 class KeysUnavailable(Exception):
-    """The keys could not be fetched, or are no keys."""
+    """The keys could not be fetched, or are not a key set."""
 
 
 def current_keys(token: jose.SignedJWT, *, jwks: Mapping[str, Any] | None, jwks_uri: str) -> Mapping[str, Any]:
-    """Return the key set that should know the key of ``token``: the registered one, or the one at ``jwks_uri``.
+    """Return the key set that should hold the key of ``token``: the registered one, or the one at ``jwks_uri``.
 
     A fetched set is cached. When it is old, or does not hold the key that a token names, one caller fetches it again,
-    at most once a minute, while the others go on with what there is. Raises KeysUnavailable if that is nothing.
+    at most once a minute, while the others use the cached one. Raises KeysUnavailable if there is none.
     """
     if not jwks_uri:
         return jwks or _NO_KEYS
@@ -47,9 +49,9 @@ def current_keys(token: jose.SignedJWT, *, jwks: Mapping[str, Any] | None, jwks_
     if fetched is not None and time.time() < fresh_until and jose.has_key_for(token, fetched):
         return cast("Mapping[str, Any]", fetched)
     lifetime = app_settings.jwks_cache_lifetime.total_seconds()
-    if cache.add(f"{name}:pause", True, min(_PAUSE_SECONDS, lifetime)):
+    if cache.add(f"{name}:pause", True, min(_SECONDS_BETWEEN_FETCHES, lifetime)):
         fetched = fetch_jwks(jwks_uri)
-        cache.set(name, (fetched, time.time() + lifetime), lifetime + _PAUSE_SECONDS)
+        cache.set(name, (fetched, time.time() + lifetime), lifetime + _SECONDS_BETWEEN_FETCHES)
     if fetched is None:
         raise KeysUnavailable("the last attempt to fetch the keys failed a moment ago")
     return cast("Mapping[str, Any]", fetched)
@@ -66,8 +68,8 @@ def fetch_jwks(uri: str) -> Mapping[str, Any]:
     return jwks
 
 
-class _VettedConnection(HTTPSConnection):
-    """Connect to an address that was looked at, not to whatever the name means a moment later."""
+class _PinnedHTTPSConnection(HTTPSConnection):
+    """Connect to the address that was checked: the name may resolve to another one a moment later (DNS rebinding)."""
 
     def connect(self) -> None:
         address = _public_address(self.host, self.port)
@@ -78,33 +80,35 @@ class _VettedConnection(HTTPSConnection):
             plain.close()
             raise
 
-    def hang_up(self) -> None:
-        """End what another thread may still be reading."""
+    def shut_down(self) -> None:
+        """End a read that the other thread may still be in."""
         if self.sock is not None:
             with suppress(OSError):
                 self.sock.shutdown(socket.SHUT_RDWR)
 
 
 def _download(uri: str) -> bytes:
-    """Return what is at ``uri``, in time. A look-up of a name has no limit, so its thread may be left behind."""
+    """Return the body at ``uri`` in time. A look-up of a name has no time limit, so its thread may be left running."""
     parts = urlsplit(uri)
     if parts.scheme != "https" or parts.hostname is None:
         raise ValueError("not https")
-    connection = _VettedConnection(parts.hostname, parts.port or 443, timeout=_SECONDS)
+    connection = _PinnedHTTPSConnection(parts.hostname, parts.port or 443, timeout=_TIMEOUT_SECONDS)
     target = parts.path + (f"?{parts.query}" if parts.query else "")
     pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="oauth_refresh_jwks")
     try:
-        return pool.submit(_get, connection, target, time.monotonic() + _SECONDS).result(timeout=_SECONDS)
+        return pool.submit(_get, connection, target, time.monotonic() + _TIMEOUT_SECONDS).result(
+            timeout=_TIMEOUT_SECONDS
+        )
     finally:
-        connection.hang_up()
+        connection.shut_down()
         pool.shutdown(wait=False)
 
 
-def _get(connection: _VettedConnection, target: str, deadline: float) -> bytes:
+def _get(connection: _PinnedHTTPSConnection, target: str, deadline: float) -> bytes:
     try:
         connection.request("GET", target)
         with connection.getresponse() as response:
-            if response.status != HTTPStatus.OK:  # a redirect is an answer like any other wrong one
+            if response.status != HTTPStatus.OK:  # a redirect is refused like any other status
                 raise ValueError("not 200")
             return _read(response.read1, deadline)
     finally:
@@ -112,7 +116,7 @@ def _get(connection: _VettedConnection, target: str, deadline: float) -> bytes:
 
 
 def _read(read: Callable[[int], bytes], deadline: float) -> bytes:
-    """Return all that ``read`` yields, up to the size limit and the deadline."""
+    """Return the whole body. Raises ValueError over the size limit or after the deadline."""
     body = b""
     while chunk := read(_MAXIMUM_BYTES):
         body += chunk

@@ -1,4 +1,4 @@
-"""From the text of a token to its rows."""
+"""From the text of a token, or the name of a user, to its row."""
 
 import re
 from collections.abc import Iterator
@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ObjectDoesNotExist
+from django.utils import timezone
+
 from oauth_refresh import crypto
 from oauth_refresh.conf import app_settings
+from oauth_refresh.errors import InvalidToken
 from oauth_refresh.models import AccessToken, Grant, RefreshToken
-from oauth_refresh.services.compiled import Lookup
-from oauth_refresh.services.transactions import write_alias
+from oauth_refresh.services.db import db_alias
 
 # Every authenticated request of an API reads this one row; what it does not need stays in the database.
 _UNUSED = (
@@ -22,19 +26,8 @@ _UNUSED = (
     ),
 )
 
-
-_REFRESH_TOKENS = Lookup(RefreshToken, by="digest", related=("grant", "grant__user"))
-_ACCESS_TOKENS = Lookup(
-    AccessToken, by="digest", related=("grant", "grant__user", "grant__application"), unused=_UNUSED
-)
-
 _BATCH = 500
 """How many texts are looked up by one statement."""
-
-
-def is_storable(text: str) -> bool:
-    """Whether a column could hold ``text``, so that a look-up is no error: no NUL (PostgreSQL), no half characters."""
-    return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,16 +38,24 @@ class PresentedRefreshToken:
     generation: int
     row: RefreshToken | None
 
+    @property
+    def is_spent(self) -> bool:
+        """Whether a rotation has replaced it."""
+        return self.generation < self.grant.generation
+
 
 def find_refresh_token(raw: str) -> PresentedRefreshToken | None:
     """Return the genuine refresh token that ``raw`` is, by its digest, else by its MAC; None for any other text."""
+    # No statement for a text of another form, such as an access token, or noise sent to load the database.
     text = crypto.parse_refresh_token(raw, prefix=app_settings.refresh_token_prefix)
     if text is None:
         return None
-    row = _REFRESH_TOKENS.find(text.digest)
+    rows = RefreshToken.objects.using(db_alias()).select_related("grant__user")
+    row = rows.filter(digest=text.digest).first()
     if row is not None:
         return PresentedRefreshToken(grant=row.grant, generation=row.generation, row=row)
-    grants = Grant.objects.using(write_alias()).select_related("user")
+    # The row may have been pruned. Reuse must be noticed all the same, and the MAC proves that we issued the text.
+    grants = Grant.objects.using(db_alias()).select_related("user")
     grant = grants.filter(public_id=text.public_id).first()
     if grant is None or not text.has_valid_mac(bytes(grant.mac_key)):
         return None
@@ -65,7 +66,37 @@ def find_access_token(raw: str) -> AccessToken | None:
     """Return the row of the access token that ``raw`` is; None for any other text, without a statement if malformed."""
     if not crypto.is_opaque_token_text(raw, prefix=app_settings.access_token_prefix):
         return None
-    return _ACCESS_TOKENS.find(crypto.digest(raw))
+    rows = AccessToken.objects.using(db_alias()).select_related("grant__user", "grant__application")
+    return rows.defer(*_UNUSED).filter(digest=crypto.digest(raw)).first()
+
+
+def authenticate_access_token(raw: str) -> AccessToken:
+    """Return the live access token that ``raw`` is, with its grant, application and user.
+
+    It costs one statement; none for a text that has not the form of a token of ours. Nothing is cached, so a revoked
+    token is refused at the next request. Raises InvalidToken.
+    """
+    token = find_access_token(raw)
+    if token is None:
+        raise InvalidToken("The text is no access token of this server.")
+    now = timezone.now()
+    if (reason := token.grant.inactive_reason(now)) is not None:
+        raise InvalidToken(f"The grant of the access token is not active: {reason}.")
+    if not token.is_live_at(now):
+        raise InvalidToken("The access token is expired, revoked, or was replaced by a refresh.")
+    return token
+
+
+def find_user(name: str) -> Any:
+    """Return the user with exactly this name; None if there is none."""
+    users = get_user_model()
+    try:
+        user = users._default_manager.get(**{users.USERNAME_FIELD: name})
+    except (ObjectDoesNotExist, ValueError):
+        return None
+    stored = getattr(user, users.USERNAME_FIELD)
+    # A case-insensitive or padding collation (MariaDB) finds what is not the same. A name may also be a number.
+    return user if stored == name or not isinstance(stored, str) else None
 
 
 def mentions_token(text: str) -> bool:
@@ -76,7 +107,7 @@ def mentions_token(text: str) -> bool:
 def find_tokens_in(text: str) -> list[PresentedRefreshToken | AccessToken]:
     """Return the genuine tokens in a text such as a log, the first of each grant.
 
-    Whatever else looks like a token, noise of a thief for instance, costs a few statements for each thousand.
+    Text that only looks like a token, such as an attacker's noise, costs a few statements for each thousand.
     """
     first_of_each: dict[Any, PresentedRefreshToken | AccessToken] = {}
     candidates = _candidates(text)
@@ -91,7 +122,7 @@ def find_tokens_in(text: str) -> list[PresentedRefreshToken | AccessToken]:
 def _access_tokens(raw_texts: list[str]) -> dict[str, PresentedRefreshToken | AccessToken]:
     prefix = app_settings.access_token_prefix
     digests = {crypto.digest(raw): raw for raw in raw_texts if crypto.is_opaque_token_text(raw, prefix=prefix)}
-    rows = AccessToken.objects.using(write_alias()).select_related("grant__user", "grant__application")
+    rows = AccessToken.objects.using(db_alias()).select_related("grant__user", "grant__application")
     return {digests[row.digest]: row for row in rows.filter(digest__in=digests)}
 
 
@@ -99,11 +130,11 @@ def _refresh_tokens(raw_texts: list[str]) -> dict[str, PresentedRefreshToken | A
     """Return the genuine refresh tokens among the texts: by their digests, then by their MACs."""
     prefix = app_settings.refresh_token_prefix
     parsed = {raw: text for raw in raw_texts if (text := crypto.parse_refresh_token(raw, prefix=prefix)) is not None}
-    rows = RefreshToken.objects.using(write_alias()).select_related("grant__user", "grant__application")
+    rows = RefreshToken.objects.using(db_alias()).select_related("grant__user", "grant__application")
     by_digest = {row.digest: row for row in rows.filter(digest__in=[text.digest for text in parsed.values()])}
-    grants = Grant.objects.using(write_alias()).select_related("user", "application")
-    strangers = [text.public_id for text in parsed.values() if text.digest not in by_digest]
-    by_public_id = {grant.public_id: grant for grant in grants.filter(public_id__in=strangers)}
+    grants = Grant.objects.using(db_alias()).select_related("user", "application")
+    unmatched_public_ids = [text.public_id for text in parsed.values() if text.digest not in by_digest]
+    by_public_id = {grant.public_id: grant for grant in grants.filter(public_id__in=unmatched_public_ids)}
     found: dict[str, PresentedRefreshToken | AccessToken] = {}
     for raw, text in parsed.items():
         row, grant = by_digest.get(text.digest), by_public_id.get(text.public_id)

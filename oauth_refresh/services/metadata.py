@@ -1,12 +1,27 @@
-"""What the server offers (RFC 8414 §2), computed from settings and grant types: a client may rely on every member."""
+"""Addresses of the endpoints, and the server metadata (RFC 8414 §2), computed from settings and grant types."""
 
 from collections.abc import Collection
 from typing import Any
+from urllib.parse import urlsplit
+
+from django.urls import reverse
 
 from oauth_refresh import jose
 from oauth_refresh.conf import app_settings
 from oauth_refresh.models import AuthMethod, GrantType
-from oauth_refresh.services.endpoints import endpoint_url
+
+
+def issuer_origin() -> str:
+    """Return scheme, host and port of the issuer. Raises ValueError where the project set none."""
+    if app_settings.issuer is None:
+        raise ValueError("OAUTH_REFRESH['ISSUER'] is not set.")
+    parts = urlsplit(app_settings.issuer)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def endpoint_url(name: str) -> str:
+    """Return the address of an endpoint, such as ``token``, at the issuer: never at the Host header of a request."""
+    return issuer_origin() + reverse(f"oauth_refresh:{name}")
 
 
 def server_metadata(*, grant_types: Collection[str]) -> dict[str, Any]:

@@ -1,27 +1,26 @@
 """Revocation (RFC 7009): one token's grant, or any set of grants, each by one conditional update."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
-from django.db import transaction
-from django.db.models import Q
+from django.contrib.auth import get_user_model
+from django.db.models import Count, Q
 from django.utils import timezone
 
 from oauth_refresh.conf import app_settings
 from oauth_refresh.errors import InvalidGrant
 from oauth_refresh.models import AccessToken, Application, Grant, RevocationReason
 from oauth_refresh.models.grant import REASON_LENGTH, GrantQuerySet
+from oauth_refresh.services.db import after_commit, db_alias, retry_serialization_failure
 from oauth_refresh.services.lookup import find_access_token, find_refresh_token
-from oauth_refresh.services.transactions import retry_serialization_failure, write_alias
 from oauth_refresh.signals import grant_revoked, grants_revoked
 
-# A refresh that began before a grant's idle expiry may still move it ahead, but no request runs for an hour. So a set
-# may leave out what expired that long ago, and its count speaks of grants that mattered.
-CERTAINLY_OVER = timedelta(hours=1)
+# A refresh that began before a grant's idle expiry may still extend it, but no request runs for an hour. So a set may
+# leave out grants that expired that long ago, and its count is of grants that could still be used.
+EXPIRY_MARGIN = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,13 +31,34 @@ class Revocation:
     revocation_id: UUID
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """How many of the grants belong to one user, or to one application, whose ``title`` is what people call it."""
+
+    name: str
+    title: str
+    grants: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevocationPreview:
+    """Totals, and the users (by name) and applications (by client ID) with the most grants, largest share first."""
+
+    grants: int
+    users: int
+    applications: int
+    largest_users: tuple[Share, ...]
+    largest_applications: tuple[Share, ...]
+
+
 def revoke_token(application: Application, raw_token: str) -> None:
     """Revoke the grant of a token for the application that owns it; a text that is no token of ours changes nothing.
 
-    A spent or pruned refresh token revokes its grant as well, and so does a dead access token: the client wants the
-    session gone (RFC 7009 §2.1), and may not know of a refresh that came first.
+    A spent or pruned refresh token revokes its grant as well, and so does an expired or replaced access token: the
+    client wants the grant to end (RFC 7009 §2.1), and may not know of a refresh that came first.
     Raises InvalidGrant for another application's token.
     """
+    # The kind of a token is in its prefix, so a wrong token_type_hint is harmless (RFC 7009 §2.1).
     if (presented := find_refresh_token(raw_token)) is not None:
         _require_owner(presented.grant, application)
         revoke_grant(presented.grant, reason=RevocationReason.CLIENT_REQUEST)
@@ -53,13 +73,14 @@ def revoke_token(application: Application, raw_token: str) -> None:
 @retry_serialization_failure
 def revoke_grant(grant: Grant, *, reason: str, by: Any = None) -> bool:
     """End one grant, and with it every token it has. Return whether it was this call that ended it."""
-    same_grant = Grant.objects.using(write_alias()).filter(pk=grant.pk)
+    same_grant = Grant.objects.using(db_alias()).filter(pk=grant.pk)
     columns = _end(reason=reason, by=by)
+    # Conditional, so that of two revocations the first one's time and reason stay, and one signal is sent.
     if not same_grant.unrevoked().update(**columns):
         return False
-    for column, value in columns.items():  # so that nobody who is told saves the grant back to life
+    for column, value in columns.items():  # a receiver that saves the grant must not undo the revocation
         setattr(grant, column, value)
-    _after_commit(partial(grant_revoked.send_robust, sender=Grant, grant=grant, reason=reason, by=by))
+    after_commit(partial(grant_revoked.send_robust, sender=Grant, grant=grant, reason=reason, by=by))
     return True
 
 
@@ -67,8 +88,8 @@ def revoke_grant(grant: Grant, *, reason: str, by: Any = None) -> bool:
 def revoke_grants(selector: Q, *, reason: str, by: Any = None) -> Revocation:
     """End every grant that ``selector`` matches, started or still waiting for its code, by one update.
 
-    Return how many they were. Raises ValueError for an empty selector, which would mean every grant there is, and
-    without a reason of a length that can be stored.
+    Return how many they were, and the ``revocation_id`` of all. Raises ValueError for an empty selector, which would
+    mean every grant there is, and without a reason of a length that can be stored.
     """
     if not selector:
         raise ValueError("Say which grants: an empty selector would revoke them all.")
@@ -76,7 +97,7 @@ def revoke_grants(selector: Q, *, reason: str, by: Any = None) -> Revocation:
     count = grants_to_revoke(selector).update(**columns)
     revocation = Revocation(count=count, revocation_id=columns["revocation_id"])
     if count:
-        _after_commit(
+        after_commit(
             partial(
                 grants_revoked.send_robust,
                 sender=Grant,
@@ -92,15 +113,34 @@ def revoke_grants(selector: Q, *, reason: str, by: Any = None) -> Revocation:
 
 def grants_to_revoke(selector: Q) -> GrantQuerySet:
     """Return the grants that ``revoke_grants`` would end now; those of inactive users and applications count."""
-    over = timezone.now() - CERTAINLY_OVER
+    over = timezone.now() - EXPIRY_MARGIN
     unexpired = Q(idle_expires_at__gt=over) & (Q(expires_at=None) | Q(expires_at__gt=over))
-    return Grant.objects.using(write_alias()).unrevoked().filter(unexpired).filter(selector)
+    return Grant.objects.using(db_alias()).unrevoked().filter(unexpired).filter(selector)
+
+
+def preview_revocation(selector: Q, *, largest: int = 5) -> RevocationPreview:
+    """Count what ``revoke_grants`` would end now, with the ``largest`` shares. Three statements."""
+    grants = grants_to_revoke(selector).order_by()
+    totals = grants.aggregate(
+        grants=Count("pk"), users=Count("user", distinct=True), applications=Count("application", distinct=True)
+    )
+
+    def shares(name: str, title: str) -> tuple[Share, ...]:
+        counted = grants.exclude(**{name: None}).values_list(name, title).annotate(n=Count("pk")).order_by("-n", name)
+        return tuple(Share(name=str(key), title=str(words), grants=n) for key, words, n in counted[:largest])
+
+    username = f"user__{get_user_model().USERNAME_FIELD}"
+    return RevocationPreview(
+        **totals,
+        largest_users=shares(username, username),
+        largest_applications=shares("application__client_id", "application__name"),
+    )
 
 
 @retry_serialization_failure
 def revoke_access_token(access_token: AccessToken) -> None:
-    """End this access token alone; its grant and refresh token live on."""
-    same_token = AccessToken.objects.using(write_alias()).filter(pk=access_token.pk, revoked_at=None)
+    """Revoke this access token alone; its grant and refresh token stay active."""
+    same_token = AccessToken.objects.using(db_alias()).filter(pk=access_token.pk, revoked_at=None)
     same_token.update(revoked_at=timezone.now())
 
 
@@ -114,7 +154,3 @@ def _end(*, reason: str, by: Any) -> dict[str, Any]:
 def _require_owner(grant: Grant, application: Application) -> None:
     if grant.application_id != application.pk:
         raise InvalidGrant("The token was issued to another application.")
-
-
-def _after_commit(send: Callable[[], object]) -> None:
-    transaction.on_commit(send, using=write_alias())

@@ -2,10 +2,12 @@
 
 from django.urls import re_path
 
-from oauth_refresh.api.metadata import MetadataView
+from oauth_refresh.authorization_server.views import MetadataView
+
+_METADATA = r"^\.well-known/oauth-authorization-server"
 
 urlpatterns = [
-    re_path(
-        r"^\.well-known/oauth-authorization-server(?P<issuer_path>/.*)?$", MetadataView.as_view(), name="oauth_metadata"
-    )
+    # Two patterns, because OpenAPI describes two addresses; the slash is in a group for the reason given in ``urls``.
+    re_path(rf"{_METADATA}(?:/)?$", MetadataView.as_view(), name="oauth_metadata"),
+    re_path(rf"{_METADATA}/(?P<issuer_path>.+)$", MetadataView.as_view(), name="oauth_metadata"),
 ]

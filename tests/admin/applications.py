@@ -5,7 +5,7 @@ from html import unescape
 from http import HTTPStatus
 from typing import Any
 
-from tests.admin.pages import address
+from tests.admin.pages import admin_url
 from tests.oauth import OAuthClient
 
 NEW = {
@@ -21,20 +21,20 @@ NEW = {
 PUBLIC = NEW | {"auth_method": "none", "grant_types": ["authorization_code", "refresh_token"]}
 
 
-def value(response: Any, name: str) -> str:
-    """Return what stands in a field that is there to be copied, such as ``client-secret``."""
+def copyable_value(response: Any, name: str) -> str:
+    """Return the value of a field to copy from, such as ``client-secret``."""
     (found,) = re.findall(rf'<input id="{name}" value="(.*?)" readonly', response.content.decode())
     return unescape(found)
 
 
-def accepts(application: Any, secret: str) -> bool:
+def accepts_secret(application: Any, secret: str) -> bool:
     """Whether the token endpoint accepts the secret of an application."""
     response = OAuthClient(application, secret).token(grant_type="client_credentials", scope="notes:read")
     assert (response.status_code, response.json().get("error")) in {(200, None), (401, "invalid_client")}
     return bool(response.status_code == 200)
 
 
-def seen(client: Any, application: Any) -> str:
-    """Return what the page of the secret says of the present one, so that a form cannot be sent twice."""
-    page = client.get(address("application_secret", application.pk))
+def replaces_field(client: Any, application: Any) -> str:
+    """Return the field by which the page of the secret notices that the secret was replaced."""
+    page = client.get(admin_url("application_secret", application.pk))
     return page.context["form"]["replaces"].value() if page.status_code == HTTPStatus.OK else ""

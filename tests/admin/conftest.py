@@ -10,6 +10,6 @@ def superuser(db):
 
 
 @pytest.fixture
-def operator(superuser):
+def admin_browser(superuser):
     """The browser of a superuser."""
     return browser(superuser)

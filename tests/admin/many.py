@@ -1,4 +1,4 @@
-"""Rows by the hundred, as fast as a database takes them: each grant has a user, application and tokens of its own."""
+"""Many rows of every model, stored in bulk: each grant has a user, application and tokens of its own."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -21,7 +21,7 @@ from oauth_refresh.models import (
 
 
 def many_rows(count: int) -> dict[str, Any]:
-    """Store so many rows of every model; return one of each that lives, by the name of its pages.
+    """Store so many rows of every model; return one active row of each, by the name of its pages.
 
     The grant was refreshed so many times, too, and each time there was an alarm.
     """
@@ -56,7 +56,7 @@ def many_rows(count: int) -> dict[str, Any]:
         "refreshtoken": stored(tokens(RefreshToken, pairs, created_at=now, expires_at=later, address="192.0.2.1")),
         "accesstoken": stored(tokens(AccessToken, pairs, created_at=now, expires_at=later, scope="notes:read")),
         "grantevent": stored(GrantEvent(grant=grant, kind="reused", generation=number) for grant, number in pairs),
-        "authorizationcode": stored(codes(grants, created_at=now, expires_at=later)),
+        "authorizationcode": stored(codes(grants, created_at=now)),
         "trustedissuer": stored(TrustedIssuer(issuer=f"https://{number}.example", jwks={}) for number in numbers),
         "usedassertion": stored(UsedAssertion(digest=f"{number:064}", expires_at=now) for number in numbers),
     }
@@ -69,7 +69,7 @@ def many_users(count: int) -> list[Any]:
 
 
 def grants_of(application: Application, count: int) -> list[Grant]:
-    """Store so many live grants of one application, each of another user."""
+    """Store so many active grants of one application, each of another user."""
     now = timezone.now()
     fields = {"grant_type": "password", "generation": 1, "created_at": now, "idle_expires_at": now + timedelta(days=1)}
     return stored(Grant(application=application, user=user, **fields) for user in many_users(count))

@@ -13,14 +13,14 @@ from django.urls import reverse
 from tests.factories import UserFactory
 
 
-def address(page: str, *arguments: Any, **query: Any) -> str:
+def admin_url(page: str, *arguments: Any, **query: Any) -> str:
     """Return the URL of a page of the admin, such as ``grant_changelist``; ours unless it names another app."""
     name = page if page.startswith(("auth_", "members_")) else f"oauth_refresh_{page}"
     return reverse(f"admin:{name}", args=arguments, query=query or None)
 
 
 def staff(*permissions: str, **fields: Any) -> Any:
-    """Return somebody of the staff with these permissions only."""
+    """Return a member of staff with these permissions only."""
     person = UserFactory(is_staff=True, **fields)
     person.user_permissions.set(Permission.objects.filter(codename__in=permissions))
     assert person.user_permissions.count() == len(permissions)
@@ -34,53 +34,57 @@ def browser(person: Any, **options: Any) -> Client:
     return client
 
 
-def words(fragment: str) -> str:
+def plain_text(fragment: str) -> str:
     """Return the text of some HTML, as a reader sees it."""
     return " ".join(unescape(re.sub(r"<[^>]*>", " ", fragment)).split())
 
 
-def text_of(response: Any) -> str:
+def page_text(response: Any) -> str:
     """Return the text of a page's content."""
-    return words(re.sub(r"<(script|style|head)\b.*?</\1>", " ", response.content.decode(), flags=re.DOTALL))
+    return plain_text(re.sub(r"<(script|style|head)\b.*?</\1>", " ", response.content.decode(), flags=re.DOTALL))
 
 
-def told(response: Any) -> list[tuple[str, str]]:
+def messages_on(response: Any) -> list[tuple[str, str]]:
     """Return the messages at the top of a page, each with its level."""
     listed = re.search(r'<ul class="messagelist">(.*?)</ul>', response.content.decode(), re.DOTALL)
     found = re.findall(r'<li class="(\w+)">(.*?)</li>', listed[1], re.DOTALL) if listed else []
-    return [(level, words(text)) for level, text in found]
+    return [(level, plain_text(text)) for level, text in found]
 
 
 def column(response: Any, name: str) -> list[str]:
     """Return the cells of one column of a list."""
     html = response.content.decode()
-    return [words(cell) for cell in re.findall(rf'<t[dh] class="field-{name}\b[^"]*">(.*?)</t[dh]>', html, re.DOTALL)]
+    return [
+        plain_text(cell) for cell in re.findall(rf'<t[dh] class="field-{name}\b[^"]*">(.*?)</t[dh]>', html, re.DOTALL)
+    ]
 
 
-def facts(response: Any) -> dict[str, str]:
-    """Return what a page says in pairs of a name and a value."""
+def definitions(response: Any) -> dict[str, str]:
+    """Return the definition lists of a page: name to value."""
     pairs = re.findall(r"<dt>(.*?)</dt>\s*<dd>(.*?)</dd>", response.content.decode(), re.DOTALL)
-    return {words(name): words(value) for name, value in pairs}
+    return {plain_text(name): plain_text(value) for name, value in pairs}
 
 
 def links(response: Any) -> list[str]:
     return [unescape(url) for url in re.findall(r'<a [^>]*?href="([^"]*)"', response.content.decode())]
 
 
-def errors_of(response: Any) -> dict[str, list[str]]:
-    """Return what the form of a page complains of, by field."""
+def form_errors(response: Any) -> dict[str, list[str]]:
+    """Return the errors of a page's form, by field."""
     assert response.status_code == 200
     form = response.context["adminform"].form if "adminform" in response.context else response.context["form"]
     return {name: list(messages) for name, messages in form.errors.items()}
 
 
-def read_only(response: Any) -> dict[str, str]:
+def readonly_fields(response: Any) -> dict[str, str]:
     """Return the fields of a page that can only be read: label to value."""
     pattern = r'<label>([^<]*):</label>(?:(?!<label>).)*?<div class="readonly">(.*?)</div>'  # maybe with a help text
-    return {words(label): words(text) for label, text in re.findall(pattern, response.content.decode(), re.DOTALL)}
+    return {
+        plain_text(label): plain_text(text) for label, text in re.findall(pattern, response.content.decode(), re.DOTALL)
+    }
 
 
-def log() -> list[tuple[str, str | None, str, str]]:
+def log_entries() -> list[tuple[str, str | None, str, str]]:
     """Return the admin's log, oldest entry first: the model, the row's key and name, and what was done."""
     return [
         (entry.content_type.model, entry.object_id, entry.object_repr, entry.get_change_message())

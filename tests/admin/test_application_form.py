@@ -4,7 +4,17 @@ import re
 
 import pytest
 
-from tests.admin.pages import address, browser, errors_of, form_with, links, read_only, staff, text_of, words
+from tests.admin.pages import (
+    admin_url,
+    browser,
+    form_errors,
+    form_with,
+    links,
+    page_text,
+    plain_text,
+    readonly_fields,
+    staff,
+)
 from tests.factories import ApplicationFactory, GrantFactory
 
 pytestmark = pytest.mark.django_db
@@ -15,8 +25,8 @@ def choices(response, name):
     return {str(value): str(label) for value, label in response.context["adminform"].form.fields[name].choices}
 
 
-def test_page_for_a_new_application_proposes_the_defaults(operator):
-    form = form_with(operator.get(address("application_add")), "auth_method")
+def test_page_for_a_new_application_proposes_the_defaults(admin_browser):
+    form = form_with(admin_browser.get(admin_url("application_add")), "auth_method")
 
     assert {name: values for name, values in form.items() if values != [""] and name != "csrfmiddlewaretoken"} == {
         "is_active": ["on"],
@@ -24,19 +34,21 @@ def test_page_for_a_new_application_proposes_the_defaults(operator):
         "auth_method": ["client_secret_basic"],
         "requires_pkce": ["on"],
         "repeats_redirect_uri": ["on"],
+        "rotate_refresh_tokens": ["unknown"],
+        "revoke_access_tokens_on_refresh": ["unknown"],
     }
 
 
-def test_page_for_a_new_application_leaves_out_what_it_does_not_have_yet(operator):
-    response = operator.get(address("application_add"))
+def test_page_for_a_new_application_leaves_out_what_it_does_not_have_yet(admin_browser):
+    response = admin_browser.get(admin_url("application_add"))
 
-    assert [name for name in ("Live grants", "Created", "Secret:") if name in text_of(response)] == []
+    assert [name for name in ("Active grants", "Created", "Secret:") if name in page_text(response)] == []
 
 
-def test_grant_types_are_told_in_words_and_whether_they_are_offered(operator, settings):
-    settings.OAUTH_REFRESH = settings.OAUTH_REFRESH | {"GRANT_TYPES": ["authorization_code", "refresh_token"]}
+def test_grant_types_have_labels_that_say_which_are_not_offered(admin_browser, oauth_settings):
+    oauth_settings(GRANT_TYPES=["authorization_code", "refresh_token"])
 
-    response = operator.get(address("application_add"))
+    response = admin_browser.get(admin_url("application_add"))
 
     absent = "(not offered: add it to GRANT_TYPES)"
     assert choices(response, "grant_types") == {
@@ -48,8 +60,8 @@ def test_grant_types_are_told_in_words_and_whether_they_are_offered(operator, se
     }
 
 
-def test_scopes_are_told_in_words(operator):
-    response = operator.get(address("application_add"))
+def test_scopes_have_descriptions(admin_browser):
+    response = admin_browser.get(admin_url("application_add"))
 
     assert choices(response, "scope") == {
         "notes:read": "notes:read: Read your notes",
@@ -65,32 +77,32 @@ def outdated(db):
     return ApplicationFactory(scope="notes:read gone")
 
 
-def test_scope_that_the_project_dropped_is_shown(operator, outdated):
-    response = operator.get(address("application_change", outdated.pk))
+def test_scope_that_the_project_dropped_is_shown(admin_browser, outdated):
+    response = admin_browser.get(admin_url("application_change", outdated.pk))
 
     label = "gone (unknown to the project: untick it, or add it to SCOPES)"
     assert choices(response, "scope")["gone"] == label
     assert form_with(response, "auth_method")["scope"] == ["notes:read", "gone"]
-    assert label in text_of(response)
+    assert label in page_text(response)
 
 
-def test_scope_that_the_project_dropped_is_not_saved_again(operator, outdated):
-    url = address("application_change", outdated.pk)
-    values = form_with(operator.get(url), "auth_method")
+def test_scope_that_the_project_dropped_is_not_saved_again(admin_browser, outdated):
+    url = admin_url("application_change", outdated.pk)
+    values = form_with(admin_browser.get(url), "auth_method")
 
-    response = operator.post(url, values)
+    response = admin_browser.post(url, values)
 
     known = "notes:read notes:write PRODUCTION SANDBOX"
-    assert errors_of(response) == {
+    assert form_errors(response) == {
         "scope": [f"Unknown scope: gone. Add it to OAUTH_REFRESH['SCOPES'], or choose from: {known}."]
     }
 
 
-def test_scope_that_the_project_dropped_is_unticked(operator, outdated):
-    url = address("application_change", outdated.pk)
-    values = form_with(operator.get(url), "auth_method")
+def test_scope_that_the_project_dropped_is_unticked(admin_browser, outdated):
+    url = admin_url("application_change", outdated.pk)
+    values = form_with(admin_browser.get(url), "auth_method")
 
-    operator.post(url, values | {"scope": ["notes:read"]})
+    admin_browser.post(url, values | {"scope": ["notes:read"]})
 
     outdated.refresh_from_db()
     assert outdated.scope == "notes:read"
@@ -101,73 +113,78 @@ OVERRIDES = ["rotate_refresh_tokens", "revoke_access_tokens_on_refresh"]
 
 @pytest.mark.parametrize("word", ["yes", "no"])
 @pytest.mark.parametrize("name", OVERRIDES)
-def test_empty_override_says_what_the_settings_say(operator, settings, name, word):
-    settings.OAUTH_REFRESH = settings.OAUTH_REFRESH | {name.upper(): word == "yes"}
+def test_empty_override_says_what_the_settings_say(admin_browser, oauth_settings, name, word):
+    oauth_settings(**{name.upper(): word == "yes"})
 
-    html = operator.get(address("application_add")).content.decode()
+    html = admin_browser.get(admin_url("application_add")).content.decode()
 
     select = re.search(rf'<select name="{name}".*?</select>', html, re.DOTALL)[0]
     assert re.findall(r'<option value="(\w*)"(?: selected)?>(.*?)</option>', select) == [
-        ("", f"as the project&#x27;s settings say: {word}"),
-        ("True", "yes"),
-        ("False", "no"),
+        ("unknown", f"as the project&#x27;s settings say: {word}"),
+        ("true", "Yes"),
+        ("false", "No"),
     ]
 
 
-@pytest.mark.parametrize(("chosen", "stored"), [("", None), ("True", True), ("False", False)])
+@pytest.mark.parametrize(("chosen", "stored"), [("unknown", None), ("true", True), ("false", False)])
 @pytest.mark.parametrize(("name", "before"), [(OVERRIDES[0], True), (OVERRIDES[1], None)])
-def test_override_is_chosen_and_left_to_the_settings_again(operator, name, before, chosen, stored):
+def test_override_is_chosen_and_left_to_the_settings_again(admin_browser, name, before, chosen, stored):
     application = ApplicationFactory(**{name: before})
-    url = address("application_change", application.pk)
-    values = form_with(operator.get(url), "auth_method")
+    url = admin_url("application_change", application.pk)
+    values = form_with(admin_browser.get(url), "auth_method")
 
-    operator.post(url, values | {name: chosen})
+    admin_browser.post(url, values | {name: chosen})
 
     application.refresh_from_db()
     assert getattr(application, name) is stored
 
 
-@pytest.mark.parametrize(("stored", "shown"), [(None, ""), (True, "True"), (False, "False")])
-def test_override_shows_what_is_stored(operator, stored, shown):
+@pytest.mark.parametrize(("stored", "shown"), [(None, "unknown"), (True, "true"), (False, "false")])
+def test_override_shows_what_is_stored(admin_browser, stored, shown):
     application = ApplicationFactory(rotate_refresh_tokens=stored)
 
-    response = operator.get(address("application_change", application.pk))
+    response = admin_browser.get(admin_url("application_change", application.pk))
 
     assert form_with(response, "auth_method")["rotate_refresh_tokens"] == [shown]
 
 
-def test_lifetimes_explain_how_to_write_them(operator):
-    text = text_of(operator.get(address("application_add")))
+def test_lifetimes_explain_how_to_write_them(admin_browser):
+    html = admin_browser.get(admin_url("application_add")).content.decode()
 
-    assert text.count("Days and hours:minutes:seconds, such as 14 00:00:00. Empty: as the project's settings say.") == 3
+    assert re.findall(r'name="(\w+)" placeholder="days hh:mm:ss"', html) == [
+        "access_token_lifetime",
+        "refresh_token_lifetime",
+        "grant_lifetime",
+        "retry_window",
+    ]
 
 
 def risks_on(response):
     listed = re.search(r'<div class="oauth-risks">(.*?)</div>', response.content.decode(), re.DOTALL)
-    return [words(item)[:18] for item in re.findall(r"<li>(.*?)</li>", listed[1], re.DOTALL)] if listed else []
+    return [plain_text(item)[:18] for item in re.findall(r"<li>(.*?)</li>", listed[1], re.DOTALL)] if listed else []
 
 
-def test_risky_choices_stand_on_the_page(operator):
+def test_risky_choices_stand_on_the_page(admin_browser):
     application = ApplicationFactory(rotate_refresh_tokens=False, is_trusted=True)
 
-    response = operator.get(address("application_change", application.pk))
+    response = admin_browser.get(admin_url("application_change", application.pk))
 
     assert risks_on(response) == ["Password grant: us", "Rotation is off: o", "Trusted: users are"]
 
 
-def test_application_without_risks_has_no_warning(operator):
+def test_application_without_risks_has_no_warning(admin_browser):
     application = ApplicationFactory(grant_types="authorization_code refresh_token")
 
-    assert risks_on(operator.get(address("application_change", application.pk))) == []
+    assert risks_on(admin_browser.get(admin_url("application_change", application.pk))) == []
 
 
-def test_page_for_a_new_application_warns_of_nothing(operator):
-    assert risks_on(operator.get(address("application_add"))) == []
+def test_page_for_a_new_application_warns_of_nothing(admin_browser):
+    assert risks_on(admin_browser.get(admin_url("application_add"))) == []
 
 
-def test_risks_stand_beside_the_first_secret(operator):
-    response = operator.post(
-        address("application_add"),
+def test_risks_stand_beside_the_first_secret(admin_browser):
+    response = admin_browser.post(
+        admin_url("application_add"),
         {"name": "A", "is_active": "on", "auth_method": "client_secret_post", "grant_types": ["password"]},
     )
 
@@ -182,30 +199,30 @@ def test_risks_stand_beside_the_first_secret(operator):
         ({"old_secret_digest": "0ld" * 21, "old_secret_expires_at": "2000-01-01T00:00Z"}, "stored as a digest"),
         (
             {"old_secret_digest": "0ld" * 21, "old_secret_expires_at": "2100-01-01T00:00Z"},
-            "stored as a digest; an old one works until 2100-01-01 00:00:00",
+            "stored as a digest; the old one is valid until 2100-01-01 00:00:00",
         ),
     ],
 )
-def test_page_says_what_secrets_there_are(operator, bent, text):
+def test_page_says_what_secrets_there_are(admin_browser, bent, text):
     application = ApplicationFactory(**bent)
 
-    assert read_only(operator.get(address("application_change", application.pk)))["Secret"] == text
+    assert readonly_fields(admin_browser.get(admin_url("application_change", application.pk)))["Secret"] == text
 
 
-def test_page_counts_the_live_grants(operator, application):
+def test_page_counts_the_active_grants(admin_browser, application):
     GrantFactory.create_batch(2, application=application)
     GrantFactory(application=application, revoked=True)
 
-    assert read_only(operator.get(address("application_change", application.pk)))["Live grants"] == "2"
+    assert readonly_fields(admin_browser.get(admin_url("application_change", application.pk)))["Active grants"] == "2"
 
 
-def test_whoever_may_only_view_sees_every_value_and_nothing_to_change(application):
+def test_staff_who_may_only_view_see_every_value_and_no_form(application):
     client = browser(staff("view_application"))
 
-    response = client.get(address("application_change", application.pk))
+    response = client.get(admin_url("application_change", application.pk))
 
-    shown = read_only(response)
-    assert (shown["Name"], shown["Client ID"], shown["Secret"], shown["Grant types"], shown["Live grants"]) == (
+    shown = readonly_fields(response)
+    assert (shown["Name"], shown["Client ID"], shown["Secret"], shown["Grant types"], shown["Active grants"]) == (
         application.name,
         application.client_id,
         "stored as a digest",
@@ -228,7 +245,7 @@ def test_whoever_may_only_view_sees_every_value_and_nothing_to_change(applicatio
 def test_page_offers_what_its_reader_may_do(application, permissions, offered):
     client = browser(staff(*permissions))
 
-    found = links(client.get(address("application_change", application.pk)))
+    found = links(client.get(admin_url("application_change", application.pk)))
 
-    pages = {page: address(f"application_{page}", application.pk) for page in ("tokens", "secret", "revoke")}
+    pages = {page: admin_url(f"application_{page}", application.pk) for page in ("tokens", "secret", "revoke")}
     assert [page for page, url in pages.items() if url in found] == offered

@@ -10,10 +10,9 @@ from django.contrib.admin.models import LogEntry
 
 from oauth_refresh import crypto
 from oauth_refresh.models import Application, Grant
-from tests.admin.applications import NEW, PUBLIC, accepts, value
-from tests.admin.pages import address, browser, column, errors_of, form_with, log, staff, told
-from tests.conftest import SECRET
-from tests.factories import ApplicationFactory, GrantFactory, UserFactory
+from tests.admin.applications import NEW, PUBLIC, accepts_secret, copyable_value
+from tests.admin.pages import admin_url, browser, column, form_errors, form_with, log_entries, messages_on, staff
+from tests.factories import SECRET, ApplicationFactory, GrantFactory, UserFactory
 from tests.jwts import EC_KEY, jwks
 
 KEYS = json.dumps(jwks(EC_KEY))
@@ -22,17 +21,17 @@ KEYED = NEW | {"auth_method": "private_key_jwt", "jwks": KEYS}
 pytestmark = pytest.mark.django_db
 
 
-def test_confidential_application_is_created_and_its_secret_shown(operator):
-    response = operator.post(address("application_add"), NEW)
+def test_confidential_application_is_created_and_its_secret_shown(admin_browser):
+    response = admin_browser.post(admin_url("application_add"), NEW)
 
-    application, secret = Application.objects.get(), value(response, "client-secret")
+    application, secret = Application.objects.get(), copyable_value(response, "client-secret")
     assert response.status_code == HTTPStatus.OK
     assert application.secret_digest == crypto.digest(secret)
-    assert value(response, "client-id") == application.client_id
-    assert accepts(application, secret)
+    assert copyable_value(response, "client-id") == application.client_id
+    assert accepts_secret(application, secret)
 
 
-def test_every_value_that_was_written_is_stored(operator, superuser):
+def test_every_value_that_was_written_is_stored(admin_browser, superuser):
     written = {
         "client_id": "notes for web",
         "owner": superuser.pk,
@@ -47,7 +46,7 @@ def test_every_value_that_was_written_is_stored(operator, superuser):
         "revoke_access_tokens_on_refresh": "True",
     }
 
-    operator.post(address("application_add"), NEW | written)
+    admin_browser.post(admin_url("application_add"), NEW | written)
 
     stored = Application.objects.values().get()
     generated = {name: stored.pop(name) for name in ("id", "secret_digest", "created_at")}
@@ -79,52 +78,52 @@ def test_every_value_that_was_written_is_stored(operator, superuser):
     }
 
 
-def test_creation_and_first_secret_are_logged(operator):
-    operator.post(address("application_add"), NEW)
+def test_creation_and_first_secret_are_logged(admin_browser):
+    admin_browser.post(admin_url("application_add"), NEW)
 
     key = str(Application.objects.get().pk)
-    assert log() == [
+    assert log_entries() == [
         ("application", key, "Notes", "Added."),
         ("application", key, "Notes", "Generated a secret; no other works."),
     ]
 
 
-def test_secret_is_never_shown_again(operator):
-    secret = value(operator.post(address("application_add"), NEW), "client-secret")
+def test_secret_is_never_shown_again(admin_browser):
+    secret = copyable_value(admin_browser.post(admin_url("application_add"), NEW), "client-secret")
     key = Application.objects.get().pk
 
     pages = [
-        operator.get(url).content.decode()
+        admin_browser.get(url).content.decode()
         for url in (
-            address("application_changelist"),
-            *[address(f"application_{page}", key) for page in ("change", "history", "secret", "tokens", "revoke")],
+            admin_url("application_changelist"),
+            *[admin_url(f"application_{page}", key) for page in ("change", "history", "secret", "tokens", "revoke")],
         )
     ]
 
     assert [secret in page or crypto.digest(secret) in page for page in pages] == [False] * 6
 
 
-def test_page_with_the_secret_is_stored_by_nobody(operator):
-    response = operator.post(address("application_add"), NEW)
+def test_page_with_the_first_secret_is_not_stored(admin_browser):
+    response = admin_browser.post(admin_url("application_add"), NEW)
 
     assert "no-store" in response.headers["Cache-Control"]
-    assert value(response, "client-secret") not in repr(
-        [dict(operator.session), log(), response.headers, response.cookies]
+    assert copyable_value(response, "client-secret") not in repr(
+        [dict(admin_browser.session), log_entries(), response.headers, response.cookies]
     )
 
 
 @pytest.mark.parametrize("button", ["_save", "_continue", "_addanother", "_popup"])
-def test_secret_is_shown_whichever_button_was_pressed(operator, button):
-    response = operator.post(address("application_add"), NEW | {button: "1"})
+def test_secret_is_shown_whichever_button_was_pressed(admin_browser, button):
+    response = admin_browser.post(admin_url("application_add"), NEW | {button: "1"})
 
-    assert accepts(Application.objects.get(), value(response, "client-secret"))
+    assert accepts_secret(Application.objects.get(), copyable_value(response, "client-secret"))
 
 
 @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
-def test_both_methods_with_a_secret_get_one(operator, method):
-    response = operator.post(address("application_add"), NEW | {"auth_method": method})
+def test_both_methods_with_a_secret_get_one(admin_browser, method):
+    response = admin_browser.post(admin_url("application_add"), NEW | {"auth_method": method})
 
-    assert accepts(Application.objects.get(auth_method=method), value(response, "client-secret"))
+    assert accepts_secret(Application.objects.get(auth_method=method), copyable_value(response, "client-secret"))
 
 
 @pytest.mark.parametrize(
@@ -132,23 +131,23 @@ def test_both_methods_with_a_secret_get_one(operator, method):
     [PUBLIC, KEYED, KEYED | {"jwks": "", "jwks_uri": "https://a.example/keys"}],
     ids=["public", "keys", "address of keys"],
 )
-def test_application_that_needs_no_secret_has_none(operator, written):
-    response = operator.post(address("application_add"), written, follow=True)
+def test_application_that_needs_no_secret_has_none(admin_browser, written):
+    response = admin_browser.post(admin_url("application_add"), written, follow=True)
 
     application = Application.objects.get()
-    assert response.redirect_chain == [(address("application_changelist"), HTTPStatus.FOUND)]
+    assert response.redirect_chain == [(admin_url("application_changelist"), HTTPStatus.FOUND)]
     assert (application.secret_digest, application.has_credentials) == ("", True)
-    assert [entry[3] for entry in log()] == ["Added."]
+    assert [entry[3] for entry in log_entries()] == ["Added."]
 
 
-def test_keys_are_stored_as_they_were_written(operator):
-    operator.post(address("application_add"), KEYED)
+def test_keys_are_stored_as_they_were_written(admin_browser):
+    admin_browser.post(admin_url("application_add"), KEYED)
 
     assert Application.objects.get().jwks == jwks(EC_KEY)
 
 
-def test_client_id_is_generated_if_none_is_given(operator):
-    operator.post(address("application_add"), PUBLIC | {"client_id": ""})
+def test_client_id_is_generated_if_none_is_given(admin_browser):
+    admin_browser.post(admin_url("application_add"), PUBLIC | {"client_id": ""})
 
     assert re.fullmatch(r"[0-9a-f]{32}", Application.objects.get().client_id)
 
@@ -193,9 +192,9 @@ BAD = [
         {"access_token_lifetime": ["An access token may not outlive the refresh token."]},
     ),
     ({"grant_lifetime": "1 00:00:00"}, {"refresh_token_lifetime": ["A refresh token may not outlive the grant."]}),
-    (KEYED | {"jwks": ""}, {"jwks": ["private_key_jwt needs the application's public keys, or their address."]}),
+    (KEYED | {"jwks": ""}, {"jwks": ["private_key_jwt needs the application's public keys, or their URL."]}),
     (KEYED | {"jwks": "{"}, {"jwks": ["Enter a valid JSON."]}),
-    (KEYED | {"jwks": "[]"}, {"jwks": ["private_key_jwt needs the application's public keys, or their address."]}),
+    (KEYED | {"jwks": "[]"}, {"jwks": ["private_key_jwt needs the application's public keys, or their URL."]}),
     (KEYED | {"jwks": '{"keys": []}'}, {"jwks": NO_SET}),
     (
         KEYED | {"jwks": json.dumps({"keys": [EC_KEY.as_dict(private=True)]})},
@@ -219,19 +218,19 @@ BAD = [
 
 
 @pytest.mark.parametrize(("change", "errors"), BAD, ids=lambda part: str(part)[:60])
-def test_wrong_input_is_refused_with_what_to_write_and_creates_nothing(operator, change, errors):
+def test_wrong_input_is_refused_with_what_to_write_and_creates_nothing(admin_browser, change, errors):
     known = ApplicationFactory(client_id="known")
 
-    response = operator.post(address("application_add"), NEW | change)
+    response = admin_browser.post(admin_url("application_add"), NEW | change)
 
     # Where a field is wrong in itself, the model may add what follows from leaving it out.
-    assert {name: errors_of(response).get(name, [])[:1] for name in errors} == errors
+    assert {name: form_errors(response).get(name, [])[:1] for name in errors} == errors
     assert list(Application.objects.all()) == [known]
-    assert log() == []
+    assert log_entries() == []
 
 
 @pytest.fixture
-def shown(operator):
+def shown(admin_browser):
     """What the page of an application with every kind of value sends if nothing is changed."""
     application = ApplicationFactory(
         raw_secret=SECRET,
@@ -245,113 +244,117 @@ def shown(operator):
         rotate_refresh_tokens=False,
         is_trusted=True,
     )
-    return application, form_of(operator, application)
+    return application, form_of(admin_browser, application)
 
 
 def form_of(client, application):
-    return form_with(client.get(address("application_change", application.pk)), "auth_method")
+    return form_with(client.get(admin_url("application_change", application.pk)), "auth_method")
 
 
-def test_page_of_an_application_saves_what_it_shows(operator, shown):
+def test_page_of_an_application_saves_what_it_shows(admin_browser, shown):
     application, values = shown
     before = Application.objects.values().get()
 
-    response = operator.post(address("application_change", application.pk), values)
+    response = admin_browser.post(admin_url("application_change", application.pk), values)
 
     assert response.status_code == HTTPStatus.FOUND
     assert Application.objects.values().get() == before
 
 
-def test_log_says_what_was_changed(operator, shown):
+def test_log_says_what_was_changed(admin_browser, shown):
     application, values = shown
 
-    operator.post(address("application_change", application.pk), values | {"name": "Other", "scope": ["SANDBOX"]})
+    admin_browser.post(
+        admin_url("application_change", application.pk), values | {"name": "Other", "scope": ["SANDBOX"]}
+    )
 
-    assert log() == [("application", str(application.pk), "Other", "Changed Name and Scope.")]
+    assert log_entries() == [("application", str(application.pk), "Other", "Changed Name and Scope.")]
 
 
-def test_saving_what_is_shown_changes_nothing_by_the_log(operator, shown):
+def test_saving_what_is_shown_changes_nothing_by_the_log(admin_browser, shown):
     application, values = shown
 
-    operator.post(address("application_change", application.pk), values)
+    admin_browser.post(admin_url("application_change", application.pk), values)
 
-    assert [entry[3] for entry in log()] == ["No fields changed."]
+    assert [entry[3] for entry in log_entries()] == ["No fields changed."]
 
 
-def test_edit_keeps_the_secret(operator, application):
-    values = form_of(operator, application)
+def test_edit_keeps_the_secret(admin_browser, application):
+    values = form_of(admin_browser, application)
 
-    operator.post(address("application_change", application.pk), values | {"name": "Renamed"})
+    admin_browser.post(admin_url("application_change", application.pk), values | {"name": "Renamed"})
 
     assert Application.objects.get().name == "Renamed"
-    assert accepts(application, SECRET)
+    assert accepts_secret(application, SECRET)
 
 
-@pytest.mark.parametrize("name", ["client_id", "secret_digest", "old_secret_digest", "created_at", "live_grants", "id"])
-def test_what_is_not_for_editing_is_not_edited(operator, shown, name):
+@pytest.mark.parametrize(
+    "name", ["client_id", "secret_digest", "old_secret_digest", "created_at", "active_grants", "id"]
+)
+def test_what_is_not_for_editing_is_not_edited(admin_browser, shown, name):
     application, values = shown
     before = Application.objects.values().get()
 
-    operator.post(address("application_change", application.pk), values | {name: "0" * 64})
+    admin_browser.post(admin_url("application_change", application.pk), values | {name: "0" * 64})
 
     assert Application.objects.values().get() == before
 
 
-def test_application_cannot_be_left_without_credentials(operator, public_application):
-    values = form_of(operator, public_application)
+def test_application_cannot_be_left_without_credentials(admin_browser, public_application):
+    values = form_of(admin_browser, public_application)
 
-    response = operator.post(
-        address("application_change", public_application.pk), values | {"auth_method": "client_secret_basic"}
+    response = admin_browser.post(
+        admin_url("application_change", public_application.pk), values | {"auth_method": "client_secret_basic"}
     )
 
-    assert errors_of(response) == {"auth_method": ["The application has no secret to authenticate with."]}
+    assert form_errors(response) == {"auth_method": ["The application has no secret to authenticate with."]}
 
 
-def test_application_that_was_created_public_cannot_come_to_use_a_secret_nobody_knows(operator):
-    operator.post(address("application_add"), PUBLIC)
+def test_application_created_public_has_no_secret_to_change_over_to(admin_browser):
+    admin_browser.post(admin_url("application_add"), PUBLIC)
     application = Application.objects.get()
 
-    response = operator.post(address("application_change", application.pk), NEW)
+    response = admin_browser.post(admin_url("application_change", application.pk), NEW)
 
-    assert errors_of(response) == {"auth_method": ["The application has no secret to authenticate with."]}
+    assert form_errors(response) == {"auth_method": ["The application has no secret to authenticate with."]}
 
 
 @pytest.mark.parametrize(("change", "errors"), BAD[5:9], ids=str)
-def test_wrong_input_is_refused_and_changes_nothing(operator, shown, change, errors):
+def test_wrong_input_is_refused_and_changes_nothing(admin_browser, shown, change, errors):
     application, values = shown
     before = Application.objects.values().get()
 
-    response = operator.post(address("application_change", application.pk), values | change)
+    response = admin_browser.post(admin_url("application_change", application.pk), values | change)
 
-    assert {name: errors_of(response).get(name, [])[:1] for name in errors} == errors
+    assert {name: form_errors(response).get(name, [])[:1] for name in errors} == errors
     assert Application.objects.values().get() == before
 
 
-def test_deactivated_application_has_no_live_grants_at_once(operator, client_app):
+def test_deactivated_application_has_no_active_grants_at_once(admin_browser, client_app):
     application = client_app.application
-    values = form_of(operator, application)
+    values = form_of(admin_browser, application)
 
-    operator.post(address("application_change", application.pk), values | {"is_active": []})
+    admin_browser.post(admin_url("application_change", application.pk), values | {"is_active": []})
 
     assert Grant.objects.get().revoked_reason == "application_deactivated"
     assert client_app.refresh().json()["error"] == "invalid_client"
 
 
-def test_deleted_application_takes_its_grants_along(operator, client_app):
-    operator.post(address("application_delete", client_app.application.pk), {"post": "yes"})
+def test_deleted_application_takes_its_grants_along(admin_browser, client_app):
+    admin_browser.post(admin_url("application_delete", client_app.application.pk), {"post": "yes"})
 
     assert (Application.objects.count(), Grant.objects.count()) == (0, 0)
 
 
-def test_live_grants_are_counted(operator):
+def test_active_grants_are_counted(admin_browser):
     busy, idle = ApplicationFactory(name="busy"), ApplicationFactory(name="idle")
     GrantFactory.create_batch(2, application=busy)
-    for dead in ({"revoked": True}, {"expired": True}, {"user__is_active": False}, {"generation": 0}):
-        GrantFactory(application=busy, **dead)
+    for inactive in ({"revoked": True}, {"expired": True}, {"user__is_active": False}, {"generation": 0}):
+        GrantFactory(application=busy, **inactive)
 
-    response = operator.get(address("application_changelist"))
+    response = admin_browser.get(admin_url("application_changelist"))
 
-    assert dict(zip(column(response, "name"), column(response, "live_grants"), strict=True)) == {
+    assert dict(zip(column(response, "name"), column(response, "active_grants"), strict=True)) == {
         "busy": "2",
         "idle": "0",
     }
@@ -363,28 +366,28 @@ def test_live_grants_are_counted(operator):
     [({"q": "web"}, ["One", "Two"]), ({"q": "client-2"}, ["Two"]), ({"auth_method__exact": "none"}, ["Two"])],
     ids=str,
 )
-def test_list_is_narrowed(operator, query, names):
+def test_list_is_narrowed(admin_browser, query, names):
     ApplicationFactory(name="Two", client_id="web-client-2", public=True)
     ApplicationFactory(name="One", client_id="web-client-1")
     ApplicationFactory(name="Three", client_id="phone")
 
-    assert column(operator.get(address("application_changelist", **query)), "name") == names
+    assert column(admin_browser.get(admin_url("application_changelist", **query)), "name") == names
 
 
-def test_staff_who_may_only_add_are_shown_the_secret():
-    response = browser(staff("add_application")).post(address("application_add"), NEW)
+def test_staff_who_may_only_add_see_the_secret():
+    response = browser(staff("add_application")).post(admin_url("application_add"), NEW)
 
-    assert accepts(Application.objects.get(), value(response, "client-secret"))
+    assert accepts_secret(Application.objects.get(), copyable_value(response, "client-secret"))
 
 
 def test_staff_who_may_only_view_create_nothing():
-    response = browser(staff("view_application")).post(address("application_add"), NEW)
+    response = browser(staff("view_application")).post(admin_url("application_add"), NEW)
 
     assert response.status_code == HTTPStatus.FORBIDDEN
     assert (Application.objects.count(), LogEntry.objects.count()) == (0, 0)
 
 
-def test_message_of_a_public_application_is_that_of_the_stock_admin(operator):
-    response = operator.post(address("application_add"), PUBLIC, follow=True)
+def test_message_of_a_public_application_is_that_of_the_stock_admin(admin_browser):
+    response = admin_browser.post(admin_url("application_add"), PUBLIC, follow=True)
 
-    assert told(response) == [("success", "The application “ Notes ” was added successfully.")]
+    assert messages_on(response) == [("success", "The application “ Notes ” was added successfully.")]

@@ -1,11 +1,13 @@
-"""The list of grants is searched by people and applications, and by the IDs that a log holds."""
+"""The list of grants is searched by user and application, and by the IDs that a log holds."""
 
+from urllib.parse import urlencode
 from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import AbstractUser
 
-from tests.admin.pages import address, column, told
+from oauth_refresh.models import Grant
+from tests.admin.pages import admin_url, column
 from tests.factories import GrantFactory
 
 pytestmark = pytest.mark.django_db
@@ -64,8 +66,6 @@ def grants(db):
         ("alice web-1", "a"),
         ("alice phone-1", ""),
         ("alice bob", ""),
-        (f"{REVOCATION} bob", "b"),
-        (f"{REVOCATION} alice", ""),
         ("Größen", "c"),
         ("o'brien", "c"),
         ("100%", "c"),
@@ -73,9 +73,10 @@ def grants(db):
         ("\\", "c"),
         ("<b>", "c"),
         ("_", ""),
+        ('""', ""),
+        ("alice '", ""),
         ('"', ""),
-        ("'", "c"),
-        ('""', "abc"),
+        (f"{GRANT} alice", "a"),
         ('"alice', ""),
         ("\N{GOAT}", ""),
         ("' OR 1=1 --", ""),
@@ -85,38 +86,43 @@ def grants(db):
         ("nobody", ""),
     ],
 )
-def test_search_finds(operator, query, found):
-    response = operator.get(address("grant_changelist"), {"q": query})
+def test_search_finds(admin_browser, query, found):
+    response = admin_browser.get(admin_url("grant_changelist"), {"q": query})
 
-    assert sorted(column(response, "granted")) == list(found)
+    assert sorted(column(response, "scope")) == list(found)
 
 
-def test_strange_query_is_shown_again_as_text(operator):
-    html = operator.get(address("grant_changelist"), {"q": '"><script>'}).content.decode()
+def test_strange_query_is_shown_again_as_text(admin_browser):
+    html = admin_browser.get(admin_url("grant_changelist"), {"q": '"><script>'}).content.decode()
 
     assert 'value="&quot;&gt;&lt;script&gt;"' in html
     assert '"><script>' not in html
 
 
-def test_query_that_no_column_could_hold_is_refused(operator):
-    response = operator.get(address("grant_changelist"), {"q": "a\x00b"})
-
-    assert told(response) == [("error", "Null characters are not allowed.")]
-
-
 @pytest.mark.parametrize("column_of_address", ["no_such_column", "get_full_name", None])
 @pytest.mark.parametrize(("query", "found"), [("alice", ["a"]), ("@", [])])
 def test_search_of_a_user_model_without_an_email_address_looks_at_names(
-    operator, monkeypatch, column_of_address, query, found
+    admin_browser, monkeypatch, column_of_address, query, found
 ):
     monkeypatch.setattr(AbstractUser, "EMAIL_FIELD", column_of_address)
 
-    response = operator.get(address("grant_changelist"), {"q": query})
+    response = admin_browser.get(admin_url("grant_changelist"), {"q": query})
 
-    assert column(response, "granted") == found
+    assert column(response, "scope") == found
 
 
-def test_box_says_what_can_be_searched(operator):
-    html = operator.get(address("grant_changelist")).content.decode()
+def test_box_says_what_can_be_searched(admin_browser):
+    html = admin_browser.get(admin_url("grant_changelist")).content.decode()
 
     assert "User name, e-mail address, application, or the ID of a grant or revocation." in html
+
+
+@pytest.mark.parametrize("model", ["grant", "refreshtoken", "accesstoken", "application"])
+@pytest.mark.parametrize("quote", ['"', "'", '""', "alice '"])
+def test_search_for_a_quote_alone_lets_nothing_be_revoked(admin_browser, model, quote):
+    url = f"{admin_url(f'{model}_revoke_list')}?{urlencode({'q': quote})}"
+    before = list(Grant.objects.values())
+
+    admin_browser.post(url, {"reason": "by mistake", "confirm": "1"})
+
+    assert list(Grant.objects.values()) == before

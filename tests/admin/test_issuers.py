@@ -1,4 +1,4 @@
-"""Trusted issuers: what an operator may write about them, and the used assertions, which nobody may touch."""
+"""Trusted issuers and what staff may enter for them; used assertions, which cannot be edited."""
 
 import json
 from http import HTTPStatus
@@ -6,7 +6,7 @@ from http import HTTPStatus
 import pytest
 
 from oauth_refresh.models import TrustedIssuer, UsedAssertion
-from tests.admin.pages import address, browser, errors_of, staff
+from tests.admin.pages import admin_url, browser, form_errors, staff
 from tests.factories import TrustedIssuerFactory, UsedAssertionFactory
 from tests.jwts import EC_KEY, RSA_KEY, jwks
 
@@ -23,11 +23,11 @@ GOOD = {
 
 
 def page(name, *arguments):
-    return address(f"trustedissuer_{name}", *arguments)
+    return admin_url(f"trustedissuer_{name}", *arguments)
 
 
-def test_issuer_is_created(operator):
-    response = operator.post(page("add"), GOOD)
+def test_issuer_is_created(admin_browser):
+    response = admin_browser.post(page("add"), GOOD)
 
     assert response.status_code == HTTPStatus.FOUND
     issuer = TrustedIssuer.objects.get()
@@ -35,14 +35,14 @@ def test_issuer_is_created(operator):
     assert issuer.is_active
 
 
-def test_issuer_is_created_with_the_address_of_its_keys(operator):
-    operator.post(page("add"), GOOD | {"jwks": "", "jwks_uri": ADDRESS})
+def test_issuer_is_created_with_the_address_of_its_keys(admin_browser):
+    admin_browser.post(page("add"), GOOD | {"jwks": "", "jwks_uri": ADDRESS})
 
     assert TrustedIssuer.objects.values_list("jwks", "jwks_uri").get() == (None, ADDRESS)
 
 
-def test_page_to_create_an_issuer_proposes_the_defaults(operator):
-    form = operator.get(page("add")).context["adminform"].form
+def test_page_to_create_an_issuer_proposes_the_defaults(admin_browser):
+    form = admin_browser.get(page("add")).context["adminform"].form
 
     assert (form["algorithms"].value(), form["subject_field"].value()) == ("RS256 ES256", "username")
 
@@ -52,8 +52,8 @@ NO_URI = ["Write an absolute https URI without user, password or fragment."]
 BAD = [
     ({"issuer": ""}, {"issuer": ["This field is required."]}),
     ({"issuer": "https://known.example"}, {"issuer": ["Trusted issuer with this Issuer already exists."]}),
-    ({"jwks": ""}, {"jwks": ["Give either the public keys or their address."]}),
-    ({"jwks_uri": ADDRESS}, {"jwks": ["Give either the public keys or their address."]}),
+    ({"jwks": ""}, {"jwks": ["Give either the public keys or their URL."]}),
+    ({"jwks_uri": ADDRESS}, {"jwks": ["Give either the public keys or their URL."]}),
     ({"jwks": "{"}, {"jwks": ["Enter a valid JSON."]}),
     ({"jwks": "[1]"}, {"jwks": NO_SET}),
     ({"jwks": '{"keys": []}'}, {"jwks": NO_SET}),
@@ -74,13 +74,13 @@ BAD = [
 
 
 @pytest.mark.parametrize(("change", "errors"), BAD)
-def test_wrong_input_is_refused_at_its_field_and_creates_nothing(operator, change, errors):
+def test_wrong_input_is_refused_at_its_field_and_creates_nothing(admin_browser, change, errors):
     known = TrustedIssuerFactory(issuer="https://known.example")
 
-    response = operator.post(page("add"), GOOD | change)
+    response = admin_browser.post(page("add"), GOOD | change)
 
     # Where a field is wrong in itself, the model may add what follows from leaving it out.
-    assert {name: errors_of(response)[name][:1] for name in errors} == errors
+    assert {name: form_errors(response)[name][:1] for name in errors} == errors
     assert list(TrustedIssuer.objects.all()) == [known]
 
 
@@ -93,68 +93,68 @@ def test_wrong_input_is_refused_at_its_field_and_creates_nothing(operator, chang
         ("scope", 'a"b', "The scope holds a character"),
     ],
 )
-def test_wrong_words_are_refused_with_the_right_ones(operator, field, value, start):
-    errors = errors_of(operator.post(page("add"), GOOD | {field: value}))
+def test_unknown_values_are_refused_with_the_known_ones(admin_browser, field, value, start):
+    errors = form_errors(admin_browser.post(page("add"), GOOD | {field: value}))
 
     assert list(errors) == [field]
     assert errors[field][0].startswith(start)
     assert not TrustedIssuer.objects.exists()
 
 
-def test_issuer_is_edited(operator):
+def test_issuer_is_edited(admin_browser):
     issuer = TrustedIssuerFactory(jwks=jwks(EC_KEY))
     change = {"issuer": issuer.issuer, "jwks": json.dumps(jwks(RSA_KEY)), "scope": "notes:read", "subject_field": "id"}
 
-    response = operator.post(page("change", issuer.pk), GOOD | change)
+    response = admin_browser.post(page("change", issuer.pk), GOOD | change)
 
     assert response.status_code == HTTPStatus.FOUND
     issuer.refresh_from_db()
     assert (issuer.jwks, issuer.scope, issuer.subject_field) == (jwks(RSA_KEY), "notes:read", "id")
 
 
-def test_issuer_is_trusted_no_longer(operator):
+def test_issuer_is_trusted_no_longer(admin_browser):
     issuer = TrustedIssuerFactory(jwks=jwks(EC_KEY))
 
-    operator.post(page("change", issuer.pk), {k: v for k, v in GOOD.items() if k != "is_active"})
+    admin_browser.post(page("change", issuer.pk), {k: v for k, v in GOOD.items() if k != "is_active"})
 
     assert not TrustedIssuer.objects.get().is_active
 
 
-def test_page_of_an_issuer_saves_what_it_shows(operator):
+def test_page_of_an_issuer_saves_what_it_shows(admin_browser):
     issuer = TrustedIssuerFactory(jwks=jwks(EC_KEY), scope="notes:read", algorithms="ES256")
     before = TrustedIssuer.objects.values().get()
-    form = operator.get(page("change", issuer.pk)).context["adminform"].form
+    form = admin_browser.get(page("change", issuer.pk)).context["adminform"].form
     shown = {name: form[name].value() for name in form.fields}
 
-    operator.post(page("change", issuer.pk), shown)
+    admin_browser.post(page("change", issuer.pk), shown)
 
     assert TrustedIssuer.objects.values().get() == before
 
 
 @pytest.mark.parametrize(("change", "errors"), [pair for pair in BAD if "already" not in str(pair)])
-def test_wrong_input_is_refused_at_its_field_and_changes_nothing(operator, change, errors):
+def test_wrong_input_is_refused_at_its_field_and_changes_nothing(admin_browser, change, errors):
     issuer = TrustedIssuerFactory(jwks=jwks(EC_KEY))
     before = TrustedIssuer.objects.values().get()
 
-    response = operator.post(page("change", issuer.pk), GOOD | change)
+    response = admin_browser.post(page("change", issuer.pk), GOOD | change)
 
-    assert {name: errors_of(response)[name][:1] for name in errors} == errors
+    assert {name: form_errors(response)[name][:1] for name in errors} == errors
     assert TrustedIssuer.objects.values().get() == before
 
 
-def test_issuers_are_found_by_name(operator):
+def test_issuers_are_found_by_name(admin_browser):
     TrustedIssuerFactory(issuer="https://one.example")
     TrustedIssuerFactory(issuer="https://two.example")
 
-    found = operator.get(page("changelist"), {"q": "two"}).context["cl"].queryset
+    found = admin_browser.get(page("changelist"), {"q": "two"}).context["cl"].queryset
 
     assert [issuer.issuer for issuer in found] == ["https://two.example"]
 
 
-def test_used_assertion_is_not_deleted_by_hand(operator):
+def test_used_assertion_is_not_deleted_by_hand(admin_browser):
     used = UsedAssertionFactory()
 
-    response = operator.post(address("usedassertion_delete", used.pk), {"post": "yes"})
+    response = admin_browser.post(admin_url("usedassertion_delete", used.pk), {"post": "yes"})
 
     assert response.status_code == HTTPStatus.FORBIDDEN
     assert UsedAssertion.objects.exists()

@@ -1,4 +1,4 @@
-"""What only services write can be looked at in the admin, and nothing else: not added, edited, deleted, or revived."""
+"""Rows that only services write can be viewed in the admin, but not added, edited or deleted."""
 
 from http import HTTPStatus
 
@@ -6,7 +6,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 
 from oauth_refresh.models import AccessToken, AuthorizationCode, Grant, GrantEvent, RefreshToken, UsedAssertion
-from tests.admin.pages import address, browser, column, links, staff, text_of
+from tests.admin.pages import admin_url, browser, column, links, page_text, staff
 from tests.factories import (
     AccessTokenFactory,
     AuthorizationCodeFactory,
@@ -33,12 +33,12 @@ pytestmark = pytest.mark.django_db
 
 
 def at(model, page, *arguments, **query):
-    return address(f"{model._meta.model_name}_{page}", *arguments, **query)
+    return admin_url(f"{model._meta.model_name}_{page}", *arguments, **query)
 
 
 @EVERY_MODEL
 @pytest.mark.parametrize("page", ["changelist", "change", "history"])
-def test_whoever_has_the_permission_to_view_rows_looks_at_them(model, page):
+def test_staff_with_the_permission_view_the_rows(model, page):
     row = FACTORIES[model]()
     client = browser(staff(f"view_{model._meta.model_name}"))
 
@@ -49,54 +49,54 @@ def test_whoever_has_the_permission_to_view_rows_looks_at_them(model, page):
 
 @EVERY_MODEL
 @pytest.mark.parametrize("method", ["get", "post"])
-def test_nothing_is_added_by_hand(operator, model, method):
-    response = getattr(operator, method)(at(model, "add"))
+def test_nothing_is_added_by_hand(admin_browser, model, method):
+    response = getattr(admin_browser, method)(at(model, "add"))
 
     assert response.status_code == HTTPStatus.FORBIDDEN
     assert not model.objects.exists()
 
 
 @EVERY_MODEL
-def test_nothing_is_changed_by_hand(operator, model):
+def test_nothing_is_changed_by_hand(admin_browser, model):
     row = FACTORIES[model]()
     before = model.objects.values().get()
     values = dict.fromkeys(before, "9")
 
-    response = operator.post(at(model, "change", row.pk), {**values, "_save": "Save"})
+    response = admin_browser.post(at(model, "change", row.pk), {**values, "_save": "Save"})
 
     assert response.status_code == HTTPStatus.FORBIDDEN
     assert model.objects.values().get() == before
 
 
 @EVERY_MODEL
-def test_page_of_a_row_offers_nothing_to_save_or_delete(operator, model):
+def test_page_of_a_row_offers_nothing_to_save_or_delete(admin_browser, model):
     row = FACTORIES[model]()
 
-    html = operator.get(at(model, "change", row.pk)).content.decode()
+    html = admin_browser.get(at(model, "change", row.pk)).content.decode()
 
     assert [name for name in ("_save", "_continue", "_addanother", "deletelink") if name in html] == []
 
 
 @EVERY_MODEL
 @pytest.mark.parametrize("method", ["get", "post"])
-def test_nothing_is_deleted_by_hand(operator, model, method):
+def test_nothing_is_deleted_by_hand(admin_browser, model, method):
     row = FACTORIES[model]()
 
-    response = getattr(operator, method)(at(model, "delete", row.pk), {"post": "yes"})
+    response = getattr(admin_browser, method)(at(model, "delete", row.pk), {"post": "yes"})
 
     assert response.status_code == HTTPStatus.FORBIDDEN
     assert model.objects.exists()
 
 
 @EVERY_MODEL
-def test_nothing_is_deleted_by_the_list(operator, model):
+def test_nothing_is_deleted_by_the_list(admin_browser, model):
     row = FACTORIES[model]()
     action = {"action": "delete_selected", "_selected_action": row.pk, "post": "yes"}
 
-    response = operator.post(at(model, "changelist"), action)
+    response = admin_browser.post(at(model, "changelist"), action)
 
     assert response.status_code in {HTTPStatus.OK, HTTPStatus.FOUND}
-    assert "delete_selected" not in operator.get(at(model, "changelist")).content.decode()
+    assert "delete_selected" not in admin_browser.get(at(model, "changelist")).content.decode()
     assert model.objects.exists()
 
 
@@ -108,18 +108,18 @@ def test_nothing_is_deleted_by_the_list(operator, model):
         {"_saveasnew": "1"},
     ],
 )
-def test_revoked_grant_is_not_revived(operator, values):
+def test_revoked_grant_cannot_be_restored(admin_browser, values):
     grant = GrantFactory(revoked=True)
     before = Grant.objects.values().get()
 
-    response = operator.post(address("grant_change", grant.pk), values)
+    response = admin_browser.post(admin_url("grant_change", grant.pk), values)
 
     assert response.status_code == HTTPStatus.FORBIDDEN
     assert Grant.objects.values().get() == before
 
 
-def test_refused_change_leaves_no_entry_in_the_log(operator):
-    operator.post(address("grant_change", GrantFactory().pk), {"scope": "PRODUCTION"})
+def test_refused_change_leaves_no_entry_in_the_log(admin_browser):
+    admin_browser.post(admin_url("grant_change", GrantFactory().pk), {"scope": "PRODUCTION"})
 
     assert not LogEntry.objects.exists()
 
@@ -136,55 +136,60 @@ def test_every_permission_but_to_view_is_not_enough_to_look(model):
 
 
 @OF_GRANTS
-def test_list_leads_to_the_grant_of_each_row(operator, model):
+def test_list_leads_to_the_grant_of_each_row(admin_browser, model):
     row = FACTORIES[model](grant__user__username="alice", grant__application__name="Notes")
 
-    response = operator.get(at(model, "changelist"))
+    response = admin_browser.get(at(model, "changelist"))
 
-    assert column(response, "of") == ["alice Notes"]
-    assert address("grant_change", row.grant.pk) in links(response)
+    assert column(response, "grant_link") == ["alice Notes"]
+    assert admin_url("grant_change", row.grant.pk) in links(response)
 
 
 @OF_GRANTS
-def test_list_says_that_a_grant_has_no_user(operator, model):
+def test_list_says_that_a_grant_has_no_user(admin_browser, model):
     FACTORIES[model](grant=GrantFactory(without_user=True, application__name="Cron"))
 
-    response = operator.get(at(model, "changelist"))
+    response = admin_browser.get(at(model, "changelist"))
 
-    assert column(response, "of") == ["no user Cron"]
+    assert column(response, "grant_link") == ["no user Cron"]
 
 
 @pytest.mark.parametrize(
     ("factory", "bent", "badge"),
     [
-        (RefreshTokenFactory, {}, "live"),
-        (RefreshTokenFactory, {"spent": True}, "dead"),
-        (RefreshTokenFactory, {"expired": True}, "dead"),
-        (RefreshTokenFactory, {"grant__revoked": True}, "dead"),
-        (AccessTokenFactory, {}, "live"),
-        (AccessTokenFactory, {"revoked": True}, "dead"),
-        (AccessTokenFactory, {"expired": True}, "dead"),
-        (AccessTokenFactory, {"grant__user__is_active": False}, "dead"),
+        (RefreshTokenFactory, {}, "current"),
+        (RefreshTokenFactory, {"spent": True}, "spent"),
+        (RefreshTokenFactory, {"spent": True, "grant__revoked": True}, "spent"),
+        (RefreshTokenFactory, {"expired": True}, "expired"),
+        (RefreshTokenFactory, {"grant__revoked": True}, "revoked"),
+        (RefreshTokenFactory, {"grant__expired": True}, "expired"),
+        (RefreshTokenFactory, {"grant__user__is_active": False}, "blocked"),
+        (AccessTokenFactory, {}, "active"),
+        (AccessTokenFactory, {"revoked": True}, "revoked"),
+        (AccessTokenFactory, {"expired": True}, "expired"),
+        (AccessTokenFactory, {"generation": 1, "grant__generation": 2, "grant__access_floor": 2}, "revoked"),
+        (AccessTokenFactory, {"grant__revoked": True}, "revoked"),
+        (AccessTokenFactory, {"grant__user__is_active": False}, "blocked"),
     ],
 )
-def test_list_and_page_say_whether_a_token_lives(operator, factory, bent, badge):
+def test_list_and_page_say_the_state_of_a_token(admin_browser, factory, bent, badge):
     row = factory(**bent)
     model = type(row)
 
-    response = operator.get(at(model, "changelist"))
+    response = admin_browser.get(at(model, "changelist"))
 
     assert column(response, "state") == [badge]
-    assert f"State: {badge}" in text_of(operator.get(at(model, "change", row.pk)))
+    assert f"State: {badge}" in page_text(admin_browser.get(at(model, "change", row.pk)))
 
 
-def test_events_are_listed_by_kind_in_words(operator):
+def test_events_are_listed_by_kind(admin_browser):
     GrantEventFactory(kind="reused", address="192.0.2.1")
     GrantEventFactory(kind="retried")
 
-    response = operator.get(address("grantevent_changelist", kind__exact="reused"))
+    response = admin_browser.get(admin_url("grantevent_changelist", kind__exact="reused"))
 
     assert [column(response, name) for name in ("kind", "generation", "address")] == [
-        ["a spent refresh token came back"],
+        ["a spent refresh token was used again"],
         ["1"],
         ["192.0.2.1"],
     ]

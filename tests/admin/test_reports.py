@@ -1,25 +1,20 @@
-"""The database fails under a page that holds a raw value: no report of it to the administrators holds the value."""
+"""The database fails while a page with a raw value is made: no error report holds the value."""
 
 import logging
-import re
 from http import HTTPStatus
 from urllib.parse import quote_plus
 
 import pytest
 from django.contrib.admin.models import LogEntry
 
-from oauth_refresh import crypto
 from oauth_refresh.models import Application, Grant
-from tests.admin.applications import seen
-from tests.admin.faults import failing
-from tests.admin.pages import address, browser
+from tests.admin.applications import replaces_field
+from tests.admin.database_errors import failing_statements
+from tests.admin.pages import admin_url, browser
 from tests.factories import UserFactory
-from tests.test_leaks import Reports
+from tests.reports import Reports, raw_values_in
 
 pytestmark = pytest.mark.django_db
-
-_RUN = re.compile(r"[A-Za-z0-9_-]{43,}")
-_LENGTHS = (43, 47, 96)  # of a client secret, an access token and a refresh token
 
 
 @pytest.fixture
@@ -36,23 +31,12 @@ def reports():
 
 @pytest.fixture
 def client(superuser):
-    """A superuser's browser, which is shown the error page of a fault."""
+    """A superuser's browser, which is shown error pages."""
     return browser(superuser, raise_request_exception=False)
 
 
 def reported(reports):
     return "\n".join([*reports.mails, *(f"{record.getMessage()} {vars(record)!r}" for record in reports.records)])
-
-
-def raw_values_in(text, digests):
-    """Return each piece of ``text`` that has one of the digests: nobody but the answer ever held these values."""
-    pieces = {
-        run[start : start + length]
-        for run in _RUN.findall(text)
-        for length in _LENGTHS
-        for start in range(len(run) - length + 1)
-    }
-    return sorted(piece for piece in pieces if crypto.digest(piece) in digests)
 
 
 @pytest.mark.parametrize(
@@ -64,8 +48,8 @@ def test_fault_while_a_token_is_looked_for_reports_no_token(client, client_app, 
     raw_values = [client_app.refresh_token, client_app.access_token, unknown]
     text = f"Bearer {' '.join(reversed(raw_values))}"
 
-    with failing("SELECT", table):
-        response = client.post(address("grant_find"), {"text": text})
+    with failing_statements("SELECT", table):
+        response = client.post(admin_url("grant_find"), {"text": text})
 
     assert response.status_code == HTTPStatus.INTERNAL_SERVER_ERROR
     assert any("OperationalError" in mail and "find_view" in mail for mail in reports.mails)
@@ -74,14 +58,14 @@ def test_fault_while_a_token_is_looked_for_reports_no_token(client, client_app, 
 
 def test_fault_after_a_new_secret_was_generated_reports_no_secret_and_keeps_the_old_one(client, application, reports):
     before = Application.objects.values().get()
-    form = {"overlap": "3600", "replaces": seen(client, application)}
+    form = {"overlap": "3600", "replaces": replaces_field(client, application)}
 
-    with failing("INSERT", "django_admin_log") as digests:
-        response = client.post(address("application_secret", application.pk), form)
+    with failing_statements("INSERT", "django_admin_log") as digests:
+        response = client.post(admin_url("application_secret", application.pk), form)
 
     assert response.status_code == HTTPStatus.INTERNAL_SERVER_ERROR
     assert len(digests - {application.secret_digest}) == 1
-    assert "hand_out_secret" in reported(reports)
+    assert "issue_secret" in reported(reports)
     assert raw_values_in(reported(reports), digests) == []
     assert Application.objects.values().get() == before
 
@@ -89,8 +73,8 @@ def test_fault_after_a_new_secret_was_generated_reports_no_secret_and_keeps_the_
 def test_fault_after_the_first_secret_was_generated_reports_no_secret_and_creates_nothing(client, reports):
     fields = {"name": "App", "auth_method": "client_secret_basic", "grant_types": ["password"], "is_active": "on"}
 
-    with failing("UPDATE", "oauth_refresh_application") as digests:
-        response = client.post(address("application_add"), fields)
+    with failing_statements("UPDATE", "oauth_refresh_application") as digests:
+        response = client.post(admin_url("application_add"), fields)
 
     assert response.status_code == HTTPStatus.INTERNAL_SERVER_ERROR
     assert "replace_secret" in reported(reports)
@@ -101,9 +85,9 @@ def test_fault_after_the_first_secret_was_generated_reports_no_secret_and_create
 def test_fault_after_tokens_were_generated_reports_no_token_and_starts_nothing(client, application, reports):
     user = UserFactory()
 
-    with failing("INSERT", "django_admin_log") as digests:
+    with failing_statements("INSERT", "django_admin_log") as digests:
         response = client.post(
-            address("application_tokens", application.pk), {"username": user.username, "scope": ["notes:read"]}
+            admin_url("application_tokens", application.pk), {"username": user.username, "scope": ["notes:read"]}
         )
 
     assert response.status_code == HTTPStatus.INTERNAL_SERVER_ERROR
@@ -121,7 +105,7 @@ ANSWERS = [
 
 @pytest.fixture
 def broken_template(settings):
-    """A project whose own template for a raw value has a fault."""
+    """A project whose own template for a raw value fails."""
     broken = {"admin/oauth_refresh/application/value.html": "{{ 1|divisibleby:0 }}"}
     (engine,) = settings.TEMPLATES
     loaders = [("django.template.loaders.locmem.Loader", broken), "django.template.loaders.app_directories.Loader"]
@@ -132,10 +116,10 @@ def broken_template(settings):
 @pytest.mark.parametrize(("page", "data"), [answer[:2] for answer in ANSWERS])
 def test_fault_in_a_template_of_the_project_reports_no_raw_value(client, application, reports, page, data):
     UserFactory(username="alice")
-    form = data | {"replaces": seen(client, application)}
+    form = data | {"replaces": replaces_field(client, application)}
 
-    with failing("DELETE", "nothing") as digests:
-        response = client.post(address(page, application.pk), form)
+    with failing_statements("DELETE", "nothing") as digests:
+        response = client.post(admin_url(page, application.pk), form)
 
     assert response.status_code == HTTPStatus.INTERNAL_SERVER_ERROR
     assert "django/template/base.py" in reported(reports)
@@ -145,9 +129,9 @@ def test_fault_in_a_template_of_the_project_reports_no_raw_value(client, applica
 @pytest.mark.parametrize(("page", "data", "count"), ANSWERS)
 def test_search_for_raw_values_finds_those_of_an_answer(client, application, page, data, count):
     UserFactory(username="alice")
-    form = data | {"replaces": seen(client, application)}
+    form = data | {"replaces": replaces_field(client, application)}
 
-    with failing("DELETE", "nothing") as digests:
-        response = client.post(address(page, application.pk), form)
+    with failing_statements("DELETE", "nothing") as digests:
+        response = client.post(admin_url(page, application.pk), form)
 
     assert len(raw_values_in(response.content.decode(), digests)) == count

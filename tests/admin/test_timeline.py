@@ -1,4 +1,4 @@
-"""The timeline on the page of a grant: its life, on which a theft is seen at a glance."""
+"""The timeline on the page of a grant, on which a theft is marked."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -9,7 +9,7 @@ import time_machine
 from django.utils import timezone
 
 from oauth_refresh.models import RefreshToken
-from tests.admin.pages import address, words
+from tests.admin.pages import admin_url, plain_text
 from tests.factories import GrantEventFactory, GrantFactory, RefreshTokenFactory
 
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 
 class Line(NamedTuple):
-    """An entry of the timeline: its look, and its text with that of the place; what is folded is left out."""
+    """An entry of the timeline: its look, and its text with the origin; folded entries are left out."""
 
     look: str
     text: str
@@ -49,47 +49,48 @@ def refreshed(grant, generation, time, place=HOME):
     RefreshTokenFactory(grant=grant, generation=generation, created_at=time, **place)
 
 
-def page(operator, grant):
-    return operator.get(address("grant_change", grant.pk))
+def page(admin_browser, grant):
+    return admin_browser.get(admin_url("grant_change", grant.pk))
 
 
-def lines(operator, grant):
+def lines(admin_browser, grant):
     """Return the timeline, as it is read from the top."""
-    html = page(operator, grant).content.decode()
+    html = page(admin_browser, grant).content.decode()
     body = re.search(r'<ol class="oauth-timeline">(.*?)</ol>', html, re.DOTALL)[1]
     body = re.sub(r"<details>.*?</details>", "", body, flags=re.DOTALL)
     return [
-        Line(look, words(text)) for look, text in re.findall(r'<li class="oauth-([\w -]+)">(.*?)</li>', body, re.DOTALL)
+        Line(look, plain_text(text))
+        for look, text in re.findall(r'<li class="oauth-([\w -]+)">(.*?)</li>', body, re.DOTALL)
     ]
 
 
 STARTED = Line("started", "2026-03-01 08:00:00 Started by password 192.0.2.1 NotesApp/1")
 
 
-def test_life_begins_with_the_start(operator):
-    assert lines(operator, grant_of()) == [STARTED]
+def test_timeline_begins_with_the_start(admin_browser):
+    assert lines(admin_browser, grant_of()) == [STARTED]
 
 
-def test_start_says_how_and_from_where(operator):
+def test_start_says_how_and_from_where(admin_browser):
     grant = GrantFactory(created_at=START, grant_type="urn:ietf:params:oauth:grant-type:jwt-bearer", **THIEF)
 
-    assert lines(operator, grant) == [
+    assert lines(admin_browser, grant) == [
         Line("started", "2026-03-01 08:00:00 Started by jwt-bearer 203.0.113.66 curl/8.5")
     ]
 
 
-def test_theft_is_seen_at_a_glance(operator):
+def test_theft_is_marked_on_the_timeline(admin_browser):
     grant = grant_of(generation=3, revoked_at=at(3), revoked_reason="reuse_detected")
     refreshed(grant, 2, at(1), THIEF)
     refreshed(grant, 3, at(2), THIEF)
     GrantEventFactory(grant=grant, kind="reused", generation=1, at=at(3), **HOME)
 
-    assert lines(operator, grant) == [
-        Line("revoked", "2026-03-01 11:00:00 Revoked a spent refresh token came back"),
+    assert lines(admin_browser, grant) == [
+        Line("revoked", "2026-03-01 11:00:00 Revoked a spent refresh token was used again"),
         Line(
             "alarm",
-            "2026-03-01 11:00:00 A spent refresh token came back token 1, spent on 2026-03-01 09:00:00: somebody has a "
-            "copy 192.0.2.1 NotesApp/1",
+            "2026-03-01 11:00:00 A spent refresh token was used again token 1, spent on 2026-03-01 09:00:00: it was "
+            "probably copied 192.0.2.1 NotesApp/1",
         ),
         Line("refreshed oauth-elsewhere", "2026-03-01 10:00:00 Refreshed token 3 elsewhere: 203.0.113.66 curl/8.5"),
         Line("refreshed oauth-elsewhere", "2026-03-01 09:00:00 Refreshed token 2 elsewhere: 203.0.113.66 curl/8.5"),
@@ -97,7 +98,7 @@ def test_theft_is_seen_at_a_glance(operator):
     ]
 
 
-def test_every_kind_of_event_stands_where_it_happened(operator):
+def test_every_kind_of_event_stands_where_it_happened(admin_browser):
     grant = grant_of(generation=3)
     refreshed(grant, 2, at(1))
     GrantEventFactory(grant=grant, kind="retried", generation=1, at=at(1, 1), **HOME)
@@ -105,29 +106,29 @@ def test_every_kind_of_event_stands_where_it_happened(operator):
     refreshed(grant, 3, at(2))
     GrantEventFactory(grant=grant, kind="reused", generation=2, at=at(3), **THIEF)
 
-    assert lines(operator, grant) == [
+    assert lines(admin_browser, grant) == [
         Line(
             "alarm oauth-elsewhere",
-            "2026-03-01 11:00:00 A spent refresh token came back token 2, spent on 2026-03-01 10:00:00: somebody has a "
-            "copy elsewhere: 203.0.113.66 curl/8.5",
+            "2026-03-01 11:00:00 A spent refresh token was used again token 2, spent on 2026-03-01 10:00:00: it was "
+            "probably copied elsewhere: 203.0.113.66 curl/8.5",
         ),
         Line("refreshed", "2026-03-01 10:00:00 Refreshed token 3 192.0.2.1 NotesApp/1"),
         Line(
             "event oauth-elsewhere",
             "2026-03-01 09:02:00 A retry was refused token 1 elsewhere: 203.0.113.66 curl/8.5",
         ),
-        Line("event", "2026-03-01 09:01:00 A lost response was asked for again token 1 192.0.2.1 NotesApp/1"),
+        Line("event", "2026-03-01 09:01:00 A refresh was repeated token 1 192.0.2.1 NotesApp/1"),
         Line("refreshed", "2026-03-01 09:00:00 Refreshed token 2 192.0.2.1 NotesApp/1"),
         STARTED,
     ]
 
 
-def test_alarm_does_not_guess_when_a_pruned_token_was_spent(operator):
+def test_alarm_does_not_guess_when_a_pruned_token_was_spent(admin_browser):
     grant = grant_of(generation=9)
     GrantEventFactory(grant=grant, kind="reused", generation=4, at=at(3), **HOME)
 
-    assert lines(operator, grant)[0] == Line(
-        "alarm", "2026-03-01 11:00:00 A spent refresh token came back token 4 192.0.2.1 NotesApp/1"
+    assert lines(admin_browser, grant)[0] == Line(
+        "alarm", "2026-03-01 11:00:00 A spent refresh token was used again token 4 192.0.2.1 NotesApp/1"
     )
 
 
@@ -142,43 +143,43 @@ def test_alarm_does_not_guess_when_a_pruned_token_was_spent(operator):
     ],
     ids=str,
 )
-def test_refresh_is_elsewhere_if_it_is_not_from_where_the_client_was_first_seen(operator, place, look):
+def test_refresh_is_elsewhere_if_it_is_not_from_where_the_client_was_first_seen(admin_browser, place, look):
     grant = grant_of(generation=2)
     refreshed(grant, 2, at(1), place)
 
-    assert lines(operator, grant)[0].look == look
+    assert lines(admin_browser, grant)[0].look == look
 
 
-def test_client_is_not_expected_where_the_users_browser_started_the_grant(operator):
+def test_origin_of_the_users_browser_is_not_the_clients(admin_browser):
     grant = grant_of(generation=2, address="198.51.100.7", user_agent="Firefox")
     refreshed(grant, 2, at(1))
 
-    assert [line.look for line in lines(operator, grant)] == ["refreshed", "started"]
+    assert [line.look for line in lines(admin_browser, grant)] == ["refreshed", "started"]
 
 
-def test_client_is_not_expected_where_an_operator_generated_its_tokens(operator):
+def test_origin_of_staff_who_generated_the_tokens_is_not_the_clients(admin_browser):
     grant = grant_of(generation=3, grant_type="operator")
     refreshed(grant, 2, at(1), THIEF)
     refreshed(grant, 3, at(2), HOME)
 
-    assert [line.look for line in lines(operator, grant)] == ["refreshed oauth-elsewhere", "refreshed", "started"]
+    assert [line.look for line in lines(admin_browser, grant)] == ["refreshed oauth-elsewhere", "refreshed", "started"]
 
 
-def test_nothing_is_elsewhere_where_no_place_was_recorded(operator):
+def test_nothing_is_elsewhere_where_no_place_was_recorded(admin_browser):
     grant = GrantFactory(created_at=START)
     GrantEventFactory(grant=grant, kind="refused", generation=1, at=at(1), **THIEF)
 
-    assert [line.look for line in lines(operator, grant)] == ["event", "started"]
+    assert [line.look for line in lines(admin_browser, grant)] == ["event", "started"]
 
 
-def test_four_like_refreshes_are_folded_into_one(operator):
+def test_four_like_refreshes_are_folded_into_one(admin_browser):
     grant = grant_of(generation=5)
     for generation in range(2, 6):
         refreshed(grant, generation, at(generation - 1))
 
-    html = page(operator, grant).content.decode()
+    html = page(admin_browser, grant).content.decode()
 
-    assert lines(operator, grant) == [
+    assert lines(admin_browser, grant) == [
         Line(
             "refreshed",
             "2026-03-01 12:00:00 Refreshed 4 times since 2026-03-01 09:00:00 192.0.2.1 NotesApp/1",
@@ -186,28 +187,28 @@ def test_four_like_refreshes_are_folded_into_one(operator):
         STARTED,
     ]
     (folded,) = re.findall(r"<details>(.*?)</details>", html, re.DOTALL)
-    assert words(folded) == "each of them " + " ".join(
+    assert plain_text(folded) == "show each " + " ".join(
         f"2026-03-01 {7 + number:02}:00:00 Refreshed token {number}" for number in (5, 4, 3, 2)
     )
 
 
-def test_three_like_refreshes_are_not_folded(operator):
+def test_three_like_refreshes_are_not_folded(admin_browser):
     grant = grant_of(generation=4)
     for generation in range(2, 5):
         refreshed(grant, generation, at(generation))
 
-    assert [line.look for line in lines(operator, grant)] == [*["refreshed"] * 3, "started"]
+    assert [line.look for line in lines(admin_browser, grant)] == [*["refreshed"] * 3, "started"]
 
 
 @pytest.mark.parametrize(
     "other", [THIEF, {**HOME, "user_agent": "NotesApp/2"}, {**HOME, "address": "192.0.2.2"}], ids=str
 )
-def test_refresh_from_elsewhere_is_never_folded_away(operator, other):
+def test_refresh_from_elsewhere_is_never_folded_away(admin_browser, other):
     grant = grant_of(generation=10)
     for generation in range(2, 11):
         refreshed(grant, generation, at(generation - 1), other if generation == 6 else HOME)
 
-    texts = [line.text.split(" ", 2)[2] for line in lines(operator, grant)]
+    texts = [line.text.split(" ", 2)[2] for line in lines(admin_browser, grant)]
 
     assert [text[:24] for text in texts] == [
         "Refreshed 4 times since ",
@@ -217,22 +218,22 @@ def test_refresh_from_elsewhere_is_never_folded_away(operator, other):
     ]
 
 
-def test_run_of_refreshes_from_elsewhere_is_folded_and_marked(operator):
+def test_run_of_refreshes_from_elsewhere_is_folded_and_marked(admin_browser):
     grant = grant_of(generation=5)
     for generation in range(2, 6):
         refreshed(grant, generation, at(generation), THIEF)
 
-    assert [line.look for line in lines(operator, grant)] == ["refreshed oauth-elsewhere", "started"]
+    assert [line.look for line in lines(admin_browser, grant)] == ["refreshed oauth-elsewhere", "started"]
 
 
 @pytest.mark.parametrize(
-    ("reason", "told"),
-    [("laptop was stolen", "laptop was stolen"), ("user_request", "the user signed the application out")],
+    ("reason", "text"),
+    [("laptop was stolen", "laptop was stolen"), ("user_request", "the user disconnected the application")],
 )
-def test_revocation_stands_with_its_reason_and_author(operator, superuser, reason, told):
+def test_revocation_stands_with_its_reason_and_author(admin_browser, superuser, reason, text):
     grant = grant_of(revoked_at=at(5), revoked_reason=reason, revoked_by=superuser)
 
-    assert lines(operator, grant)[0] == Line("revoked", f"2026-03-01 13:00:00 Revoked {told}, by boss")
+    assert lines(admin_browser, grant)[0] == Line("revoked", f"2026-03-01 13:00:00 Revoked {text}, by boss")
 
 
 @pytest.mark.parametrize(
@@ -240,18 +241,18 @@ def test_revocation_stands_with_its_reason_and_author(operator, superuser, reaso
     [{"idle_expires_at": at(3)}, {"expires_at": at(3)}, {"idle_expires_at": at(3), "expires_at": at(4)}],
     ids=str,
 )
-def test_expiry_stands_where_the_grant_ended(operator, bent):
-    assert lines(operator, grant_of(**bent)) == [Line("expired", "2026-03-01 11:00:00 Expired"), STARTED]
+def test_expiry_stands_where_the_grant_ended(admin_browser, bent):
+    assert lines(admin_browser, grant_of(**bent)) == [Line("expired", "2026-03-01 11:00:00 Expired"), STARTED]
 
 
-def test_grant_without_an_end_expires_idle(operator):
-    assert lines(operator, grant_of(expires_at=None, idle_expires_at=at(3)))[0].look == "expired"
+def test_grant_without_an_end_expires_idle(admin_browser):
+    assert lines(admin_browser, grant_of(expires_at=None, idle_expires_at=at(3)))[0].look == "expired"
 
 
-def test_revoked_grant_did_not_expire(operator):
+def test_revoked_grant_did_not_expire(admin_browser):
     grant = grant_of(idle_expires_at=at(3), revoked_at=at(2), revoked_reason="leak")
 
-    assert [line.look for line in lines(operator, grant)] == ["revoked", "started"]
+    assert [line.look for line in lines(admin_browser, grant)] == ["revoked", "started"]
 
 
 @pytest.mark.parametrize(
@@ -262,21 +263,21 @@ def test_revoked_grant_did_not_expire(operator):
         (3, [], "2026-03-01 15:00:00 2 refreshes are not shown pruned, or too many"),
     ],
 )
-def test_gap_says_how_many_refreshes_were_pruned(operator, generation, kept, text):
+def test_gap_says_how_many_refreshes_were_pruned(admin_browser, generation, kept, text):
     grant = GrantFactory(created_at=START, generation=generation, refreshed_at=at(7), **HOME)
     for number in kept:
         refreshed(grant, number, at(number))
 
-    assert lines(operator, grant)[-2] == Line("gap", text)
+    assert lines(admin_browser, grant)[-2] == Line("gap", text)
 
 
-def test_nothing_is_missing_where_rotation_is_off(operator):
+def test_nothing_is_missing_where_rotation_is_off(admin_browser):
     grant = grant_of(refreshed_at=at(7))
 
-    assert lines(operator, grant) == [STARTED]
+    assert lines(admin_browser, grant) == [STARTED]
 
 
-def test_page_of_a_grant_with_a_thousand_refreshes_is_bounded(operator):
+def test_page_of_a_grant_with_a_thousand_refreshes_is_bounded(admin_browser):
     grant = grant_of(generation=1001)
     RefreshToken.objects.bulk_create(
         RefreshTokenFactory.build(grant=grant, generation=number, created_at=START + timedelta(seconds=number), **place)
@@ -284,36 +285,36 @@ def test_page_of_a_grant_with_a_thousand_refreshes_is_bounded(operator):
         for place in [HOME if number % 2 else THIEF]
     )
 
-    shown = lines(operator, grant)
+    shown = lines(admin_browser, grant)
 
     assert len(shown) == 202
     assert shown[-2] == Line("gap", "2026-03-01 08:13:22 800 refreshes are not shown pruned, or too many")
 
 
-def test_page_of_a_grant_with_many_events_is_bounded(operator):
+def test_page_of_a_grant_with_many_events_is_bounded(admin_browser):
     grant = grant_of()
     GrantEventFactory.create_batch(150, grant=grant, kind="retried", at=at(1), **HOME)
 
-    shown = lines(operator, grant)
+    shown = lines(admin_browser, grant)
 
     assert [line.look for line in shown] == [*["event"] * 100, "started"]
 
 
-def test_times_are_those_of_the_site(operator):
+def test_times_are_those_of_the_site(admin_browser):
     grant = grant_of(generation=2)
     refreshed(grant, 2, at(1))
     GrantEventFactory(grant=grant, kind="reused", generation=1, at=at(3), **HOME)
 
     with timezone.override("Asia/Kolkata"):
-        shown = lines(operator, grant)
+        shown = lines(admin_browser, grant)
 
     assert [line.text[:19] for line in shown] == ["2026-03-01 16:30:00", "2026-03-01 14:30:00", "2026-03-01 13:30:00"]
     assert "spent on 2026-03-01 14:30:00" in shown[0].text
 
 
-def test_user_agent_of_a_thief_is_shown_as_text(operator):
+def test_user_agent_of_a_thief_is_shown_as_text(admin_browser):
     grant = grant_of(generation=2)
     refreshed(grant, 2, at(1), {**THIEF, "user_agent": "<img src=x onerror=alert(1)>"})
 
-    assert "<img src=x" not in page(operator, grant).content.decode()
-    assert lines(operator, grant)[0].text.endswith("203.0.113.66 <img src=x onerror=alert(1)>")
+    assert "<img src=x" not in page(admin_browser, grant).content.decode()
+    assert lines(admin_browser, grant)[0].text.endswith("203.0.113.66 <img src=x onerror=alert(1)>")

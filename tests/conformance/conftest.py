@@ -2,9 +2,9 @@ import logging
 
 import pytest
 
-from tests.conformance.refusals import assert_no_secret_in, read_refusal
 from tests.conformance.rows import NOT_TESTED, SECTIONS, is_tested, row_of, rows_of
-from tests.interference import everything
+from tests.database import database_snapshot
+from tests.refusals import assert_no_secret_in, read_refusal
 
 
 @pytest.fixture
@@ -13,12 +13,14 @@ def refused(db, caplog):
     caplog.set_level(logging.DEBUG)
 
     def send_and_check(send):
-        before = everything()
+        before = database_snapshot()
         response = send()
         answer = read_refusal(response)
         assert response.status_code < 500
-        assert everything() == before
-        assert_no_secret_in(response.content.decode() + caplog.text + repr(everything()), request=response.wsgi_request)
+        assert database_snapshot() == before
+        assert_no_secret_in(
+            response.content.decode() + caplog.text + repr(database_snapshot()), request=response.wsgi_request
+        )
         return answer
 
     return send_and_check

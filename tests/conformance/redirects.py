@@ -4,9 +4,9 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs
 
-from tests.conformance.refusals import DESCRIPTION
 from tests.consent import CodeFlow, read_answer
-from tests.interference import everything
+from tests.database import database_snapshot
+from tests.refusals import DESCRIPTION
 
 ISSUER = "https://auth.example"
 
@@ -31,11 +31,11 @@ ACCESS_DENIED = {"error": "access_denied", "error_description": "The user refuse
 SERVER_ERROR = {"error": "server_error", "error_description": "The server could not answer now. Try again."}
 
 
-def told_to_the_client(flow: CodeFlow, **changes: Any) -> dict[str, str]:
-    """Send a request that must be refused by redirect; return what is told besides ``state`` and ``iss``."""
-    before = everything()
+def error_redirect(flow: CodeFlow, **changes: Any) -> dict[str, str]:
+    """Send a request that must be refused by redirect; return its parameters without ``state`` and ``iss``."""
+    before = database_snapshot()
     response = flow.ask(**changes)
-    assert everything() == before
+    assert database_snapshot() == before
     return read_error(response, redirect_uri=flow.redirect_uri)
 
 
@@ -53,11 +53,11 @@ def read_error(response: Any, *, redirect_uri: str) -> dict[str, str]:
     return answer
 
 
-def told_to_the_user(flow: CodeFlow, **changes: Any) -> str:
+def error_page(flow: CodeFlow, **changes: Any) -> str:
     """Send a request that must be refused with a page; return the page."""
-    before = everything()
+    before = database_snapshot()
     response = flow.ask(**changes)
-    assert everything() == before
+    assert database_snapshot() == before
     assert response.status_code == HTTPStatus.BAD_REQUEST
     assert response.headers["Content-Type"] == "text/html; charset=utf-8"
     assert "Location" not in response.headers

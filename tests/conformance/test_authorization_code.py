@@ -8,26 +8,21 @@ from django.contrib.auth import get_user_model
 
 from oauth_refresh import crypto
 from oauth_refresh.models import AccessToken, AuthorizationCode, Grant, RefreshToken
-from tests.conformance.refusals import INVALID_CLIENT, INVALID_GRANT, assert_protocol_headers, missing, read_refusal
 from tests.consent import REDIRECT_URI, VERIFIER, CodeFlow, start_flow
 from tests.factories import ApplicationFactory
-from tests.interference import rival_acts_after_the_code_was_read
-from tests.oauth import OAuthClient, basic, post_form
+from tests.interference import run_after_code_lookup
+from tests.oauth import OAuthClient, basic, post_form, read_issued
+from tests.refusals import INVALID_CLIENT, INVALID_GRANT, assert_protocol_headers, missing, read_refusal
 
 LOOPBACK = "http://127.0.0.1/callback"
 OTHER_SECRET = "the-secret-of-another-application"
 WRONG_VERIFIER = "x" * 43
-
-
-@pytest.fixture
-def flow(user):
-    """A confidential application, and the browser of a user who is signed in."""
-    return start_flow(user)
-
-
-@pytest.fixture
-def public_flow(user):
-    return start_flow(user, public=True)
+WRONG_REDEMPTIONS = {
+    "other verifier": {"code_verifier": WRONG_VERIFIER},
+    "no verifier": {"code_verifier": None},
+    "other redirect URI": {"redirect_uri": REDIRECT_URI + "/"},
+    "no redirect URI": {"redirect_uri": None},
+}
 
 
 @pytest.fixture
@@ -43,7 +38,7 @@ def redeemed(flow):
     return code, flow.redeem(code).json()
 
 
-def assert_session_is_dead(flow, tokens):
+def assert_no_token_is_valid(flow, tokens):
     assert Grant.objects.get().revoked_reason == "code_replayed"
     assert not RefreshToken.objects.live().exists()
     assert not AccessToken.objects.live().exists()
@@ -51,22 +46,13 @@ def assert_session_is_dead(flow, tokens):
 
 
 @pytest.mark.parametrize("fixture", ["flow", "public_flow"])
-def test_ac_001_code_earns_a_pair(request, fixture):
+def test_ac_001_code_gets_a_pair(request, fixture):
     flow = request.getfixturevalue(fixture)
 
     response = flow.redeem(flow.code())
 
-    assert response.status_code == HTTPStatus.OK
     assert_protocol_headers(response)
-    body = response.json()
-    assert body == {
-        "access_token": body["access_token"],
-        "token_type": "Bearer",
-        "expires_in": 3600,
-        "refresh_token": body["refresh_token"],
-        "refresh_token_expires_in": 1209600,
-        "scope": "notes:read",
-    }
+    body = read_issued(response, scope="notes:read")
     assert AccessToken.objects.live().get().digest == crypto.digest(body["access_token"])
     assert flow.client.refresh(body["refresh_token"]).status_code == HTTPStatus.OK
 
@@ -102,7 +88,7 @@ def test_ac_004_confidential_client_must_authenticate(flow, refused):
 
 
 @pytest.mark.parametrize("left_out", [None, ""], ids=["missing", "empty"])
-def test_ac_005_redirect_uri_that_was_named_must_come_again(flow, refused, left_out):
+def test_ac_005_redirect_uri_that_was_named_must_be_sent_again(flow, refused, left_out):
     code = flow.code()
 
     assert refused(lambda: flow.redeem(code, redirect_uri=left_out)) == INVALID_GRANT
@@ -114,7 +100,7 @@ def test_ac_005_client_of_oauth_2_1_leaves_the_redirect_uri_out(user):
     assert flow.redeem(flow.code(), redirect_uri=None).status_code == HTTPStatus.OK
 
 
-def test_ac_005_redirect_uri_that_was_not_named_need_not_come(flow):
+def test_ac_005_redirect_uri_that_was_not_named_need_not_be_sent(flow):
     code = flow.code(redirect_uri=None)
 
     assert flow.redeem(code, redirect_uri=None).status_code == HTTPStatus.OK
@@ -155,7 +141,7 @@ def test_ac_007_client_of_oauth_2_1_may_send_the_redirect_uri(user):
     assert flow.redeem(flow.code()).status_code == HTTPStatus.OK
 
 
-def test_ac_007_redirect_uri_is_enforced_where_it_need_not_come(user, refused):
+def test_ac_007_redirect_uri_is_compared_where_it_need_not_be_sent(user, refused):
     flow = start_flow(user, repeats_redirect_uri=False)
     code = flow.code()
 
@@ -178,8 +164,8 @@ def test_ac_008_code_is_accepted_up_to_its_lifetime(flow, time_machine):
     assert flow.redeem(code).status_code == HTTPStatus.OK
 
 
-def test_ac_008_project_sets_the_lifetime(flow, refused, settings, time_machine):
-    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "CODE_LIFETIME": 10}
+def test_ac_008_project_sets_the_lifetime(flow, refused, oauth_settings, time_machine):
+    oauth_settings(CODE_LIFETIME=10)
     code = flow.code()
     issued_at = AuthorizationCode.objects.get().created_at
     time_machine.move_to(issued_at + timedelta(seconds=10), tick=False)
@@ -226,17 +212,17 @@ def test_ac_010_scope_is_no_parameter_of_a_redemption(flow, scope):
 
 
 @pytest.mark.parametrize("fixture", ["flow", "public_flow"])
-def test_ac_020_code_redeemed_twice_ends_the_session(request, fixture):
+def test_ac_020_code_redeemed_twice_revokes_the_grant(request, fixture):
     flow = request.getfixturevalue(fixture)
     code, tokens = redeemed(flow)
 
     answer = read_refusal(flow.redeem(code))
 
     assert answer == INVALID_GRANT
-    assert_session_is_dead(flow, tokens)
+    assert_no_token_is_valid(flow, tokens)
 
 
-def test_ac_020_code_redeemed_twice_ends_a_session_that_was_refreshed_since(flow, time_machine):
+def test_ac_020_code_redeemed_twice_revokes_a_grant_that_was_refreshed_since(flow, time_machine):
     code, tokens = redeemed(flow)
     time_machine.move_to(Grant.objects.get().created_at + timedelta(days=1), tick=False)
     successors = flow.client.refresh(tokens["refresh_token"]).json()
@@ -244,10 +230,10 @@ def test_ac_020_code_redeemed_twice_ends_a_session_that_was_refreshed_since(flow
     answer = read_refusal(flow.redeem(code))
 
     assert answer == INVALID_GRANT
-    assert_session_is_dead(flow, successors)
+    assert_no_token_is_valid(flow, successors)
 
 
-def test_ac_020_replay_leaves_other_sessions_alone(flow):
+def test_ac_020_code_redeemed_twice_leaves_other_grants_alone(flow):
     code, _tokens = redeemed(flow)
     _other_code, other_tokens = redeemed(flow)
 
@@ -263,24 +249,15 @@ def test_ac_020_third_redemption_changes_nothing_more(flow, refused):
     assert refused(lambda: flow.redeem(code)) == INVALID_GRANT
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"code_verifier": WRONG_VERIFIER},
-        {"code_verifier": None},
-        {"redirect_uri": REDIRECT_URI + "/"},
-        {"redirect_uri": None},
-    ],
-    ids=["other verifier", "no verifier", "other redirect URI", "no redirect URI"],
-)
-def test_ac_021_wrong_replay_harms_nobody(flow, refused, wrong):
+@pytest.mark.parametrize("wrong", WRONG_REDEMPTIONS.values(), ids=WRONG_REDEMPTIONS)
+def test_ac_021_wrong_second_redemption_revokes_nothing(flow, refused, wrong):
     code, tokens = redeemed(flow)
 
     assert refused(lambda: flow.redeem(code, **wrong)) == INVALID_GRANT
     assert flow.client.refresh(tokens["refresh_token"]).status_code == HTTPStatus.OK
 
 
-def test_ac_021_replay_with_wrong_credentials_harms_nobody(flow, refused):
+def test_ac_021_second_redemption_with_wrong_credentials_revokes_nothing(flow, refused):
     code, tokens = redeemed(flow)
     form = {"grant_type": "authorization_code", "code": code, "redirect_uri": REDIRECT_URI, "code_verifier": VERIFIER}
     wrong = basic(flow.client.application.client_id, OTHER_SECRET)
@@ -289,7 +266,7 @@ def test_ac_021_replay_with_wrong_credentials_harms_nobody(flow, refused):
     assert flow.client.refresh(tokens["refresh_token"]).status_code == HTTPStatus.OK
 
 
-def test_ac_021_replay_by_another_client_harms_nobody(flow, other_flow, refused):
+def test_ac_021_second_redemption_by_another_client_revokes_nothing(flow, other_flow, refused):
     code, tokens = redeemed(flow)
 
     assert refused(lambda: other_flow.redeem(code)) == INVALID_GRANT
@@ -299,14 +276,14 @@ def test_ac_021_replay_by_another_client_harms_nobody(flow, other_flow, refused)
 def test_ac_022_of_two_redemptions_that_read_the_same_state_one_succeeds(flow):
     code, winners = flow.code(), []
 
-    with rival_acts_after_the_code_was_read(lambda: winners.append(flow.redeem(code))):
+    with run_after_code_lookup(lambda: winners.append(flow.redeem(code))):
         loser = flow.redeem(code)
 
     assert [winner.status_code for winner in winners] == [HTTPStatus.OK]
     assert read_refusal(loser) == INVALID_GRANT
     assert (RefreshToken.objects.count(), AccessToken.objects.count()) == (1, 1)
     # The loser was a replay, so the winner's pair died as well.
-    assert_session_is_dead(flow, winners[0].json())
+    assert_no_token_is_valid(flow, winners[0].json())
 
 
 def deactivated(user):
@@ -341,17 +318,8 @@ def test_ac_023_code_of_a_user_who_may_not_go_on_is_refused(flow, user, refused,
     assert refused(lambda: flow.redeem(code)) == INVALID_GRANT
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"code_verifier": WRONG_VERIFIER},
-        {"code_verifier": None},
-        {"redirect_uri": REDIRECT_URI + "/"},
-        {"redirect_uri": None},
-    ],
-    ids=["other verifier", "no verifier", "other redirect URI", "no redirect URI"],
-)
-def test_ac_024_failed_redemption_does_not_burn_the_code(flow, refused, wrong):
+@pytest.mark.parametrize("wrong", WRONG_REDEMPTIONS.values(), ids=WRONG_REDEMPTIONS)
+def test_ac_024_failed_redemption_does_not_use_up_the_code(flow, refused, wrong):
     code = flow.code()
 
     assert refused(lambda: flow.redeem(code, **wrong)) == INVALID_GRANT

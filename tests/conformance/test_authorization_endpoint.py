@@ -20,10 +20,10 @@ from tests.conformance.redirects import (
     UNAUTHORIZED_CLIENT,
     UNSUPPORTED_RESPONSE_TYPE,
     assert_protected,
+    error_page,
+    error_redirect,
     invalid_request,
     read_error,
-    told_to_the_client,
-    told_to_the_user,
 )
 from tests.consent import CHALLENGE, REDIRECT_URI, STATE, read_answer, start_flow
 from tests.factories import ApplicationFactory
@@ -31,16 +31,10 @@ from tests.factories import ApplicationFactory
 NATIVE = "com.example.app:/callback"
 METADATA = "/.well-known/oauth-authorization-server"
 
-UNKNOWN = "The application that sent you here is not known, or not active any more."
-NOT_REGISTERED = "The application wants to send you back to an address that is not registered."
+UNKNOWN = "The application that sent you here is unknown or no longer active."
+NOT_REGISTERED = "The application asked to send you back to a URL that is not registered for it."
 NOT_NAMED = "The application did not say where to send you back to."
-REPEATED = "The application that sent you here repeated a parameter, so its request is unclear."
-
-
-@pytest.fixture
-def flow(user):
-    """A confidential application, and the browser of a user who is signed in."""
-    return start_flow(user)
+REPEATED = "The application that sent you here repeated a parameter of its request."
 
 
 def repeated(parameter):
@@ -63,13 +57,13 @@ def assert_answered(response, redirect_uri):
     assert read_answer(response)["code"].startswith("oac_")
 
 
-def test_az_001_user_is_asked_and_the_code_goes_to_the_application(flow):
+def test_az_001_user_consents_and_the_code_is_sent_to_the_application(flow):
     assert_asked(flow.ask())
 
     assert_answered(flow.decide("allow"), REDIRECT_URI)
 
 
-def test_az_001_stranger_signs_in_first(flow):
+def test_az_001_user_who_is_not_signed_in_signs_in_first(flow):
     response = Client().get(flow.url())
 
     assert response.status_code == HTTPStatus.FOUND
@@ -81,8 +75,8 @@ def test_az_001_endpoint_answers_with_and_without_a_slash(flow, slash):
     assert_asked(flow.browser.get(flow.url().replace("/authorize?", f"/authorize{slash}?")))
 
 
-def test_az_001_without_an_issuer_there_is_no_endpoint(flow, settings):
-    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "ISSUER": None}
+def test_az_001_without_an_issuer_there_is_no_endpoint(flow, oauth_settings):
+    oauth_settings(ISSUER=None)
 
     assert flow.ask().status_code == HTTPStatus.NOT_FOUND
     assert flow.decide("allow").status_code == HTTPStatus.NOT_FOUND
@@ -91,16 +85,16 @@ def test_az_001_without_an_issuer_there_is_no_endpoint(flow, settings):
 
 @pytest.mark.parametrize("client_id", [None, "", "unknown", "client\x00", "*", "%", "x" * 1000, "clé"])
 @pytest.mark.parametrize("signed_in", [True, False])
-def test_az_002_unknown_client_is_told_to_the_user(flow, client_id, signed_in):
+def test_az_002_unknown_client_is_an_error_page(flow, client_id, signed_in):
     flow.browser = flow.browser if signed_in else Client()
 
-    assert UNKNOWN in told_to_the_user(flow, client_id=client_id)
+    assert UNKNOWN in error_page(flow, client_id=client_id)
 
 
-def test_az_002_inactive_client_is_told_to_the_user(flow):
+def test_az_002_inactive_client_is_an_error_page(flow):
     Application.objects.update(is_active=False)
 
-    assert UNKNOWN in told_to_the_user(flow)
+    assert UNKNOWN in error_page(flow)
 
 
 @pytest.mark.parametrize("registered", ["", f"{REDIRECT_URI}\nhttps://app.example/other"], ids=["none", "two"])
@@ -108,7 +102,7 @@ def test_az_002_inactive_client_is_told_to_the_user(flow):
 def test_az_003_redirect_uri_must_be_clear(flow, registered, left_out):
     Application.objects.update(redirect_uris=registered)
 
-    assert NOT_NAMED in told_to_the_user(flow, redirect_uri=left_out)
+    assert NOT_NAMED in error_page(flow, redirect_uri=left_out)
 
 
 @pytest.mark.parametrize(
@@ -127,12 +121,12 @@ def test_az_003_redirect_uri_must_be_clear(flow, registered, left_out):
         f"{REDIRECT_URI} {REDIRECT_URI}",
     ],
 )
-def test_az_003_redirect_uri_that_is_not_registered_is_told_to_the_user(flow, redirect_uri):
-    assert NOT_REGISTERED in told_to_the_user(flow, redirect_uri=redirect_uri)
+def test_az_003_redirect_uri_that_is_not_registered_is_an_error_page(flow, redirect_uri):
+    assert NOT_REGISTERED in error_page(flow, redirect_uri=redirect_uri)
 
 
-def test_az_003_repeated_redirect_uri_is_told_to_the_user(flow):
-    assert REPEATED in told_to_the_user(flow, redirect_uri=[REDIRECT_URI, REDIRECT_URI])
+def test_az_003_repeated_redirect_uri_is_an_error_page(flow):
+    assert REPEATED in error_page(flow, redirect_uri=[REDIRECT_URI, REDIRECT_URI])
 
 
 def test_az_004_the_only_registered_redirect_uri_need_not_be_named(flow):
@@ -143,55 +137,55 @@ def test_az_004_the_only_registered_redirect_uri_need_not_be_named(flow):
 def test_az_005_response_type_is_required(flow, left_out):
     missing = invalid_request("The parameter response_type is missing.")
 
-    assert told_to_the_client(flow, response_type=left_out) == missing
+    assert error_redirect(flow, response_type=left_out) == missing
 
 
 @pytest.mark.parametrize("response_type", ["token", "code token", "code id_token", "none", "CODE", " code", "unknown"])
 def test_az_006_other_response_types_are_not_supported(flow, response_type):
-    assert told_to_the_client(flow, response_type=response_type) == UNSUPPORTED_RESPONSE_TYPE
+    assert error_redirect(flow, response_type=response_type) == UNSUPPORTED_RESPONSE_TYPE
 
 
 def test_az_007_grant_type_must_be_enabled_for_the_client(flow):
     Application.objects.update(grant_types="refresh_token")
 
-    assert told_to_the_client(flow) == UNAUTHORIZED_CLIENT
+    assert error_redirect(flow) == UNAUTHORIZED_CLIENT
 
 
-def test_az_007_grant_type_must_be_offered_by_the_server(flow, settings):
-    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "GRANT_TYPES": ["refresh_token"]}
+def test_az_007_grant_type_must_be_offered_by_the_server(flow, oauth_settings):
+    oauth_settings(GRANT_TYPES=["refresh_token"])
 
-    assert told_to_the_client(flow) == UNAUTHORIZED_CLIENT
+    assert error_redirect(flow) == UNAUTHORIZED_CLIENT
 
 
 @pytest.mark.parametrize(
     "scope", ["unknown", "notes:read unknown", "Notes:Read", 'notes:"read"', "notes:read\x00", " "]
 )
 def test_az_008_unknown_or_malformed_scope_is_refused(flow, scope):
-    assert told_to_the_client(flow, scope=scope) == INVALID_SCOPE
+    assert error_redirect(flow, scope=scope) == INVALID_SCOPE
 
 
 def test_az_008_scope_that_is_not_the_clients_is_refused(flow):
     Application.objects.update(scope="notes:read")
 
-    assert told_to_the_client(flow, scope="notes:read notes:write") == INVALID_SCOPE
+    assert error_redirect(flow, scope="notes:read notes:write") == INVALID_SCOPE
 
 
 @pytest.mark.parametrize("left_out", [None, ""], ids=["missing", "empty"])
-def test_az_009_without_a_scope_the_default_is_asked_for(flow, left_out):
+def test_az_009_without_a_scope_the_default_is_requested(flow, left_out):
     page = flow.ask(scope=left_out).content.decode()
 
     assert ("Read your notes" in page, "Write your notes" in page) == (True, False)
     assert flow.redeem(flow.code(scope=left_out)).json()["scope"] == "notes:read"
 
 
-def test_az_009_without_a_default_a_scope_is_required(flow, settings):
-    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "DEFAULT_SCOPES": []}
+def test_az_009_without_a_default_a_scope_is_required(flow, oauth_settings):
+    oauth_settings(DEFAULT_SCOPES=[])
 
-    assert told_to_the_client(flow, scope=None) == INVALID_SCOPE
+    assert error_redirect(flow, scope=None) == INVALID_SCOPE
 
 
 @pytest.mark.parametrize("decision", ["deny", "", "ALLOW", "nonsense"])
-def test_az_010_denial_is_told_to_the_client(flow, decision):
+def test_az_010_denial_is_sent_to_the_client(flow, decision):
     response = flow.decide(decision)
 
     assert read_error(response, redirect_uri=REDIRECT_URI) == ACCESS_DENIED
@@ -224,7 +218,7 @@ def test_az_011_state_comes_back_as_it_was_sent(flow, state):
 
 @pytest.mark.parametrize("state", STATES.values(), ids=STATES)
 def test_az_011_state_comes_back_with_an_error(flow, state):
-    assert told_to_the_client(flow, scope="unknown", state=state) == INVALID_SCOPE
+    assert error_redirect(flow, scope="unknown", state=state) == INVALID_SCOPE
 
 
 @pytest.mark.parametrize("state", STATES.values(), ids=STATES)
@@ -242,7 +236,7 @@ def test_az_011_no_state_comes_back_where_none_was_sent(flow):
 @pytest.mark.parametrize("parameter", ["response_type", "scope", "state", "code_challenge", "code_challenge_method"])
 @pytest.mark.parametrize("values", [("a", "a"), ("a", "b"), ("", "")], ids=["equal", "different", "empty"])
 def test_az_012_parameter_must_not_be_repeated(flow, parameter, values):
-    assert told_to_the_client(flow, **{parameter: values}) == repeated(parameter)
+    assert error_redirect(flow, **{parameter: values}) == repeated(parameter)
 
 
 def test_az_012_repeated_state_does_not_come_back(flow):
@@ -252,7 +246,7 @@ def test_az_012_repeated_state_does_not_come_back(flow):
 @pytest.mark.parametrize("parameter", ["client_id", "redirect_uri"])
 @pytest.mark.parametrize("values", [("a", "a"), ("a", "b"), ("", "")], ids=["equal", "different", "empty"])
 def test_az_012_parameter_that_names_the_recipient_must_not_be_repeated(flow, parameter, values):
-    assert REPEATED in told_to_the_user(flow, **{parameter: values})
+    assert REPEATED in error_page(flow, **{parameter: values})
 
 
 def test_az_013_unknown_parameters_are_ignored(flow):
@@ -267,10 +261,10 @@ def test_az_013_empty_parameter_counts_as_left_out(flow):
     assert set(answer) == {"code", "iss"}
 
 
-def test_az_014_fault_after_the_recipient_is_known_is_told_to_the_client(flow, settings):
+def test_az_014_server_error_after_the_redirect_uri_was_checked_is_sent_to_the_client(flow, settings):
     settings.TEMPLATES = []
 
-    assert told_to_the_client(flow) == SERVER_ERROR
+    assert error_redirect(flow) == SERVER_ERROR
 
 
 def fail_to_insert(execute, sql, params, many, context):
@@ -280,7 +274,7 @@ def fail_to_insert(execute, sql, params, many, context):
     return execute(sql, params, many, context)
 
 
-def test_az_014_fault_while_the_code_is_issued_is_told_to_the_client(flow):
+def test_az_014_server_error_while_the_code_is_issued_is_sent_to_the_client(flow):
     with connection.execute_wrapper(fail_to_insert):
         response = flow.decide("allow")
 
@@ -302,7 +296,7 @@ def test_az_016_consent_page_cannot_be_framed(flow):
 
 
 def test_az_016_page_of_a_refusal_cannot_be_framed(flow):
-    assert told_to_the_user(flow, client_id="unknown")  # looks at the headers as well
+    assert error_page(flow, client_id="unknown")  # asserts the headers as well
 
 
 def without_third_parties(page):
@@ -310,9 +304,9 @@ def without_third_parties(page):
     return not re.search(r"""(?:src|href|action)\s*=\s*["']?(?:https?:|//)""", page) and "<script" not in page
 
 
-def test_az_017_pages_tell_no_other_site(flow):
+def test_az_017_pages_load_nothing_from_other_sites(flow):
     assert without_third_parties(flow.ask().content.decode())
-    assert without_third_parties(told_to_the_user(flow, client_id="unknown"))
+    assert without_third_parties(error_page(flow, client_id="unknown"))
 
 
 @pytest.mark.parametrize("signed_in", [True, False])
@@ -327,7 +321,7 @@ def test_az_018_other_origins_may_not_read_the_endpoint(flow, signed_in):
 @pytest.mark.parametrize(
     "wrong", [{"scope": "unknown"}, {"response_type": "token"}, {"code_challenge": None}, {"state": ["a", "b"]}]
 )
-def test_az_019_stranger_is_not_bounced_to_the_client(flow, wrong):
+def test_az_019_user_who_is_not_signed_in_is_not_redirected_to_the_client(flow, wrong):
     response = Client().get(flow.url(**wrong))
 
     assert response.status_code == HTTPStatus.FOUND
@@ -422,7 +416,7 @@ def test_ru_001_registered_redirect_uri_is_accepted(user, redirect_uri):
     ],
 )
 def test_ru_002_anything_but_the_registered_redirect_uri_is_refused(flow, redirect_uri):
-    assert NOT_REGISTERED in told_to_the_user(flow, redirect_uri=redirect_uri)
+    assert NOT_REGISTERED in error_page(flow, redirect_uri=redirect_uri)
 
 
 @pytest.mark.parametrize(
@@ -461,17 +455,17 @@ def test_ru_003_loopback_address_may_have_any_port(user, registered, used):
 def test_ru_003_only_the_port_may_differ(user, used):
     flow = start_flow(user, public=True, redirect_uris="http://127.0.0.1/cb")
 
-    assert NOT_REGISTERED in told_to_the_user(flow, redirect_uri=used)
+    assert NOT_REGISTERED in error_page(flow, redirect_uri=used)
 
 
 def test_ru_004_localhost_has_the_registered_port(user):
     flow = start_flow(user, public=True, redirect_uris="http://localhost/cb")
 
-    assert NOT_REGISTERED in told_to_the_user(flow, redirect_uri="http://localhost:51004/cb")
+    assert NOT_REGISTERED in error_page(flow, redirect_uri="http://localhost:51004/cb")
 
 
-def test_ru_004_project_may_let_localhost_have_any_port(user, settings):
-    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "ALLOW_LOCALHOST_PORTS": True}
+def test_ru_004_project_may_let_localhost_have_any_port(user, oauth_settings):
+    oauth_settings(ALLOW_LOCALHOST_PORTS=True)
     flow = start_flow(user, public=True, redirect_uris="http://localhost/cb")
 
     response = flow.decide("allow", redirect_uri="http://localhost:51004/cb")
@@ -502,11 +496,11 @@ def test_ru_004_project_may_let_localhost_have_any_port(user, settings):
         "http://localhost.evil.example/cb",
     ],
 )
-def test_ru_005_what_looks_like_a_loopback_address_is_refused(user, settings, used):
-    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "ALLOW_LOCALHOST_PORTS": True}
+def test_ru_005_what_looks_like_a_loopback_address_is_refused(user, oauth_settings, used):
+    oauth_settings(ALLOW_LOCALHOST_PORTS=True)
     flow = start_flow(user, public=True, redirect_uris="http://127.0.0.1/cb\nhttp://[::1]/cb\nhttp://localhost/cb")
 
-    assert NOT_REGISTERED in told_to_the_user(flow, redirect_uri=used)
+    assert NOT_REGISTERED in error_page(flow, redirect_uri=used)
 
 
 def assert_not_registrable(redirect_uri):
@@ -559,7 +553,7 @@ def test_ru_009_code_goes_to_a_private_use_scheme(user, redirect_uri):
 def test_ru_009_error_goes_to_a_private_use_scheme(user):
     flow = start_flow(user, public=True, redirect_uris=NATIVE)
 
-    assert told_to_the_client(flow, scope="unknown") == INVALID_SCOPE
+    assert error_redirect(flow, scope="unknown") == INVALID_SCOPE
 
 
 def test_is_001_answer_names_the_issuer(flow):
@@ -569,8 +563,8 @@ def test_is_001_answer_names_the_issuer(flow):
 
 
 @pytest.mark.parametrize("issuer", ["https://auth.example/", "https://auth.example/tenant"])
-def test_is_001_issuer_is_named_as_it_is_set(flow, settings, issuer):
-    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "ISSUER": issuer}
+def test_is_001_issuer_is_named_as_it_is_set(flow, oauth_settings, issuer):
+    oauth_settings(ISSUER=issuer)
 
     assert read_answer(flow.decide("allow"))["iss"] == issuer
 
@@ -598,13 +592,13 @@ def test_is_003_metadata_says_that_the_issuer_is_named(db):
     "issuer",
     ["http://auth.example", "https://auth.example?a=b", "https://auth.example/?", "https://auth.example/#x", "auth"],
 )
-def test_is_004_issuer_must_be_an_https_url_without_query_and_fragment(settings, issuer):
-    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "ISSUER": issuer, "REQUIRE_HTTPS": True}
+def test_is_004_issuer_must_be_an_https_url_without_query_and_fragment(oauth_settings, issuer):
+    oauth_settings(ISSUER=issuer, REQUIRE_HTTPS=True)
 
     assert [message.id for message in check_issuer()] == ["oauth_refresh.E008"]
 
 
-def test_is_004_issuer_must_have_no_empty_fragment(settings):
-    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "ISSUER": "https://auth.example/#", "REQUIRE_HTTPS": True}
+def test_is_004_issuer_must_have_no_empty_fragment(oauth_settings):
+    oauth_settings(ISSUER="https://auth.example/#", REQUIRE_HTTPS=True)
 
     assert [message.id for message in check_issuer()] == ["oauth_refresh.E008"]

@@ -10,15 +10,7 @@ from django.utils import timezone
 from oauth_refresh import crypto
 from oauth_refresh.models import AccessToken, Application, UsedAssertion
 from oauth_refresh.services.clients import create_application
-from tests.conformance.refusals import (
-    INVALID_CLIENT,
-    NOT_READABLE,
-    NOT_SECURE,
-    TWO_CREDENTIALS,
-    TWO_METHODS,
-)
-from tests.conftest import SECRET
-from tests.factories import ApplicationFactory
+from tests.factories import SECRET, ApplicationFactory
 from tests.jwts import (
     EC_KEY,
     OTHER_KEY,
@@ -30,6 +22,13 @@ from tests.jwts import (
     sign,
 )
 from tests.oauth import OAuthClient, basic, post_form, raw_basic
+from tests.refusals import (
+    INVALID_CLIENT,
+    NOT_READABLE,
+    NOT_SECURE,
+    TWO_CREDENTIALS,
+    TWO_METHODS,
+)
 
 WRONG_SECRET = "not-the-secret-of-this-application"
 OLD_SECRET = "the-secret-that-is-being-replaced"
@@ -312,16 +311,16 @@ def test_ca_027_deleted_client_with_its_right_secret_is_refused(client_app, refu
     assert refused(lambda: refresh(client_app, authorization=client_app.authorization)) == INVALID_CLIENT
 
 
-def test_ca_028_credentials_over_plain_http_are_refused_and_never_redirected(client_app, refused, settings):
-    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "REQUIRE_HTTPS": True}
+def test_ca_028_credentials_over_plain_http_are_refused_and_never_redirected(client_app, refused, oauth_settings):
+    oauth_settings(REQUIRE_HTTPS=True)
 
     answer = refused(lambda: refresh(client_app, authorization=client_app.authorization))
 
     assert answer == NOT_SECURE
 
 
-def test_ca_028_plain_http_is_refused_unless_a_project_says_otherwise(client_app, refused, settings):
-    settings.OAUTH_REFRESH = {key: value for key, value in settings.OAUTH_REFRESH.items() if key != "REQUIRE_HTTPS"}
+def test_ca_028_plain_http_is_refused_unless_a_project_says_otherwise(client_app, refused, oauth_settings):
+    oauth_settings(unset=["REQUIRE_HTTPS"])
 
     answer = refused(lambda: refresh(client_app, authorization=client_app.authorization))
 
@@ -438,7 +437,7 @@ def test_ca_032_secret_is_stored_as_a_digest_only():
     assert secret not in repr(stored)
 
 
-def test_ca_033_client_id_alone_earns_no_client_credentials(application, refused):
+def test_ca_033_client_id_alone_gets_no_client_credentials(application, refused):
     form = {"grant_type": "client_credentials", "client_id": application.client_id}
 
     assert refused(lambda: post_form("token", form)) == INVALID_CLIENT

@@ -97,7 +97,7 @@ def test_t_028_other_endpoints_are_not_for_other_origins(spa, endpoint):
     assert "Access-Control-Allow-Origin" not in preflight(endpoint, "https://spa.example").headers
 
 
-def test_t_028_address_of_nothing_is_nobody_s(spa):
+def test_t_028_unknown_address_has_no_cors_headers(spa):
     response = Client().options("/nothing", headers={"Origin": "https://spa.example"})
 
     assert "Access-Control-Allow-Origin" not in response.headers

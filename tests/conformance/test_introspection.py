@@ -8,7 +8,11 @@ from django.urls import reverse
 
 from oauth_refresh.models import AccessToken, Application, RefreshToken
 from oauth_refresh.services import issue_tokens
-from tests.conformance.refusals import (
+from tests.conformance.access_tokens import INVALID_ACCESS_TOKENS
+from tests.database import database_snapshot
+from tests.factories import ApplicationFactory
+from tests.oauth import OAuthClient, basic, post_form
+from tests.refusals import (
     INVALID_CLIENT,
     ONLY_POST,
     assert_protocol_headers,
@@ -16,10 +20,6 @@ from tests.conformance.refusals import (
     read_refusal,
     repeated,
 )
-from tests.conformance.test_bearer import DEAD
-from tests.factories import ApplicationFactory
-from tests.interference import everything
-from tests.oauth import OAuthClient, basic, post_form
 
 OTHER_SECRET = "the-secret-of-another-application"
 INACTIVE = (HTTPStatus.OK, {"active": False})
@@ -42,7 +42,7 @@ def resource_server(db):
 
 
 @pytest.fixture
-def stranger(db):
+def other_client(db):
     return OAuthClient(ApplicationFactory(raw_secret=OTHER_SECRET), OTHER_SECRET)
 
 
@@ -84,22 +84,22 @@ def test_in_001_subject_of_an_application_itself_is_its_client_id(application, c
     assert (body["sub"], "username" in body) == (application.client_id, False)
 
 
-def test_in_001_server_without_an_issuer_names_none(client_app, settings):
-    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "ISSUER": None}
+def test_in_001_server_without_an_issuer_names_none(client_app, oauth_settings):
+    oauth_settings(ISSUER=None)
 
     _status, body = answer(introspect(client_app, client_app.access_token))
 
     assert {"iss", "aud"}.isdisjoint(body)
 
 
-@pytest.mark.parametrize("make", DEAD.values(), ids=DEAD)
-def test_in_002_dead_token_is_inactive(client_app, resource_server, make):
+@pytest.mark.parametrize("make", INVALID_ACCESS_TOKENS.values(), ids=INVALID_ACCESS_TOKENS)
+def test_in_002_invalid_token_is_inactive(client_app, resource_server, make):
     raw = make(client_app)
 
     assert answer(introspect(resource_server, raw)) == INACTIVE
 
 
-def test_in_003_nothing_is_told_of_an_expired_token(client_app):
+def test_in_003_expired_token_is_inactive_and_nothing_else(client_app):
     AccessToken.objects.update(expires_at=client_app.grant.created_at, created_at="2020-01-01T00:00Z")
 
     assert answer(introspect(client_app, client_app.access_token)) == INACTIVE
@@ -128,15 +128,15 @@ def test_in_006_bearer_token_is_no_way_to_authenticate_here(client_app, refused)
 
 
 @pytest.mark.parametrize("token", ["access_token", "refresh_token"])
-def test_in_007_tokens_of_others_are_inactive(client_app, stranger, token):
-    assert answer(introspect(stranger, getattr(client_app, token))) == INACTIVE
+def test_in_007_tokens_of_others_are_inactive(client_app, other_client, token):
+    assert answer(introspect(other_client, getattr(client_app, token))) == INACTIVE
 
 
-def test_in_008_ordinary_client_sees_its_own_tokens_only(client_app, stranger, user):
-    stranger.start(user=user)
+def test_in_008_ordinary_client_sees_its_own_tokens_only(client_app, other_client, user):
+    other_client.start(user=user)
 
-    assert answer(introspect(stranger, stranger.access_token))[1]["active"] is True
-    assert answer(introspect(stranger, client_app.access_token)) == INACTIVE
+    assert answer(introspect(other_client, other_client.access_token))[1]["active"] is True
+    assert answer(introspect(other_client, client_app.access_token)) == INACTIVE
 
 
 def test_in_009_public_client_is_refused(public_client, refused):
@@ -192,7 +192,7 @@ def test_in_013_only_post_is_allowed(client_app):
     ("body", "expected"),
     [("a=b", missing("token")), ("token=", missing("token")), ("token=a&token=b", repeated("token"))],
 )
-def test_in_014_token_must_come_once(client_app, refused, body, expected):
+def test_in_014_token_must_be_sent_once(client_app, refused, body, expected):
     assert refused(lambda: post_form("introspect", body, authorization=client_app.authorization)) == expected
 
 
@@ -209,14 +209,14 @@ def test_in_018_answer_is_not_to_be_stored(client_app):
 
 
 @pytest.mark.parametrize("how", ["live", "spent", "foreign"])
-def test_in_019_nothing_changes_whatever_is_presented(client_app, stranger, how):
+def test_in_019_nothing_changes_whatever_is_presented(client_app, other_client, how):
     raw = client_app.refresh_token
     if how == "spent":
         client_app.rotate()
-    caller = stranger if how == "foreign" else client_app
-    before = everything()
+    caller = other_client if how == "foreign" else client_app
+    before = database_snapshot()
 
     introspect(caller, raw)
 
-    assert everything() == before
+    assert database_snapshot() == before
     assert client_app.refresh().status_code == HTTPStatus.OK

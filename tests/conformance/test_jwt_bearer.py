@@ -8,18 +8,8 @@ import pytest
 
 from oauth_refresh import crypto
 from oauth_refresh.models import AccessToken, Application, Grant, GrantType, TrustedIssuer, UsedAssertion
-from tests.conformance.refusals import (
-    INVALID_CLIENT,
-    INVALID_GRANT,
-    INVALID_SCOPE,
-    UNAUTHORIZED_CLIENT,
-    UNSUPPORTED_GRANT_TYPE,
-    missing,
-    repeated,
-)
-from tests.conftest import SECRET
-from tests.factories import ApplicationFactory, TrustedIssuerFactory
-from tests.interference import fault_after_an_insert_of
+from tests.factories import SECRET, ApplicationFactory, TrustedIssuerFactory
+from tests.interference import error_after_insert
 from tests.jwts import (
     EC_KEY,
     ISSUER,
@@ -36,7 +26,16 @@ from tests.jwts import (
     key_application,
     sign,
 )
-from tests.oauth import OAuthClient, basic, post_form
+from tests.oauth import OAuthClient, basic, post_form, read_issued
+from tests.refusals import (
+    INVALID_CLIENT,
+    INVALID_GRANT,
+    INVALID_SCOPE,
+    UNAUTHORIZED_CLIENT,
+    UNSUPPORTED_GRANT_TYPE,
+    missing,
+    repeated,
+)
 
 GRANT_TYPES = f"{GrantType.JWT_BEARER} refresh_token"
 OTHER_AUDIENCE = "https://other.example"
@@ -46,7 +45,7 @@ HOUR = 3600
 
 @pytest.fixture
 def client(db):
-    """A confidential client that may bring assertions, and holds nothing yet."""
+    """A confidential client that may present assertions, and has no tokens yet."""
     return OAuthClient(ApplicationFactory(raw_secret=SECRET, grant_types=GRANT_TYPES), SECRET)
 
 
@@ -57,14 +56,14 @@ def issuer(db):
 
 
 @pytest.fixture
-def speak(issuer, user):
-    """Sign the issuer's word for the user, but for what is changed."""
+def sign_assertion(issuer, user):
+    """Return a function that signs an assertion of the issuer about the user, with ``changes``."""
     return lambda **changes: sign(grant_claims(issuer, user, **changes))
 
 
 @pytest.fixture
 def refused(refused, caplog):
-    """As everywhere; and the assertion is neither used up nor told by a request that is refused."""
+    """As everywhere; and a refused request neither consumes nor logs the assertion."""
 
     def send_and_check(send, *, assertion=None):
         before = list(UsedAssertion.objects.values())
@@ -76,37 +75,28 @@ def refused(refused, caplog):
     return send_and_check
 
 
-def bring(client, assertion, **parameters):
+def request_token(client, assertion, **parameters):
     return client.token(grant_type=GrantType.JWT_BEARER, assertion=assertion, **parameters)
 
 
-def test_jb_001_word_of_a_trusted_issuer_starts_a_grant(client, speak, user):
-    response = bring(client, speak(), scope="notes:read notes:write")
+def test_jb_001_assertion_of_a_trusted_issuer_starts_a_grant(client, sign_assertion, user):
+    response = request_token(client, sign_assertion(), scope="notes:read notes:write")
 
-    assert response.status_code == HTTPStatus.OK
-    body = response.json()
-    assert body == {
-        "access_token": body["access_token"],
-        "token_type": "Bearer",
-        "expires_in": 3600,
-        "refresh_token": body["refresh_token"],
-        "refresh_token_expires_in": 1209600,
-        "scope": "notes:read notes:write",
-    }
+    body = read_issued(response, scope="notes:read notes:write")
     grant = AccessToken.objects.live().get(digest=crypto.digest(body["access_token"])).grant
     assert (grant.user, grant.application, grant.grant_type) == (user, client.application, GrantType.JWT_BEARER)
 
 
-def test_jb_001_grant_type_must_be_offered_by_the_server(client, speak, refused, settings):
-    settings.OAUTH_REFRESH = {key: value for key, value in settings.OAUTH_REFRESH.items() if key != "GRANT_TYPES"}
+def test_jb_001_grant_type_must_be_offered_by_the_server(client, sign_assertion, refused, oauth_settings):
+    oauth_settings(unset=["GRANT_TYPES"])
 
-    assert refused(lambda: bring(client, speak())) == UNSUPPORTED_GRANT_TYPE
+    assert refused(lambda: request_token(client, sign_assertion())) == UNSUPPORTED_GRANT_TYPE
 
 
-def test_jb_001_grant_type_must_be_enabled_for_the_client(client, speak, refused):
+def test_jb_001_grant_type_must_be_enabled_for_the_client(client, sign_assertion, refused):
     Application.objects.update(grant_types="password refresh_token")
 
-    assert refused(lambda: bring(client, speak())) == UNAUTHORIZED_CLIENT
+    assert refused(lambda: request_token(client, sign_assertion())) == UNAUTHORIZED_CLIENT
 
 
 @pytest.mark.parametrize("parameters", [{}, {"assertion": ""}], ids=["missing", "empty"])
@@ -114,8 +104,8 @@ def test_jb_002_assertion_is_required(client, refused, parameters):
     assert refused(lambda: client.token(grant_type=GrantType.JWT_BEARER, **parameters)) == missing("assertion")
 
 
-def test_jb_002_assertion_must_not_be_repeated(client, speak, refused):
-    body = f"grant_type={GrantType.JWT_BEARER}&assertion={speak()}&assertion={speak()}"
+def test_jb_002_assertion_must_not_be_repeated(client, sign_assertion, refused):
+    body = f"grant_type={GrantType.JWT_BEARER}&assertion={sign_assertion()}&assertion={sign_assertion()}"
 
     answer = refused(lambda: post_form("token", body, authorization=client.authorization))
 
@@ -151,11 +141,11 @@ CLAIMS = {
 
 
 @pytest.mark.parametrize("changes", CLAIMS.values(), ids=CLAIMS)
-def test_jb_003_assertion_that_says_something_wrong_is_refused(client, speak, issuer, refused, changes):
+def test_jb_003_assertion_with_a_wrong_claim_is_refused(client, sign_assertion, issuer, refused, changes):
     TrustedIssuer.objects.update(issuer="https://issuer.example")
-    signed = speak(**{"iss": "https://issuer.example", **changes})
+    signed = sign_assertion(**{"iss": "https://issuer.example", **changes})
 
-    assert refused(lambda: bring(client, signed), assertion=signed) == INVALID_GRANT
+    assert refused(lambda: request_token(client, signed), assertion=signed) == INVALID_GRANT
 
 
 FORMS = {
@@ -172,33 +162,33 @@ FORMS = {
 
 
 @pytest.mark.parametrize("make", FORMS.values(), ids=FORMS)
-def test_jb_003_assertion_that_is_not_signed_as_it_should_be_is_refused(client, issuer, user, refused, make):
+def test_jb_003_assertion_with_a_wrong_signature_is_refused(client, issuer, user, refused, make):
     TrustedIssuer.objects.update(jwks=jwks(EC_KEY, RSA_KEY))
     signed = make(grant_claims(issuer, user))
 
-    assert refused(lambda: bring(client, signed)) == INVALID_GRANT
+    assert refused(lambda: request_token(client, signed)) == INVALID_GRANT
 
 
-def test_jb_003_issuer_that_is_trusted_no_longer_is_refused(client, speak, refused):
+def test_jb_003_issuer_that_is_trusted_no_longer_is_refused(client, sign_assertion, refused):
     TrustedIssuer.objects.update(is_active=False)
 
-    assert refused(lambda: bring(client, speak())) == INVALID_GRANT
+    assert refused(lambda: request_token(client, sign_assertion())) == INVALID_GRANT
 
 
-def test_jb_003_assertion_is_accepted_once(client, speak, refused):
-    signed = speak()
-    bring(client, signed)
+def test_jb_003_assertion_is_accepted_once(client, sign_assertion, refused):
+    signed = sign_assertion()
+    request_token(client, signed)
 
-    assert refused(lambda: bring(client, signed)) == INVALID_GRANT
+    assert refused(lambda: request_token(client, signed)) == INVALID_GRANT
     assert Grant.objects.count() == 1
 
 
-def test_jb_003_another_client_cannot_use_an_assertion_again(client, speak, refused):
-    signed = speak()
-    bring(client, signed)
+def test_jb_003_another_client_cannot_use_an_assertion_again(client, sign_assertion, refused):
+    signed = sign_assertion()
+    request_token(client, signed)
     other = OAuthClient(ApplicationFactory(raw_secret=SECRET, grant_types=GRANT_TYPES), SECRET)
 
-    assert refused(lambda: bring(other, signed)) == INVALID_GRANT
+    assert refused(lambda: request_token(other, signed)) == INVALID_GRANT
 
 
 AUDIENCES = {
@@ -211,53 +201,53 @@ AUDIENCES = {
 
 
 @pytest.mark.parametrize("audience", AUDIENCES.values(), ids=AUDIENCES)
-def test_jb_004_audience_may_be_the_issuer_or_the_token_endpoint(client, speak, audience):
-    assert bring(client, speak(aud=audience)).status_code == HTTPStatus.OK
+def test_jb_004_audience_may_be_the_issuer_or_the_token_endpoint(client, sign_assertion, audience):
+    assert request_token(client, sign_assertion(aud=audience)).status_code == HTTPStatus.OK
 
 
 @pytest.mark.parametrize(
     "audience", [[], [ISSUER, OTHER_AUDIENCE], [OTHER_AUDIENCE, TOKEN_ENDPOINT], ISSUER + "/", [ISSUER, None]], ids=repr
 )
-def test_jb_004_audience_may_name_nobody_else(client, speak, refused, audience):
-    assert refused(lambda: bring(client, speak(aud=audience))) == INVALID_GRANT
+def test_jb_004_audience_may_name_no_other_server(client, sign_assertion, refused, audience):
+    assert refused(lambda: request_token(client, sign_assertion(aud=audience))) == INVALID_GRANT
 
 
-def test_jb_005_failing_client_authentication_comes_first_and_uses_nothing_up(client, speak, refused):
-    signed = speak()
+def test_jb_005_failed_client_authentication_comes_first_and_consumes_nothing(client, sign_assertion, refused):
+    signed = sign_assertion()
     wrong = basic(client.application.client_id, WRONG_SECRET)
     form = {"grant_type": GrantType.JWT_BEARER, "assertion": signed}
 
     assert refused(lambda: post_form("token", form, authorization=wrong), assertion=signed) == INVALID_CLIENT
-    assert bring(client, signed).status_code == HTTPStatus.OK
+    assert request_token(client, signed).status_code == HTTPStatus.OK
 
 
-def test_jb_005_client_may_authenticate_by_an_assertion_too(issuer, speak):
+def test_jb_005_client_may_authenticate_by_an_assertion(issuer, sign_assertion):
     client = KeyClient(key_application(EC_KEY))
 
-    assert bring(client, speak()).status_code == HTTPStatus.OK
+    assert request_token(client, sign_assertion()).status_code == HTTPStatus.OK
     assert UsedAssertion.objects.count() == 2
 
 
-def test_jb_006_client_must_say_who_it_is(client, speak, refused):
-    form = {"grant_type": GrantType.JWT_BEARER, "assertion": speak()}
+def test_jb_006_client_must_identify_itself(client, sign_assertion, refused):
+    form = {"grant_type": GrantType.JWT_BEARER, "assertion": sign_assertion()}
 
     assert refused(lambda: post_form("token", form)) == INVALID_CLIENT
 
 
-def test_jb_006_confidential_client_must_prove_who_it_is(client, speak, refused):
+def test_jb_006_confidential_client_must_authenticate(client, sign_assertion, refused):
     form = {
         "grant_type": GrantType.JWT_BEARER,
-        "assertion": speak(),
+        "assertion": sign_assertion(),
         "client_id": client.application.client_id,
     }
 
     assert refused(lambda: post_form("token", form)) == INVALID_CLIENT
 
 
-def test_jb_006_public_client_cannot_bring_an_assertion(speak, refused):
+def test_jb_006_public_client_cannot_present_an_assertion(sign_assertion, refused):
     public = OAuthClient(ApplicationFactory(public=True, grant_types=GrantType.JWT_BEARER))
 
-    assert refused(lambda: public.token(grant_type=GrantType.JWT_BEARER, assertion=speak())) == INVALID_CLIENT
+    assert refused(lambda: public.token(grant_type=GrantType.JWT_BEARER, assertion=sign_assertion())) == INVALID_CLIENT
 
 
 SUBJECTS = {
@@ -275,82 +265,97 @@ SUBJECTS = {
 
 
 @pytest.mark.parametrize("subject", SUBJECTS.values(), ids=SUBJECTS)
-def test_jb_007_subject_must_be_a_user(client, speak, refused, subject):
-    assert refused(lambda: bring(client, speak(sub=subject))) == INVALID_GRANT
+def test_jb_007_subject_must_be_a_user(client, sign_assertion, refused, subject):
+    assert refused(lambda: request_token(client, sign_assertion(sub=subject))) == INVALID_GRANT
 
 
 @pytest.mark.parametrize("change", [str.upper, lambda name: name + " ", lambda name: " " + name])
-def test_jb_007_subject_is_compared_character_by_character(client, speak, user, refused, change):
-    assert refused(lambda: bring(client, speak(sub=change(user.username)))) == INVALID_GRANT
+def test_jb_007_subject_is_compared_character_by_character(client, sign_assertion, user, refused, change):
+    assert refused(lambda: request_token(client, sign_assertion(sub=change(user.username)))) == INVALID_GRANT
 
 
-def test_jb_007_inactive_user_is_refused(client, speak, user, refused):
+def test_jb_007_inactive_user_is_refused(client, sign_assertion, user, refused):
     user.is_active = False
     user.save()
 
-    assert refused(lambda: bring(client, speak())) == INVALID_GRANT
+    assert refused(lambda: request_token(client, sign_assertion())) == INVALID_GRANT
 
 
-def test_jb_007_subject_may_be_another_unique_field(client, speak, user):
+def test_jb_007_subject_may_be_another_unique_field(client, sign_assertion, user):
     TrustedIssuer.objects.update(subject_field="id")
 
-    assert bring(client, speak(sub=str(user.pk))).status_code == HTTPStatus.OK
+    assert request_token(client, sign_assertion(sub=str(user.pk))).status_code == HTTPStatus.OK
     assert Grant.objects.get().user == user
 
 
 @pytest.mark.parametrize("subject", ["9" * 30, "1.0", "one", "-1", "True", "\u0667", ""])
-def test_jb_007_subject_that_does_not_fit_the_field_is_no_user(client, speak, refused, subject):
+def test_jb_007_subject_that_does_not_fit_the_field_is_no_user(client, sign_assertion, refused, subject):
     TrustedIssuer.objects.update(subject_field="id")
 
-    assert refused(lambda: bring(client, speak(sub=subject))) == INVALID_GRANT
+    assert refused(lambda: request_token(client, sign_assertion(sub=subject))) == INVALID_GRANT
 
 
 @pytest.mark.parametrize("limited", [Application, TrustedIssuer])
-def test_jb_008_scope_is_limited_by_client_and_issuer_and_its_refusal_uses_nothing_up(client, speak, refused, limited):
+def test_jb_008_scope_is_limited_by_client_and_issuer_and_its_refusal_consumes_nothing(
+    client, sign_assertion, refused, limited
+):
     limited.objects.update(scope="notes:read")
-    signed = speak()
+    signed = sign_assertion()
 
-    assert refused(lambda: bring(client, signed, scope="notes:read notes:write"), assertion=signed) == INVALID_SCOPE
-    assert bring(client, signed, scope="notes:read").json()["scope"] == "notes:read"
+    assert (
+        refused(lambda: request_token(client, signed, scope="notes:read notes:write"), assertion=signed)
+        == INVALID_SCOPE
+    )
+    assert request_token(client, signed, scope="notes:read").json()["scope"] == "notes:read"
 
 
 @pytest.mark.parametrize("scope", ["notes:delete", 'notes:"read"'])
-def test_jb_008_scope_must_be_known_and_well_formed(client, speak, refused, scope):
-    assert refused(lambda: bring(client, speak(), scope=scope)) == INVALID_SCOPE
+def test_jb_008_scope_must_be_known_and_well_formed(client, sign_assertion, refused, scope):
+    assert refused(lambda: request_token(client, sign_assertion(), scope=scope)) == INVALID_SCOPE
 
 
-def test_jb_008_default_scope_is_limited_by_the_issuer_too(client, speak, refused):
+def test_jb_008_default_scope_is_limited_by_the_issuer_too(client, sign_assertion, refused):
     TrustedIssuer.objects.update(scope="notes:write")
 
-    assert refused(lambda: bring(client, speak())) == INVALID_SCOPE
+    assert refused(lambda: request_token(client, sign_assertion())) == INVALID_SCOPE
 
 
-def test_jb_008_default_scope_is_shown(client, speak):
-    assert bring(client, speak()).json()["scope"] == "notes:read"
+def test_jb_008_default_scope_is_shown(client, sign_assertion):
+    assert request_token(client, sign_assertion()).json()["scope"] == "notes:read"
 
 
-def test_jb_009_grant_can_be_refreshed(client, speak):
-    client.refresh_token = bring(client, speak()).json()["refresh_token"]
+def test_jb_009_grant_can_be_refreshed(client, sign_assertion):
+    client.refresh_token = request_token(client, sign_assertion()).json()["refresh_token"]
 
     assert client.refresh().status_code == HTTPStatus.OK
 
 
-def test_jb_009_client_that_may_not_refresh_gets_no_refresh_token(client, speak):
+def test_jb_009_client_that_may_not_refresh_gets_no_refresh_token(client, sign_assertion):
     Application.objects.update(grant_types=GrantType.JWT_BEARER)
 
-    assert bring(client, speak()).json().keys() == {"access_token", "token_type", "expires_in", "scope"}
+    assert request_token(client, sign_assertion()).json().keys() == {
+        "access_token",
+        "token_type",
+        "expires_in",
+        "scope",
+    }
 
 
-def test_jb_009_project_may_leave_refresh_tokens_out(client, speak, settings):
-    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "REFRESH_TOKEN_GRANT_TYPES": ["authorization_code"]}
+def test_jb_009_project_may_leave_refresh_tokens_out(client, sign_assertion, oauth_settings):
+    oauth_settings(REFRESH_TOKEN_GRANT_TYPES=["authorization_code"])
 
-    assert bring(client, speak()).json().keys() == {"access_token", "token_type", "expires_in", "scope"}
+    assert request_token(client, sign_assertion()).json().keys() == {
+        "access_token",
+        "token_type",
+        "expires_in",
+        "scope",
+    }
 
 
-def test_jb_010_access_token_of_ours_is_no_assertion(client, speak, refused):
-    own = bring(client, speak()).json()["access_token"]
+def test_jb_010_access_token_of_this_server_is_no_assertion(client, sign_assertion, refused):
+    own = request_token(client, sign_assertion()).json()["access_token"]
 
-    assert refused(lambda: bring(client, own)) == INVALID_GRANT
+    assert refused(lambda: request_token(client, own)) == INVALID_GRANT
 
 
 @pytest.mark.parametrize(
@@ -359,18 +364,18 @@ def test_jb_010_access_token_of_ours_is_no_assertion(client, speak, refused):
 def test_jb_010_jwt_of_another_kind_is_no_assertion(client, issuer, user, refused, type_):
     signed = sign(grant_claims(issuer, user), typ=type_)
 
-    assert refused(lambda: bring(client, signed)) == INVALID_GRANT
+    assert refused(lambda: request_token(client, signed)) == INVALID_GRANT
 
 
 @pytest.mark.parametrize("type_", [LEFT_OUT, "JWT", "authorization-grant+jwt"])
 def test_jb_010_assertion_may_say_what_it_is(client, issuer, user, type_):
-    assert bring(client, sign(grant_claims(issuer, user), typ=type_)).status_code == HTTPStatus.OK
+    assert request_token(client, sign(grant_claims(issuer, user), typ=type_)).status_code == HTTPStatus.OK
 
 
-def test_jb_010_id_token_for_the_client_is_no_assertion(client, speak, refused):
-    id_token = speak(aud=client.application.client_id, nonce="n")
+def test_jb_010_id_token_for_the_client_is_no_assertion(client, sign_assertion, refused):
+    id_token = sign_assertion(aud=client.application.client_id, nonce="n")
 
-    assert refused(lambda: bring(client, id_token)) == INVALID_GRANT
+    assert refused(lambda: request_token(client, id_token)) == INVALID_GRANT
 
 
 def test_jb_010_client_assertion_is_no_assertion_for_a_user_even_where_all_names_are_the_same(user):
@@ -384,7 +389,7 @@ def test_jb_010_client_assertion_is_no_assertion_for_a_user_even_where_all_names
     assert not Grant.objects.exists()
 
 
-def test_jb_011_client_cannot_speak_for_a_user(user, issuer, refused):
+def test_jb_011_client_cannot_assert_a_user(user, issuer, refused):
     client = OAuthClient(
         ApplicationFactory(raw_secret=SECRET, grant_types=GRANT_TYPES, jwks=jwks(OTHER_KEY)),
         SECRET,
@@ -393,26 +398,26 @@ def test_jb_011_client_cannot_speak_for_a_user(user, issuer, refused):
 
     for name in (own_id, issuer.issuer):
         signed = sign(grant_claims(issuer, user, iss=name), OTHER_KEY)
-        assert refused(lambda signed=signed: bring(client, signed)) == INVALID_GRANT
+        assert refused(lambda signed=signed: request_token(client, signed)) == INVALID_GRANT
 
 
-def test_jb_012_access_token_lives_as_long_as_configured_whenever_the_assertion_ends(client, speak):
-    body = bring(client, speak(exp=int(time.time()) + 10)).json()
+def test_jb_012_access_token_is_valid_as_long_as_configured_whenever_the_assertion_expires(client, sign_assertion):
+    body = request_token(client, sign_assertion(exp=int(time.time()) + 10)).json()
 
     assert body["expires_in"] == HOUR
 
 
-def test_jb_012_application_may_have_a_lifetime_of_its_own(client, speak):
+def test_jb_012_application_may_have_a_lifetime_of_its_own(client, sign_assertion):
     Application.objects.update(access_token_lifetime=timedelta(minutes=5))
 
-    assert bring(client, speak()).json()["expires_in"] == 300
+    assert request_token(client, sign_assertion()).json()["expires_in"] == 300
 
 
 @pytest.mark.django_db(transaction=True)
-def test_jb_001_assertion_is_not_used_up_by_a_fault_of_ours(client, speak):
-    form = {"grant_type": GrantType.JWT_BEARER, "assertion": speak()}
+def test_jb_001_assertion_is_not_consumed_by_a_server_error(client, sign_assertion):
+    form = {"grant_type": GrantType.JWT_BEARER, "assertion": sign_assertion()}
 
-    with fault_after_an_insert_of(AccessToken):
+    with error_after_insert(AccessToken):
         assert client.token(**form).status_code == HTTPStatus.SERVICE_UNAVAILABLE
 
     assert client.token(**form).status_code == HTTPStatus.OK

@@ -7,9 +7,7 @@ import pytest
 from django.test import Client
 
 from oauth_refresh.models import Application, AuthMethod, GrantType
-from tests.conformance.refusals import NOT_SECURE, assert_protocol_headers, invalid_request, read_refusal
-from tests.conftest import SECRET
-from tests.factories import PASSWORD, ApplicationFactory, AuthorizationCodeFactory, TrustedIssuerFactory
+from tests.factories import PASSWORD, SECRET, ApplicationFactory, AuthorizationCodeFactory, TrustedIssuerFactory
 from tests.jwts import (
     EC_KEY,
     ED_KEY,
@@ -23,6 +21,7 @@ from tests.jwts import (
     sign,
 )
 from tests.oauth import FORM, OAuthClient, basic, post_form
+from tests.refusals import NOT_SECURE, assert_protocol_headers, invalid_request, read_refusal
 
 WELL_KNOWN = "/.well-known/oauth-authorization-server"
 ISSUER = "https://auth.example"
@@ -40,16 +39,6 @@ NO_SUCH_ISSUER = {"error": "not_found", "error_description": "There is no such i
 
 def fetch(path=WELL_KNOWN, **extra):
     return Client().get(path, **extra)
-
-
-@pytest.fixture
-def configure(settings):
-    """Return a function that changes settings of the app."""
-
-    def change(**changes):
-        settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, **changes}
-
-    return change
 
 
 def test_md_001_metadata_are_at_the_well_known_address():
@@ -78,23 +67,23 @@ def test_md_001_metadata_are_at_the_well_known_address():
     }
 
 
-def test_md_001_server_without_an_issuer_has_no_metadata(configure):
-    configure(ISSUER=None)
+def test_md_001_server_without_an_issuer_has_no_metadata(oauth_settings):
+    oauth_settings(ISSUER=None)
 
     response = fetch()
 
     assert (response.status_code, response.json()) == (HTTPStatus.NOT_FOUND, NO_SUCH_ISSUER)
 
 
-def test_md_001_metadata_over_plain_http_are_refused_where_https_is_required(configure):
-    configure(REQUIRE_HTTPS=True)
+def test_md_001_metadata_over_plain_http_are_refused_where_https_is_required(oauth_settings):
+    oauth_settings(REQUIRE_HTTPS=True)
 
     assert read_refusal(fetch()) == NOT_SECURE
     assert fetch(secure=True).status_code == HTTPStatus.OK
 
 
-def test_md_002_path_of_the_issuer_comes_behind_the_well_known_one(configure):
-    configure(ISSUER="https://auth.example/tenant1")
+def test_md_002_path_of_the_issuer_comes_behind_the_well_known_one(oauth_settings):
+    oauth_settings(ISSUER="https://auth.example/tenant1")
 
     response = fetch(f"{WELL_KNOWN}/tenant1")
 
@@ -107,8 +96,8 @@ def test_md_002_path_of_the_issuer_comes_behind_the_well_known_one(configure):
     ("issuer", "path"),
     [("https://auth.example/", WELL_KNOWN), ("https://auth.example/tenant1/", f"{WELL_KNOWN}/tenant1")],
 )
-def test_md_003_slash_at_the_end_of_the_issuer_is_not_looked_for_but_returned(configure, issuer, path):
-    configure(ISSUER=issuer)
+def test_md_003_slash_at_the_end_of_the_issuer_is_not_looked_for_but_returned(oauth_settings, issuer, path):
+    oauth_settings(ISSUER=issuer)
 
     assert fetch(path).json()["issuer"] == issuer
 
@@ -125,15 +114,15 @@ def test_md_003_slash_at_the_end_of_the_issuer_is_not_looked_for_but_returned(co
         ("https://auth.example/tenant1", f"/tenant1{WELL_KNOWN}"),
     ],
 )
-def test_md_004_address_of_another_issuer_is_not_found(configure, issuer, path):
-    configure(ISSUER=issuer)
+def test_md_004_address_of_another_issuer_is_not_found(oauth_settings, issuer, path):
+    oauth_settings(ISSUER=issuer)
 
     assert fetch(path).status_code == HTTPStatus.NOT_FOUND
 
 
 @pytest.mark.parametrize("grant_types", [GRANT_TYPES, ["client_credentials"]], ids=["all", "client_credentials"])
-def test_md_005_required_members_are_there(configure, grant_types):
-    configure(GRANT_TYPES=grant_types)
+def test_md_005_required_members_are_there(oauth_settings, grant_types):
+    oauth_settings(GRANT_TYPES=grant_types)
 
     members = fetch().json()
 
@@ -141,16 +130,16 @@ def test_md_005_required_members_are_there(configure, grant_types):
     assert ("authorization_endpoint" in members) == ("authorization_code" in grant_types)
 
 
-def test_md_006_grant_types_are_those_the_project_offers(configure, settings):
-    configure(GRANT_TYPES=["refresh_token", "client_credentials"])
+def test_md_006_grant_types_are_those_the_project_offers(oauth_settings):
+    oauth_settings(GRANT_TYPES=["refresh_token", "client_credentials"])
     assert fetch().json()["grant_types_supported"] == ["refresh_token", "client_credentials"]
 
-    del settings.OAUTH_REFRESH["GRANT_TYPES"]
+    oauth_settings(unset=["GRANT_TYPES"])
     assert fetch().json()["grant_types_supported"] == ["authorization_code", "client_credentials", "refresh_token"]
 
 
-def test_md_006_grant_type_that_the_server_has_no_code_for_is_not_named(configure):
-    configure(GRANT_TYPES=["refresh_token", "urn:ietf:params:oauth:grant-type:device_code"])
+def test_md_006_grant_type_that_the_server_has_no_code_for_is_not_named(oauth_settings):
+    oauth_settings(GRANT_TYPES=["refresh_token", "urn:ietf:params:oauth:grant-type:device_code"])
 
     assert fetch().json()["grant_types_supported"] == ["refresh_token"]
 
@@ -173,8 +162,8 @@ def test_md_009_revocation_endpoint_is_described_like_the_token_endpoint():
         assert members[f"revocation_endpoint_{name}"] == members[f"token_endpoint_{name}"]
 
 
-def test_md_010_empty_lists_are_left_out_but_for_the_required_one(configure):
-    configure(GRANT_TYPES=["client_credentials"], SCOPES={}, DEFAULT_SCOPES=[])
+def test_md_010_empty_lists_are_left_out_but_for_the_required_one(oauth_settings):
+    oauth_settings(GRANT_TYPES=["client_credentials"], SCOPES={}, DEFAULT_SCOPES=[])
 
     members = fetch().json()
 
@@ -182,10 +171,10 @@ def test_md_010_empty_lists_are_left_out_but_for_the_required_one(configure):
     assert "scopes_supported" not in members
 
 
-def test_md_011_challenge_methods_come_and_go_with_the_authorization_endpoint(configure):
+def test_md_011_challenge_methods_are_named_only_with_the_authorization_endpoint(oauth_settings):
     assert fetch().json()["code_challenge_methods_supported"] == ["S256"]
 
-    configure(GRANT_TYPES=["client_credentials"])
+    oauth_settings(GRANT_TYPES=["client_credentials"])
     assert "code_challenge_methods_supported" not in fetch().json()
 
 
@@ -208,10 +197,10 @@ def test_md_012_what_the_server_has_not_is_not_announced(name):
     assert name not in fetch().json()
 
 
-def test_md_013_response_mode_is_the_query_alone_if_there_is_any(configure):
+def test_md_013_response_mode_is_the_query_alone_if_there_is_any(oauth_settings):
     assert fetch().json()["response_modes_supported"] == ["query"]
 
-    configure(GRANT_TYPES=["client_credentials"])
+    oauth_settings(GRANT_TYPES=["client_credentials"])
     assert "response_modes_supported" not in fetch().json()
 
 
@@ -270,8 +259,8 @@ def use_grant_type(grant_type, user):
 
 @pytest.mark.parametrize("offered", OFFERS.values(), ids=OFFERS)
 @pytest.mark.parametrize("grant_type", [*GRANT_TYPES, *UNKNOWN_GRANT_TYPES])
-def test_md_016_grant_type_works_just_if_it_is_advertised(configure, user, offered, grant_type):
-    configure(GRANT_TYPES=offered)
+def test_md_016_grant_type_works_just_if_it_is_advertised(oauth_settings, user, offered, grant_type):
+    oauth_settings(GRANT_TYPES=offered)
     is_advertised = grant_type in fetch().json()["grant_types_supported"]
 
     response = use_grant_type(grant_type, user)
@@ -306,10 +295,10 @@ def test_md_016_authentication_method_works_just_if_it_is_advertised(user, endpo
     member = {"token": "token_endpoint_auth_methods_supported", "revoke": "revocation_endpoint_auth_methods_supported"}
     is_advertised = auth_method in fetch().json()[member[endpoint]]
     application, sent = credentials_by(auth_method)
-    session = OAuthClient(application).start(user=user)
+    client = OAuthClient(application).start(user=user)
     form = {
-        "token": {"grant_type": "refresh_token", "refresh_token": session.refresh_token},
-        "revoke": {"token": session.access_token},
+        "token": {"grant_type": "refresh_token", "refresh_token": client.refresh_token},
+        "revoke": {"token": client.access_token},
     }
 
     response = post_form(endpoint, form[endpoint] | sent.pop("parameters"), **sent)
@@ -354,8 +343,8 @@ def test_md_016_endpoint_answers_just_if_it_is_advertised(db, member):
     assert is_there == [member in members] * 2
 
 
-def test_md_016_authorization_endpoint_that_is_not_advertised_gives_no_code(configure, user, client):
-    configure(GRANT_TYPES=["client_credentials"])
+def test_md_016_authorization_endpoint_that_is_not_advertised_gives_no_code(oauth_settings, user, client):
+    oauth_settings(GRANT_TYPES=["client_credentials"])
     redirect_uri = "https://app.example/callback"
     application = ApplicationFactory(redirect_uris=redirect_uri)
     Application.objects.update(is_trusted=True)

@@ -11,7 +11,9 @@ from django.urls import reverse
 from oauth_refresh import crypto
 from oauth_refresh.checks import check_deployment
 from oauth_refresh.models import AccessToken, Application, Grant, RefreshToken
-from tests.conformance.refusals import (
+from tests.factories import PASSWORD, SECRET, ApplicationFactory, UserFactory
+from tests.oauth import OAuthClient, post_form, read_issued
+from tests.refusals import (
     INVALID_CLIENT,
     INVALID_GRANT,
     INVALID_SCOPE,
@@ -19,9 +21,6 @@ from tests.conformance.refusals import (
     UNSUPPORTED_GRANT_TYPE,
     missing,
 )
-from tests.conftest import SECRET
-from tests.factories import PASSWORD, ApplicationFactory, UserFactory
-from tests.oauth import OAuthClient, post_form
 
 
 @pytest.fixture
@@ -34,33 +33,24 @@ def log_in(client, *, username, password=PASSWORD, **parameters):
     return client.token(grant_type="password", username=username, password=password, **parameters)
 
 
-def test_pw_001_password_grant_is_off_by_default(client, user, refused, settings):
-    settings.OAUTH_REFRESH = {key: value for key, value in settings.OAUTH_REFRESH.items() if key != "GRANT_TYPES"}
+def test_pw_001_password_grant_is_off_by_default(client, user, refused, oauth_settings):
+    oauth_settings(unset=["GRANT_TYPES"])
 
     assert refused(lambda: log_in(client, username=user.username)) == UNSUPPORTED_GRANT_TYPE
 
 
-def test_pw_001_password_grant_is_not_in_the_metadata_by_default(settings):
-    settings.OAUTH_REFRESH = {key: value for key, value in settings.OAUTH_REFRESH.items() if key != "GRANT_TYPES"}
+def test_pw_001_password_grant_is_not_in_the_metadata_by_default(oauth_settings):
+    oauth_settings(unset=["GRANT_TYPES"])
 
     metadata = Client().get(reverse("oauth_metadata")).json()
 
     assert "password" not in metadata["grant_types_supported"]
 
 
-def test_pw_002_right_password_earns_a_pair(client, user):
+def test_pw_002_right_password_gets_a_pair(client, user):
     response = log_in(client, username=user.username, scope="notes:read notes:write")
 
-    assert response.status_code == HTTPStatus.OK
-    body = response.json()
-    assert body == {
-        "access_token": body["access_token"],
-        "token_type": "Bearer",
-        "expires_in": 3600,
-        "refresh_token": body["refresh_token"],
-        "refresh_token_expires_in": 1209600,
-        "scope": "notes:read notes:write",
-    }
+    body = read_issued(response, scope="notes:read notes:write")
     assert AccessToken.objects.live().get(digest=crypto.digest(body["access_token"])).grant.user == user
     assert RefreshToken.objects.live().get(digest=crypto.digest(body["refresh_token"])).grant.user == user
 
@@ -71,7 +61,7 @@ def test_pw_002_password_grant_must_be_enabled_for_the_client(client, user, refu
     assert refused(lambda: log_in(client, username=user.username)) == UNAUTHORIZED_CLIENT
 
 
-def test_pw_002_password_grant_is_warned_of():
+def test_pw_002_check_warns_of_the_password_grant():
     assert "oauth_refresh.W004" in [message.id for message in check_deployment()]
 
 
@@ -173,9 +163,9 @@ def test_cc_003_no_refresh_token_is_issued(client):
     assert not RefreshToken.objects.exists()
 
 
-def test_cc_003_project_may_add_refresh_tokens(client, settings):
+def test_cc_003_project_may_add_refresh_tokens(client, oauth_settings):
     added = {"REFRESH_TOKEN_GRANT_TYPES": ["client_credentials"]}
-    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, **added}
+    oauth_settings(**added)
 
     raw = client.token(grant_type="client_credentials").json()["refresh_token"]
 

@@ -11,10 +11,10 @@ from django.db import IntegrityError
 from django.test import Client
 
 from oauth_refresh.models import AuthorizationCode
-from tests.conformance.redirects import invalid_request, told_to_the_client
-from tests.conformance.refusals import INVALID_GRANT, read_refusal
-from tests.conformance.refusals import invalid_request as token_invalid_request
+from tests.conformance.redirects import error_redirect, invalid_request
 from tests.consent import CHALLENGE, VERIFIER, read_answer, start_flow
+from tests.refusals import INVALID_GRANT, read_refusal
+from tests.refusals import invalid_request as token_invalid_request
 
 NO_CHALLENGE = {"code_challenge": None, "code_challenge_method": None}
 CHALLENGE_MISSING = invalid_request("The parameter code_challenge is missing.")
@@ -27,24 +27,13 @@ def s256(verifier):
 
 
 @pytest.fixture
-def flow(user):
-    """A confidential application, and the browser of a user who is signed in."""
-    return start_flow(user)
-
-
-@pytest.fixture
-def public_flow(user):
-    return start_flow(user, public=True)
-
-
-@pytest.fixture
 def old_flow(user):
     """A confidential application that need not use PKCE."""
     return start_flow(user, requires_pkce=False)
 
 
 @pytest.mark.parametrize("fixture", ["flow", "public_flow", "old_flow"])
-def test_pk_001_right_verifier_earns_a_pair(request, fixture):
+def test_pk_001_right_verifier_gets_a_pair(request, fixture):
     flow = request.getfixturevalue(fixture)
 
     response = flow.redeem(flow.code(code_challenge=CHALLENGE), code_verifier=VERIFIER)
@@ -53,7 +42,7 @@ def test_pk_001_right_verifier_earns_a_pair(request, fixture):
 
 
 @pytest.mark.parametrize("length", [43, 128])
-def test_pk_001_verifier_of_any_allowed_length_and_character_earns_a_pair(flow, length):
+def test_pk_001_verifier_of_any_allowed_length_and_character_gets_a_pair(flow, length):
     verifier = ((string.ascii_letters + string.digits + "-._~") * 2)[-length:]
     challenge = s256(verifier)
 
@@ -75,7 +64,7 @@ def test_pk_002_challenge_is_not_its_own_verifier(public_flow):
 
 @pytest.mark.parametrize("left_out", [None, ""], ids=["missing", "empty"])
 @pytest.mark.parametrize("fixture", ["flow", "public_flow", "old_flow"])
-def test_pk_003_verifier_of_a_challenge_must_come(request, refused, fixture, left_out):
+def test_pk_003_verifier_of_a_challenge_is_required(request, refused, fixture, left_out):
     flow = request.getfixturevalue(fixture)
     code = flow.code()
 
@@ -92,10 +81,10 @@ def test_pk_004_verifier_without_a_challenge_is_refused(old_flow, refused):
 
 
 def test_pk_005_public_client_must_send_a_challenge(public_flow):
-    assert told_to_the_client(public_flow, **NO_CHALLENGE) == CHALLENGE_MISSING
+    assert error_redirect(public_flow, **NO_CHALLENGE) == CHALLENGE_MISSING
 
 
-def test_pk_005_public_application_cannot_do_without(public_flow):
+def test_pk_005_public_application_cannot_be_exempt_from_pkce(public_flow):
     application = public_flow.client.application
     application.requires_pkce = False
 
@@ -106,10 +95,10 @@ def test_pk_005_public_application_cannot_do_without(public_flow):
 
 
 def test_pk_006_confidential_client_must_send_a_challenge(flow):
-    assert told_to_the_client(flow, **NO_CHALLENGE) == CHALLENGE_MISSING
+    assert error_redirect(flow, **NO_CHALLENGE) == CHALLENGE_MISSING
 
 
-def test_pk_006_application_may_be_allowed_to_do_without(old_flow):
+def test_pk_006_confidential_application_may_be_exempt_from_pkce(old_flow):
     code = old_flow.code(**NO_CHALLENGE)
 
     assert old_flow.redeem(code, code_verifier=None).status_code == HTTPStatus.OK
@@ -120,14 +109,14 @@ def test_pk_006_application_may_be_allowed_to_do_without(old_flow):
 def test_pk_007_other_transform_than_s256_is_refused(request, fixture, method):
     flow = request.getfixturevalue(fixture)
 
-    assert told_to_the_client(flow, code_challenge_method=method) == NOT_S256
+    assert error_redirect(flow, code_challenge_method=method) == NOT_S256
 
 
 @pytest.mark.parametrize("fixture", ["flow", "old_flow"])
 def test_pk_007_method_without_a_challenge_is_refused(request, fixture):
     flow = request.getfixturevalue(fixture)
 
-    assert told_to_the_client(flow, code_challenge=None) == CHALLENGE_MISSING
+    assert error_redirect(flow, code_challenge=None) == CHALLENGE_MISSING
 
 
 BAD_VERIFIERS = {
@@ -162,10 +151,10 @@ BAD_CHALLENGES = {
 
 @pytest.mark.parametrize("challenge", BAD_CHALLENGES.values(), ids=BAD_CHALLENGES)
 def test_pk_008_malformed_challenge_is_refused(flow, challenge):
-    assert told_to_the_client(flow, code_challenge=challenge) == NO_S256_CHALLENGE
+    assert error_redirect(flow, code_challenge=challenge) == NO_S256_CHALLENGE
 
 
-def test_pk_009_answer_tells_nobody_the_challenge(flow):
+def test_pk_009_response_does_not_hold_the_challenge(flow):
     response = flow.decide("allow")
 
     assert set(read_answer(response)) == {"code", "state", "iss"}

@@ -15,7 +15,12 @@ from oauth_refresh import crypto
 from oauth_refresh.models import AccessToken, Application, Grant, GrantEvent, RefreshToken
 from oauth_refresh.services import revoke_grant
 from oauth_refresh.signals import refresh_token_exchanged, refresh_token_reused
-from tests.conformance.refusals import (
+from tests.consent import start_flow
+from tests.database import database_snapshot
+from tests.factories import PASSWORD, ApplicationFactory, RefreshTokenFactory, UserFactory
+from tests.interference import error_after_insert, run_after_token_lookup
+from tests.oauth import OAuthClient, basic, post_form
+from tests.refusals import (
     INVALID_CLIENT,
     INVALID_GRANT,
     INVALID_SCOPE,
@@ -24,16 +29,7 @@ from tests.conformance.refusals import (
     missing,
     read_refusal,
 )
-from tests.consent import start_flow
-from tests.factories import PASSWORD, ApplicationFactory, RefreshTokenFactory, UserFactory
-from tests.interference import (
-    connected,
-    everything,
-    fault_after_an_insert_of,
-    heard,
-    rival_acts_after_the_token_was_read,
-)
-from tests.oauth import OAuthClient, basic, post_form
+from tests.signals import connected, recorded
 
 FULL_SCOPE = "notes:read notes:write"
 OTHER_SECRET = "the-secret-of-another-application"
@@ -86,8 +82,8 @@ def test_rt_003_public_application_cannot_switch_rotation_off(public_application
         public_application.save()
 
 
-def test_rt_003_public_client_rotates_even_where_the_project_does_not(public_client, settings):
-    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "ROTATE_REFRESH_TOKENS": False}
+def test_rt_003_public_client_rotates_even_where_the_project_does_not(public_client, oauth_settings):
+    oauth_settings(ROTATE_REFRESH_TOKENS=False)
     old = public_client.refresh_token
 
     assert public_client.rotate()["refresh_token"] != old
@@ -326,7 +322,7 @@ def test_rt_027_refresh_token_with_a_flipped_bit_is_refused(client_app, refused,
     assert refused(lambda: client_app.refresh(forged)) == INVALID_GRANT
 
 
-def test_rt_027_spent_refresh_token_with_a_flipped_bit_raises_no_alarm(client_app, spent, refused):
+def test_rt_027_spent_refresh_token_with_a_flipped_bit_revokes_nothing(client_app, spent, refused):
     octets = bytearray(base64.urlsafe_b64decode(spent.removeprefix("ort_")))
     octets[30] ^= 0x01
     forged = "ort_" + base64.urlsafe_b64encode(octets).decode()
@@ -369,14 +365,14 @@ def test_rt_031_reused_ancestor_revokes_the_whole_family(client_app, refused):
     assert refused(client_app.refresh) == INVALID_GRANT
 
 
-def test_rt_032_spent_refresh_token_with_a_wrong_secret_harms_nobody(client_app, spent, refused):
+def test_rt_032_spent_refresh_token_with_a_wrong_secret_revokes_nothing(client_app, spent, refused):
     wrong = basic(client_app.application.client_id, OTHER_SECRET)
 
     assert refused(lambda: post_form("token", form(spent), authorization=wrong)) == INVALID_CLIENT
     assert client_app.refresh().status_code == HTTPStatus.OK
 
 
-def test_rt_032_spent_refresh_token_from_another_client_harms_nobody(client_app, spent, other_client, refused):
+def test_rt_032_spent_refresh_token_from_another_client_revokes_nothing(client_app, spent, other_client, refused):
     assert refused(lambda: other_client.refresh(spent)) == INVALID_GRANT
     assert client_app.refresh().status_code == HTTPStatus.OK
 
@@ -384,7 +380,7 @@ def test_rt_032_spent_refresh_token_from_another_client_harms_nobody(client_app,
 def test_rt_033_of_two_refreshes_that_read_the_same_state_one_succeeds(client_app):
     winners = []
 
-    with rival_acts_after_the_token_was_read(lambda: winners.append(client_app.refresh())):
+    with run_after_token_lookup(lambda: winners.append(client_app.refresh())):
         loser = client_app.refresh()
 
     assert [winner.status_code for winner in winners] == [HTTPStatus.OK]
@@ -395,8 +391,10 @@ def test_rt_033_of_two_refreshes_that_read_the_same_state_one_succeeds(client_ap
     assert not RefreshToken.objects.live().exists()
 
 
-def test_rt_034_repetition_inside_the_window_gets_the_same_pair_up_to_the_limit(client_app, settings, time_machine):
-    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "RETRY_WINDOW": 30, "RETRY_LIMIT": 2}
+def test_rt_034_repetition_inside_the_window_gets_the_same_pair_up_to_the_limit(
+    client_app, oauth_settings, time_machine
+):
+    oauth_settings(RETRY_WINDOW=30, RETRY_LIMIT=2)
     time_machine.move_to(client_app.grant.created_at, tick=False)
     predecessor = client_app.refresh_token
     first = client_app.rotate()
@@ -411,8 +409,8 @@ def test_rt_034_repetition_inside_the_window_gets_the_same_pair_up_to_the_limit(
     assert client_app.refresh().status_code == HTTPStatus.OK
 
 
-def test_rt_034_repetition_with_another_scope_is_refused_and_ends_nothing(client_app, settings):
-    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "RETRY_WINDOW": 30}
+def test_rt_034_repetition_with_another_scope_is_refused_and_ends_nothing(client_app, oauth_settings):
+    oauth_settings(RETRY_WINDOW=30)
     predecessor = client_app.refresh_token
     client_app.rotate()
 
@@ -420,8 +418,8 @@ def test_rt_034_repetition_with_another_scope_is_refused_and_ends_nothing(client
     assert client_app.refresh().status_code == HTTPStatus.OK
 
 
-def test_rt_034_repetition_after_the_successor_was_used_ends_the_family(client_app, settings):
-    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "RETRY_WINDOW": 30}
+def test_rt_034_repetition_after_the_successor_was_used_ends_the_family(client_app, oauth_settings):
+    oauth_settings(RETRY_WINDOW=30)
     predecessor = client_app.refresh_token
     client_app.rotate()
     client_app.rotate()
@@ -446,19 +444,19 @@ def successor_in_the_way(grant):
 FAULTS = {
     "a receiver of the exchange": lambda grant: connected(refresh_token_exchanged, fail_during_the_exchange),
     "the first insert": successor_in_the_way,
-    "after the last insert": lambda grant: fault_after_an_insert_of(AccessToken),
+    "after the last insert": lambda grant: error_after_insert(AccessToken),
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-def test_rt_035_refresh_token_survives_a_fault_during_its_exchange(client_app, fault):
-    before = everything()
+def test_rt_035_refresh_token_can_be_used_after_a_server_error(client_app, fault):
+    before = database_snapshot()
 
     with fault(client_app.grant):
         answer = read_refusal(client_app.refresh())
 
     assert answer == UNAVAILABLE
-    assert everything() == before
+    assert database_snapshot() == before
     assert client_app.refresh().status_code == HTTPStatus.OK
 
 
@@ -477,15 +475,15 @@ def test_rt_036_password_changed_in_bulk_ends_the_grant(client_app, user, refuse
     assert refused(client_app.refresh) == INVALID_GRANT
 
 
-def test_rt_036_project_may_let_grants_outlive_a_password(client_app, user, settings):
-    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "REVOKE_ON_PASSWORD_CHANGE": False}
+def test_rt_036_project_may_let_grants_outlive_a_password(client_app, user, oauth_settings):
+    oauth_settings(REVOKE_ON_PASSWORD_CHANGE=False)
     user.set_password("another battery staple")
     user.save()
 
     assert client_app.refresh().status_code == HTTPStatus.OK
 
 
-def test_rt_037_refresh_kills_the_access_token_before(client_app):
+def test_rt_037_refresh_revokes_the_access_token_before(client_app):
     body = client_app.rotate()
 
     assert AccessToken.objects.live().get().digest == crypto.digest(body["access_token"])
@@ -518,15 +516,15 @@ def test_rt_040_reuse_is_recorded_without_raw_values(client_app, spent):
 
     event = GrantEvent.objects.get()
     assert (event.grant, event.kind, event.generation, event.address) == (client_app.grant, "reused", 1, "127.0.0.1")
-    assert spent not in repr(everything())
+    assert spent not in repr(database_snapshot())
 
 
-def test_rt_040_reuse_is_told_without_raw_values(client_app, spent, django_capture_on_commit_callbacks):
-    with heard(refresh_token_reused) as told, django_capture_on_commit_callbacks(execute=True):
+def test_rt_040_signal_of_reuse_holds_no_raw_value(client_app, spent, django_capture_on_commit_callbacks):
+    with recorded(refresh_token_reused) as sent, django_capture_on_commit_callbacks(execute=True):
         client_app.refresh(spent)
 
-    assert [(signal["grant"], signal["client_info"].address) for signal in told] == [(client_app.grant, "127.0.0.1")]
-    assert spent not in repr(told)
+    assert [(signal["grant"], signal["client_info"].address) for signal in sent] == [(client_app.grant, "127.0.0.1")]
+    assert spent not in repr(sent)
 
 
 def test_rt_041_spent_refresh_token_is_recognised_after_its_row_was_pruned(client_app, spent, refused):
@@ -539,7 +537,7 @@ def test_rt_041_spent_refresh_token_is_recognised_after_its_row_was_pruned(clien
     assert refused(client_app.refresh) == INVALID_GRANT
 
 
-def test_rt_041_live_refresh_token_without_its_row_is_refused_without_alarm(client_app, refused):
+def test_rt_041_current_refresh_token_without_its_row_is_refused_and_revokes_nothing(client_app, refused):
     RefreshToken.objects.all().delete()
 
     assert refused(client_app.refresh) == INVALID_GRANT

@@ -8,7 +8,9 @@ from django.test import Client
 from django.urls import reverse
 
 from oauth_refresh.models import Application, Grant
-from tests.conformance.refusals import (
+from tests.factories import ApplicationFactory
+from tests.oauth import FORM, OAuthClient, basic, post_form
+from tests.refusals import (
     INVALID_CLIENT,
     INVALID_GRANT,
     INVALID_SCOPE,
@@ -23,8 +25,6 @@ from tests.conformance.refusals import (
     missing,
     repeated,
 )
-from tests.factories import ApplicationFactory
-from tests.oauth import FORM, OAuthClient, basic, post_form
 
 FULL_SCOPE = "notes:read notes:write"
 GRANT_TYPE_MISSING = missing("grant_type")
@@ -56,7 +56,7 @@ def test_t_002_get_is_not_allowed(client_app, refused):
     assert answer == ONLY_POST
 
 
-def test_t_002_refused_method_is_told_the_allowed_one():
+def test_t_002_refusal_of_a_method_names_the_allowed_one():
     response = Client().get(reverse("oauth_refresh:token"))
 
     assert response.headers["Allow"] == "POST"
@@ -348,16 +348,16 @@ def test_t_026_endpoint_answers_with_and_without_a_slash(client_app, endpoint, s
 
 
 @pytest.mark.parametrize("endpoint", ["token", "revoke"])
-def test_t_027_plain_http_is_refused(client_app, refused, settings, endpoint):
-    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "REQUIRE_HTTPS": True}
+def test_t_027_plain_http_is_refused(client_app, refused, oauth_settings, endpoint):
+    oauth_settings(REQUIRE_HTTPS=True)
     form = {**refresh_form(client_app), "token": client_app.access_token}
 
     assert refused(lambda: post_form(endpoint, form, authorization=client_app.authorization)) == NOT_SECURE
 
 
 @pytest.mark.parametrize("endpoint", ["token", "revoke"])
-def test_t_027_https_is_answered(client_app, settings, endpoint):
-    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "REQUIRE_HTTPS": True}
+def test_t_027_https_is_answered(client_app, oauth_settings, endpoint):
+    oauth_settings(REQUIRE_HTTPS=True)
     form = {**refresh_form(client_app), "token": client_app.access_token}
 
     response = post_form(endpoint, form, authorization=client_app.authorization, secure=True)

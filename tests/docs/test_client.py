@@ -1,19 +1,19 @@
-"""The client that ``docs/how-to/retry-window.md`` shows keeps its session, whoever calls it at the same moment."""
+"""The client that ``docs/how-to/retry-window.md`` shows keeps its grant, with many threads at the same moment."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.docs.test_pages import DOCS, blocks
-from tests.flows.server import manage_all
+from tests.docs.pages import DOCS, blocks
+from tests.server import manage_all
 
 THREADS = 10
 
 
 @pytest.fixture
-def session(origin, database_url, tmp_path):
-    """The page's client with a first pair, of which it does not know how old it is."""
+def store(origin, database_url, tmp_path):
+    """The page's client with a first pair of unknown age."""
     commands = (
         ("createsuperuser", "--noinput", "--username", "ada", "--email", "ada@example.com"),
         ("oauth_create_application", "Phone app", "--client-id", "phone", "--public"),
@@ -25,18 +25,18 @@ def session(origin, database_url, tmp_path):
     code, *_settings = blocks(DOCS / "how-to" / "retry-window.md", "python")
     names = {}
     exec(code, names)  # noqa: S102  it is our own page
-    return names["Session"](token_url=f"{origin}/oauth/token", client_id="phone", path=path)
+    return names["TokenStore"](token_url=f"{origin}/oauth/token", client_id="phone", path=path)
 
 
-def test_client_of_the_page_refreshes_once_for_many_threads(session):
-    first = session.pair["access_token"]
+def test_client_of_the_page_refreshes_once_for_many_threads(store):
+    first = store.pair["access_token"]
 
     with ThreadPoolExecutor(THREADS) as threads:
-        after_expiry = set(threads.map(lambda _: session.access_token(), range(THREADS)))
+        after_expiry = set(threads.map(lambda _: store.access_token(), range(THREADS)))
         [second] = after_expiry
-        after_refusal = set(threads.map(lambda _: session.access_token(refused=second), range(THREADS)))
+        after_refusal = set(threads.map(lambda _: store.access_token(refused=second), range(THREADS)))
         [third] = after_refusal
 
     assert len({first, second, third}) == 3
-    assert json.loads(session.path.read_text())["access_token"] == third
-    assert session.access_token() == third
+    assert json.loads(store.path.read_text())["access_token"] == third
+    assert store.access_token() == third

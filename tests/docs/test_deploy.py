@@ -16,7 +16,7 @@ import pytest
 from django.db import connection
 
 from tests.faults.processes import Process
-from tests.flows.server import ROOT, free_port
+from tests.server import ROOT, free_port
 
 PAGE = (ROOT / "docs/how-to/deploy.md").read_text()
 HOST = "auth.example.com"
@@ -41,19 +41,19 @@ pytestmark = pytest.mark.skipif(connection.vendor != "postgresql", reason="the r
 
 
 def printed(language, beginning):
-    """Return the block of the page that begins so."""
+    """Return the block of the page with this beginning."""
     (block,) = [body for body in re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL) if body.startswith(beginning)]
     return block
 
 
 def commands(unit, name):
-    """Return the commands of a unit, without the paths of the machine that the page is about."""
+    """Return the commands of a unit, without the paths on the machine of the page."""
     return [shlex.split(line) for line in re.findall(rf"^{name}=/srv/oauth/venv/bin/(.*)$", unit, re.MULTILINE)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Deployed:
-    """What the recipe makes, on this machine."""
+    """The site that the recipe sets up, on this machine."""
 
     environment: dict[str, str]
     https: int
@@ -69,7 +69,7 @@ class Deployed:
         return done.stdout + done.stderr
 
     def curl(self, path, *words, scheme="https"):
-        """Ask as people do, by name, and return the status, and where a redirect leads or the body."""
+        """Send a request by host name, and return the status, and the target of a redirect or the body."""
         port = self.https if scheme == "https" else self.http
         done = subprocess.run(
             [
@@ -87,7 +87,7 @@ class Deployed:
 
 @pytest.fixture(scope="module")
 def deployed(database_url, tmp_path_factory):
-    """Follow the page, but for the packages, the users and systemd."""
+    """Follow the page, except for the packages, the users and systemd."""
     if shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") is None:
         (pytest.fail if "CI" in os.environ else pytest.skip)("nginx is not installed")
     folder = tmp_path_factory.mktemp("deployed")
@@ -104,7 +104,7 @@ def deployed(database_url, tmp_path_factory):
 
 @contextmanager
 def gunicorn(words, folder, site):
-    """Start it as the unit does; systemd would hand it the socket."""
+    """Start it as the unit does; systemd would give it the socket."""
     own = ["--chdir", str(ROOT), "--bind", f"unix:{folder}/oauth.sock", "--bind", f"127.0.0.1:{(port := free_port())}"]
     program = str(Path(sys.executable).parent / words[0])
     with running(Process([program, *words[1:], *own], port=port, log=folder / "g.log", environment=site.environment)):
@@ -130,7 +130,7 @@ def nginx(folder, site):
         assert there in servers
         servers = servers.replace(there, replacement)
     configuration = folder / "nginx.conf"
-    user = "user root;\n" if os.geteuid() == 0 else ""  # who made the files
+    user = "user root;\n" if os.geteuid() == 0 else ""  # the owner of the files
     configuration.write_text(user + NGINX.format(folder=folder, servers=servers))
     command = [shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin"), "-c", str(configuration)]
     with running(Process(command, port=site.https, log=folder / "n.log", environment=os.environ)):
@@ -148,7 +148,7 @@ def running(process):
 
 @pytest.fixture(scope="module")
 def client(deployed):
-    """A public client's ID and the refresh token of its one session."""
+    """A public client's ID and the refresh token of its one grant."""
     deployed.run(["python", "manage.py", "shell", "--command", MAKE_USER])
     create = ["python", "manage.py", "oauth_create_application", "Phone", "--public", "--json"]
     client_id = json.loads(deployed.run(create).splitlines()[-1])["client_id"]
@@ -179,16 +179,16 @@ def test_metadata_names_the_site(deployed):
     assert json.loads(body)["token_endpoint"] == f"https://{HOST}/oauth/token"
 
 
-def test_demonstration_is_not_there(deployed):
+def test_demonstration_is_not_served(deployed):
     assert deployed.curl("/playground/")[0] == 404
 
 
-def test_people_who_come_in_the_clear_are_sent_on_and_clients_are_not(deployed):
+def test_pages_are_redirected_to_https_and_endpoints_are_not(deployed):
     assert deployed.curl("/some/page", scheme="http") == (301, f"https://{HOST}/some/page")
     assert {deployed.curl(f"/oauth/{name}", "-d", "a=b", scheme="http")[0] for name in ("token", "revoke")} == {400}
 
 
-def test_refresh_is_answered_and_its_caller_known_by_the_true_address(deployed, client):
+def test_refresh_is_answered_and_recorded_with_the_address_of_the_client(deployed, client):
     client_id, refresh_token = client
     form = f"grant_type=refresh_token&client_id={client_id}&refresh_token={refresh_token}"
 

@@ -1,4 +1,4 @@
-"""The pages in ``docs/`` say what there is: all of it in the reference, and nothing that does not exist anywhere."""
+"""The pages in ``docs/``: the reference is complete, and no page names what does not exist."""
 
 import importlib
 import inspect
@@ -15,36 +15,17 @@ from docs import generated
 from oauth_refresh import checks, errors, signals
 from oauth_refresh.conf import AppSettings
 from oauth_refresh.models import RevocationReason
+from tests.docs.pages import DOCS, PAGES, blocks, read, section
 from tests.docs.walkthrough import commands
-from tests.flows.server import ROOT
 from tests.openapi import described
+from tests.server import ROOT
 
-DOCS = ROOT / "docs"
-PAGES = sorted(DOCS.rglob("*.md"))
 SIGNALS = {name: member for name, member in vars(signals).items() if isinstance(member, Signal)}
 COMMANDS = sorted(name for name, app in get_commands().items() if app == "oauth_refresh")
 OF_OTHERS = {"demo": "example_project", "spectacular": "drf_spectacular"}
 """Commands of apps that a page asks to install."""
 
-_FENCE = re.compile(r"^```(?P<language>\w+)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
-_MARKER = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
 _LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)[^)]*\)")
-
-
-def read(path):
-    """Return a page as it is built."""
-    return _MARKER.sub(lambda marker: generated.PARTS[marker[1]](), (DOCS / path).read_text())
-
-
-def section(page, title):
-    """Return what stands below a heading, up to the next of any level."""
-    found = re.search(rf"^#+ {re.escape(title)}\n(.*?)(?=^#+ |\Z)", read(page), re.MULTILINE | re.DOTALL)
-    assert found is not None, f"{page} has no heading {title!r}"
-    return found[1]
-
-
-def blocks(path, *languages):
-    return [match["body"] for match in _FENCE.finditer(path.read_text()) if match["language"] in languages]
 
 
 def name_of(path):
@@ -70,14 +51,14 @@ def test_every_setting_has_a_section_with_its_meaning_and_default(setting):
         ("CODE_LIFETIME", "1 minute", "a timedelta or a number of seconds, at least one second"),
     ],
 )
-def test_default_and_value_of_a_setting_are_in_words(key, default, value):
+def test_default_and_value_of_a_setting_are_readable(key, default, value):
     assert f"- Default: {default}\n- Value: {value}\n" in section("reference/settings.md", key) + "\n"
 
 
 @pytest.mark.parametrize("name", SIGNALS)
 def test_every_signal_has_a_section_with_its_arguments(name):
-    told = re.search(rf'^{name} = Signal\(\)\n"""(.*?)[.:]', inspect.getsource(signals), re.MULTILINE)[1]
-    arguments = ", ".join(re.findall("``(.*?)``", told)).split(", ")
+    documented = re.search(rf'^{name} = Signal\(\)\n"""(.*?)[.:]', inspect.getsource(signals), re.MULTILINE)[1]
+    arguments = ", ".join(re.findall("``(.*?)``", documented)).split(", ")
 
     text = section("reference/signals.md", name)
 
@@ -110,7 +91,7 @@ def test_every_id_in_the_source_of_the_checks_is_in_the_reference():
 @pytest.mark.parametrize(
     ("id_", "asked"), [("E003", "always"), ("E009", "`migrate`, `check --database`"), ("W002", "`check --deploy`")]
 )
-def test_reference_says_when_a_check_is_asked(id_, asked):
+def test_reference_says_when_a_check_runs(id_, asked):
     assert {one.asked for one in generated.check_messages() if one.id == f"oauth_refresh.{id_}"} == {asked}
 
 
@@ -145,7 +126,7 @@ def test_every_status_of_an_endpoint_is_in_the_reference(title, path):
 
 
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
-def test_every_python_block_compiles_and_imports_what_there_is(path):
+def test_every_python_block_compiles_and_imports_what_exists(path):
     for block in blocks(path, "python"):
         for node in walk(parse(block)):
             if isinstance(node, ImportFrom) and node.module.split(".")[0] == "oauth_refresh":
@@ -166,13 +147,13 @@ def test_every_management_command_exists_and_takes_its_arguments(path):
 
 
 def command_lines(path):
-    """Return what stands behind ``manage.py`` in commands, without pipes and redirections."""
+    """Return what follows ``manage.py`` in commands, without pipes and redirections."""
     typed = [command for body in blocks(path, "console") for command, _printed in commands(body)]
     text = "\n".join([*typed, *blocks(path, "sh")]).replace("\\\n", " ")
     return re.findall(r"manage\.py ((?:'[^']*'|\"[^\"]*\"|[^\n|<>&])+)", text)
 
 
-def test_command_lines_are_found_wherever_they_stand(tmp_path):
+def test_command_lines_are_found_in_every_shell_block(tmp_path):
     page = tmp_path / "page.md"
     page.write_text(
         "```console\n$ python manage.py check | cat\nmanage.py nothing\n$ python manage.py a \\\n  --b\n```\n"
@@ -184,7 +165,7 @@ def test_command_lines_are_found_wherever_they_stand(tmp_path):
     assert found == [["check"], ["a", "--b"], ["c", "d | e\nf", "--count", "1"]]
 
 
-@pytest.mark.parametrize("path", [*PAGES, ROOT / "README.md"], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*PAGES, ROOT / "README.md", ROOT / "CONTRIBUTING.md"], ids=lambda path: path.name)
 def test_every_link_to_a_page_leads_to_one(path):
     assert [link for link in _LINK.findall(path.read_text()) if not (path.parent / link).is_file()] == []
 

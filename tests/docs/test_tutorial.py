@@ -1,4 +1,4 @@
-"""``docs/tutorial.md`` is followed to the letter: every file is written, every command typed, every answer compared."""
+"""``docs/tutorial.md`` is followed step by step: every file is written, every command typed, every answer compared."""
 
 import re
 from html import unescape
@@ -9,14 +9,17 @@ from urllib.request import HTTPCookieProcessor, Request, build_opener
 
 import pytest
 
-from tests.docs.walkthrough import Untrue, Walkthrough
+from tests.docs.walkthrough import Mismatch, Walkthrough
+from tests.waiting import LONGEST_SECONDS
+
+pytestmark = pytest.mark.slow
 
 TUTORIAL = (Path(__file__).resolve().parents[2] / "docs" / "tutorial.md").read_text()
 PASSWORD = "a long enough password"
 
 
 class Browser:
-    """A person's browser, as far as plain pages and forms need one."""
+    """A browser for plain pages and forms."""
 
     def __init__(self, origin):
         self.origin, self.cookies = origin, CookieJar()
@@ -29,7 +32,7 @@ class Browser:
             [token] = [cookie.value for cookie in self.cookies if cookie.name == "csrftoken"]
             data = urlencode({**form, "csrfmiddlewaretoken": token}).encode()
         request = Request(self.origin + path, data=data, headers={"Referer": self.origin})
-        with self.opener.open(request, timeout=30) as answer:
+        with self.opener.open(request, timeout=LONGEST_SECONDS) as answer:
             self.html = answer.read().decode()
         without_tags = re.sub(r"<style.*?</style>|<[^>]*>", " ", self.html, flags=re.DOTALL)
         return " ".join(unescape(without_tags).split())
@@ -45,7 +48,7 @@ def walkthrough(tmp_path):
     followed = Walkthrough(tmp_path)
     followed.browser = {
         "find what the thief did": lambda: find_what_the_thief_did(followed),
-        "sign the application out": lambda: sign_the_application_out(followed),
+        "disconnect the application": lambda: disconnect_the_application(followed),
     }
     return followed
 
@@ -57,25 +60,25 @@ def find_what_the_thief_did(walkthrough):
     page = browser.open("/admin/oauth_refresh/grant/find/", text=walkthrough.newest_tokens["ort_"])
 
     assert "refresh token 1 of this grant: spent" in page
-    assert re.search("What happened.* Revoked .* Refreshed .* Started ", page)
-    assert re.search("A spent refresh token came back .* Refreshed ", page)
-    assert_told("Leaked token", "Find its grant", "refresh token 1 of this grant: spent", "What happened")
-    assert_told("Started", "Refreshed", "A spent refresh token came back", "Revoked")
+    assert re.search("Timeline.* Revoked .* Refreshed .* Started ", page)
+    assert re.search("A spent refresh token was used again .* Refreshed ", page)
+    assert_quoted("Leaked token", "Find its grant", "refresh token 1 of this grant: spent", "Timeline")
+    assert_quoted("Started", "Refreshed", "A spent refresh token was used again", "Revoked")
 
 
-def sign_the_application_out(walkthrough):
+def disconnect_the_application(walkthrough):
     browser = Browser(walkthrough.origin).sign_in()
     page = browser.open("/oauth/applications/")
-    words = ["Phone app", "Read your notes", "Write your notes", "Sign out"]
+    words = ["Phone app", "Read your notes", "Write your notes", "Disconnect"]
     assert re.search(".*".join(words), page)
-    assert_told(*words)
+    assert_quoted(*words)
 
     [question] = re.findall(r'href="(/oauth/applications/[0-9a-f-]{36}/revoke)"', browser.html)
     browser.open(question)
-    assert "The session of Phone app was signed out." in browser.open(question, next="")
+    assert "Phone app was disconnected." in browser.open(question, next="")
 
 
-def assert_told(*words):
+def assert_quoted(*words):
     for word in words:
         assert f"*{word}*" in TUTORIAL
 
@@ -109,12 +112,12 @@ def shown(*lines):
     ],
     ids=["other", "less", "more", "fails", "no token", "no command", "no file", "other fence", "browser", "no server"],
 )
-def test_page_that_is_not_true_is_found_out(tmp_path, page):
-    with pytest.raises(Untrue):
+def test_page_that_does_not_match_is_refused(tmp_path, page):
+    with pytest.raises(Mismatch):
         Walkthrough(tmp_path).follow(page)
 
 
-def test_page_that_is_true_is_followed(tmp_path):
+def test_page_that_matches_is_followed(tmp_path):
     page = (
         "Write `list.py`:\n\n```python\nprint('Bread')\n```\n\n"
         "Add to the end of `list.py`, once:\n\n```python\nprint('ort_A8000', 8000, sep='\\n')\n```\n\n"

@@ -1,33 +1,31 @@
-"""Does what a tutorial says, as a reader would: writes its files, types its commands, and compares what it sees.
+"""Follow a tutorial as a reader would: write its files, type its commands, and compare what they print.
 
-- A ``python`` block is a file. The line before it says which: "Write `name.py` …:" or "Add to the end of `name.py` …:".
+- A ``python`` block is a file. The line before it names it: "Write `name.py` …:" or "Add to the end of `name.py` …:".
 - A ``console`` block is a shell, one for the whole page. ``$`` begins a command, and below it is all that it prints;
   ``…`` is any text, on a line of its own any lines.
 - ``oat_…`` or ``ort_…`` in a command is the newest token of that kind that was printed.
 - Comments before a block: ``<!-- shown, not run -->``, and ``<!-- keeps running -->`` for a server.
 - ``<!-- browser: … -->`` is something to do in a browser; the test gives a function for each.
 
-Anything else in a fence is an error, so that nothing on the page goes unchecked. Port 8000 is replaced by a free one.
+Any other fence is an error, so that all of the page is checked. Port 8000 is replaced by a free one.
 """
 
 import os
 import re
 import shlex
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from threading import Timer
 from typing import Self
 
-from tests.flows.server import ROOT, free_port
+from tests.server import ROOT, free_port, is_listening
+from tests.waiting import LONGEST_SECONDS, wait_until
 
 PRINTED_PORT = "8000"
-SECONDS = 60
 
 _PART = re.compile(
     r"^<!-- browser: (?P<browser>.+?) -->$"
@@ -39,8 +37,8 @@ _COPIED = re.compile(r"(oat_|ort_)…")
 _TOKEN = re.compile(r"\b(?P<prefix>oat_|ort_)[A-Za-z0-9_-]+")
 
 
-class Untrue(AssertionError):
-    """The page says what is not so."""
+class Mismatch(AssertionError):
+    """What happens is not what the page says."""
 
 
 class Walkthrough:
@@ -56,7 +54,7 @@ class Walkthrough:
         return f"http://127.0.0.1:{self.port}"
 
     def follow(self, page: str) -> int:
-        """Do everything on the page. Returns how many commands were typed. Raises Untrue where it is not as it says."""
+        """Do everything on the page. Returns how many commands were typed. Raises Mismatch."""
         with Shell(self.folder) as self.shell, ExitStack() as self.servers:
             return sum(self._do(part, before=page[: part.start()]) for part in _PART.finditer(page))
 
@@ -73,13 +71,13 @@ class Walkthrough:
             for command, _nothing in commands(part["body"]):
                 self._serve(command)
         elif kind != ("console", "shown, not run"):
-            raise Untrue(f"Nobody checks this:\n{part[0]}")
+            raise Mismatch(f"This is not checked:\n{part[0]}")
         return 0
 
     def _write(self, before: str, text: str) -> None:
         named = _FILE.search(before)
         if named is None:
-            raise Untrue(f"No line says which file this is:\n{text}")
+            raise Mismatch(f"No line names this file:\n{text}")
         path = self.folder / named["path"]
         kept = path.read_text() if named["verb"].startswith("Add") else ""
         path.write_text(kept + self._with_port(text))
@@ -90,7 +88,7 @@ class Walkthrough:
         self.newest_tokens |= {token["prefix"]: token[0] for token in _TOKEN.finditer(printed)}
         seen = printed.replace(self.port, PRINTED_PORT)
         if status != 0 or _COPIED.search(typed) or not shows(expected, seen):
-            raise Untrue(f"$ {command}\n--- the page says\n{expected}\n--- it prints, with status {status}\n{seen}")
+            raise Mismatch(f"$ {command}\n--- the page says\n{expected}\n--- it prints, with status {status}\n{seen}")
         return 1
 
     def _serve(self, command: str) -> None:
@@ -103,12 +101,9 @@ class Walkthrough:
             start_new_session=True,
         )
         self.servers.callback(stop, server)
-        deadline = time.monotonic() + SECONDS
-        while time.monotonic() < deadline and server.poll() is None:
-            with suppress(OSError), socket.create_connection(("127.0.0.1", int(self.port)), timeout=1):
-                return
-            time.sleep(0.05)
-        raise Untrue(f"It does not serve: {command}")
+        wait_until(lambda: server.poll() is not None or is_listening(int(self.port)))
+        if server.poll() is not None:
+            raise Mismatch(f"It does not serve: {command}")
 
     def _with_port(self, text: str) -> str:
         return re.sub(rf"\b{PRINTED_PORT}\b", self.port, text)
@@ -146,7 +141,7 @@ class Shell:
         assert stdout is not None
         stdin.write(f"{command}\nprintf '\\n%s %d\\n' '{self._END}' $?\n")
         stdin.flush()
-        patience = Timer(SECONDS, self.process.kill)
+        patience = Timer(LONGEST_SECONDS, self.process.kill)
         patience.start()
         lines = []
         for line in stdout:
@@ -154,14 +149,14 @@ class Shell:
                 patience.cancel()
                 return int(line.split()[-1]), "".join(lines).replace("\r", "").rstrip("\n")
             lines.append(line)
-        raise Untrue(f"It does not end: {command}\n{''.join(lines)}")
+        raise Mismatch(f"It does not end: {command}\n{''.join(lines)}")
 
 
 def commands(body: str) -> Iterator[tuple[str, str]]:
     """Yield each command of a ``console`` block with what the page says it prints."""
     found = re.split(r"^\$ ", body, flags=re.MULTILINE)
     if found[0].strip():
-        raise Untrue(f"No command prints this:\n{found[0]}")
+        raise Mismatch(f"No command prints this:\n{found[0]}")
     for part in found[1:]:
         command = re.match(r"(?:[^\n]*\\\n)*[^\n]*\n", part)[0]
         yield command.rstrip("\n"), part[len(command) :].rstrip("\n")
@@ -177,7 +172,7 @@ def shows(expected: str, printed: str) -> bool:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of a reader: this checkout is installed, and nothing else of the tests is known."""
+    """Return the environment of a reader: with this checkout, and without what is set for the tests."""
     kept = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "DJANGO_SETTINGS_MODULE"}}
     return kept | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
 
@@ -186,4 +181,4 @@ def stop(server: subprocess.Popen[bytes]) -> None:
     """End a server with all its processes."""
     with suppress(ProcessLookupError):
         os.killpg(server.pid, signal.SIGTERM)
-    server.wait(timeout=10)
+    server.wait(timeout=LONGEST_SECONDS)

@@ -1,4 +1,4 @@
-"""The example's own pages, served by a real process: the client on them talks HTTP to the server that serves them."""
+"""Fixtures for the example project, served by a process of its own: the playground's client sends it HTTP requests."""
 
 import pytest
 from django.db import connections
@@ -6,14 +6,14 @@ from environ import Env
 
 from oauth_refresh.models import Grant
 from tests.example.visitor import Visitor
-from tests.flows.server import manage
+from tests.server import manage
 
 DEMO_DATA = "from example_project.demo.data import create_demo_data; create_demo_data()"
 
 
 @pytest.fixture(scope="module")
 def shell(database_url):
-    """Return how to run a script in a process of the site's."""
+    """Return a function that runs a script in ``manage.py shell`` of the site."""
 
     def shell(script):
         result = manage("shell", "--verbosity", "0", "--command", script, database_url=database_url)
@@ -23,15 +23,21 @@ def shell(database_url):
 
 
 @pytest.fixture(scope="module")
-def site(origin, shell):
-    """Serve the demonstration, and yield its origin."""
-    shell(DEMO_DATA)
+def create_demo_data(shell):
+    """Return a function that creates the data of the demonstration, or repairs it."""
+    return lambda: shell(DEMO_DATA)
+
+
+@pytest.fixture(scope="module")
+def site(origin, create_demo_data):
+    """Create the data of the demonstration, and return the origin of the running site."""
+    create_demo_data()
     return origin
 
 
 @pytest.fixture(scope="module")
 def grants(database_url, django_db_blocker):
-    """The grants in the site's database, which is not that of the tests."""
+    """The grants in the database of the site, which is not the database of the tests."""
     connections.settings["site"] = connections["default"].settings_dict | {
         "NAME": Env.db_url_config(database_url)["NAME"]
     }
@@ -43,14 +49,16 @@ def grants(database_url, django_db_blocker):
 
 @pytest.fixture
 def newest_grant(grants):
-    """Return how to read the grant that was started last."""
+    """Return a function that reads the grant that was started last."""
 
     def newest_grant():
         grant = grants.latest("pk")
         return {
             "client_id": grant.application.client_id,
             "generation": grant.generation,
-            "is_live": grants.live().filter(pk=grant.pk).exists(),  # a row would ask for the key of the site, too
+            "is_live": grants.live()
+            .filter(pk=grant.pk)
+            .exists(),  # Grant.is_live would need the SECRET_KEY of the site
             "reason": grant.revoked_reason,
             "events": [event.kind for event in grant.events.order_by("pk")],
             "scopes": [token.scope for token in grant.access_tokens.order_by("generation")],
@@ -61,14 +69,14 @@ def newest_grant(grants):
 
 @pytest.fixture
 def visitor(site):
-    """A browser without JavaScript, of somebody who is not signed in."""
+    """A browser without JavaScript, not signed in."""
     with Visitor(site) as visitor:
         yield visitor
 
 
 @pytest.fixture(scope="module")
 def demo_cookies(site):
-    """What a browser has where demo is signed in: signing in is slow on purpose."""
+    """The cookies of a browser in which demo is signed in, for the whole module: hashing the password takes time."""
     with Visitor(site) as visitor:
         visitor.open("/login/").press(None, None)
         return visitor.cookies.copy()
@@ -76,25 +84,25 @@ def demo_cookies(site):
 
 @pytest.fixture
 def demo(visitor, demo_cookies):
-    """A browser where demo is signed in."""
+    """A browser in which demo is signed in."""
     visitor.cookies.update(demo_cookies)
     return visitor
 
 
 @pytest.fixture
 def strict(demo):
-    """A browser whose client has just connected: the strict one."""
+    """A browser whose client without a retry window has just connected."""
     return demo.connect("strict")
 
 
 @pytest.fixture
-def alone(visitor):
-    """The same with a sign-in of its own, which the test may end: to sign in as somebody else ends it."""
+def own_sign_in(visitor):
+    """The same with a session of its own, since signing in as another user deletes the session."""
     visitor.open("/login/").press(None, None)
     return visitor.connect("strict")
 
 
 @pytest.fixture
-def patient(demo):
-    """A browser whose client has just connected: the one with a retry window."""
-    return demo.connect("patient")
+def retrying(demo):
+    """A browser whose client with a retry window has just connected."""
+    return demo.connect("retry")

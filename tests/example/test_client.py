@@ -1,4 +1,4 @@
-"""The demonstration's client where no answer comes, its words, and what it shows of the wire."""
+"""The playground's client without a response, its captions, and its log of requests."""
 
 import json
 import shlex
@@ -9,65 +9,65 @@ import pytest
 from django.http import Http404
 from django.test import RequestFactory
 
-from example_project.demo.accounts import STRICT
+from example_project.demo.accounts import PLAYGROUND_STRICT
+from example_project.http_log import Exchange, shorten_secrets
 from example_project.playground import client, views
 from example_project.playground.buttons import BUTTONS
-from example_project.playground.captions import _ANY, _CAPTIONS, caption
+from example_project.playground.captions import _CAPTIONS, _DEFAULTS, caption
 from example_project.playground.client import DemoClient, Unreachable
-from example_project.playground.holding import Holding
-from example_project.wire import Exchange, shortened
-from tests.flows.server import free_port
+from example_project.playground.client_state import ClientState
+from tests.server import free_port
 
 REFRESH_TOKEN, ACCESS_TOKEN = "ort_" + "A1b2C3d4" * 11, "oat_" + "Z9y8X7w6" * 5
 
 
 @contextmanager
 def silent_server():
-    """Accept connections, and never answer."""
+    """Accept connections without responding."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
-def test_server_that_is_not_there_is_unreachable():
+def test_server_that_does_not_run_is_unreachable():
     with pytest.raises(Unreachable, match="ConnectionError"):
-        DemoClient(STRICT, program="test").discover(f"http://127.0.0.1:{free_port()}")
+        DemoClient(PLAYGROUND_STRICT, user_agent="test").discover(f"http://127.0.0.1:{free_port()}")
 
 
-def test_client_does_not_wait_for_ever(monkeypatch):
-    monkeypatch.setattr(client, "SECONDS", 0.2)
+def test_client_stops_waiting_after_its_timeout(monkeypatch):
+    monkeypatch.setattr(client, "TIMEOUT", 0.2)
 
     with silent_server() as issuer, pytest.raises(Unreachable, match="ReadTimeout"):
-        DemoClient(STRICT, program="test").discover(issuer)
+        DemoClient(PLAYGROUND_STRICT, user_agent="test").discover(issuer)
 
 
-def test_every_caption_speaks_of_buttons_that_exist():
-    told = [*_CAPTIONS.values(), *_ANY.values()]
+def test_every_caption_names_buttons_that_exist():
+    captions = [*_CAPTIONS.values(), *_DEFAULTS.values()]
 
-    assert {one.next for one in told} - {""} <= set(BUTTONS)
-    assert {action for action, _how in _CAPTIONS} - {"connect"} <= set(BUTTONS)
+    assert {caption.next for caption in captions} - {""} <= set(BUTTONS)
+    assert {action for action, _outcome in _CAPTIONS} - {"connect"} <= set(BUTTONS)
 
 
-@pytest.mark.parametrize("how", ["worked", "repeated", "refused", "alarm", "dead", "unreachable"])
+@pytest.mark.parametrize("outcome", ["succeeded", "repeated", "refused", "reuse", "inactive", "unreachable"])
 @pytest.mark.parametrize("action", BUTTONS)
-def test_every_button_has_a_caption_however_it_ends(action, how):
-    assert caption(action, how).text
+def test_every_button_has_a_caption_for_every_outcome(action, outcome):
+    assert caption(action, outcome).text
 
 
 def test_playground_exists_only_while_debug_is_on():
-    for view in (views.index, views.connect, views.callback, views.act, views.forget, views.look):
+    for view in (views.index, views.connect, views.callback, views.act, views.forget, views.sign_in):
         with pytest.raises(Http404):
             view(RequestFactory().get("/"))
 
 
-@pytest.mark.parametrize("stored", [{"pair": 1, "unknown": 2}, {"rounds": [{}]}, {"kind": "of another version"}])
-def test_session_of_another_version_of_the_site_holds_nothing(stored):
-    assert Holding.load({"holding": stored}) == Holding()
+@pytest.mark.parametrize("stored", [{"pair": 1, "unknown": 2}, {"log": [{}]}, {"kind": "of another version"}])
+def test_state_of_another_version_of_the_site_is_ignored(stored):
+    assert ClientState.load({"client": stored}) == ClientState()
 
 
-def test_secrets_are_shortened_wherever_they_stand():
+def test_secrets_are_shortened_in_headers_and_forms():
     text = f"Bearer {ACCESS_TOKEN}\nBasic cGxheWdyb3VuZDpub3Q=\nrefresh_token={REFRESH_TOKEN}"
 
-    shown = shortened(f"{text}\ncode_verifier={'v' * 48}\ncode=oac_{'c' * 43}&state=s")
+    shown = shorten_secrets(f"{text}\ncode_verifier={'v' * 48}\ncode=oac_{'c' * 43}&state=s")
 
     assert shown == (
         "Bearer oat_Z9y8X…X7w6\nBasic cGxhe…\nrefresh_token=ort_A1b2C…C3d4\n"
@@ -75,7 +75,7 @@ def test_secrets_are_shortened_wherever_they_stand():
     )
 
 
-def test_curl_line_sends_the_same_again():
+def test_curl_command_sends_the_same_request():
     body = json.dumps({"text": "it's"})
     exchange = Exchange(
         method="POST",
@@ -83,7 +83,7 @@ def test_curl_line_sends_the_same_again():
         headers={"Content-Type": "application/json"},
         body=body,
         status=200,
-        answer="",
+        response_body="",
     )
 
     assert shlex.split(exchange.curl) == [

@@ -1,4 +1,4 @@
-"""The pages around the playground, and the API that the tokens open."""
+"""The pages around the playground, and the protected API."""
 
 import json
 import subprocess
@@ -8,15 +8,15 @@ from http import HTTPStatus
 import pytest
 import requests
 
-from tests.flows.server import ROOT, environment_of, free_port, manage
+from tests.server import ROOT, environment_of, free_port, manage
 
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self'"
-SECONDS = 30
+TIMEOUT = 30
 
 
 @pytest.fixture
 def bearer(shell, database_url, site):
-    """Return how to get headers with an access token of demo's."""
+    """Return a function that issues an access token for demo, and returns the header with it."""
 
     def bearer(scope):
         arguments = ("oauth_issue_tokens", "--application", "playground", "--user", "demo", "--scope", scope)
@@ -26,19 +26,19 @@ def bearer(shell, database_url, site):
     return bearer
 
 
-def test_home_page_tells_the_story_and_begins_it(visitor):
+def test_home_page_explains_the_steps_and_can_connect(visitor):
     visitor.open("/")
 
     assert visitor.page.status_code == HTTPStatus.OK
     assert [
-        step for step in ("Connect", "Refresh", "Notice, and end it") if f"<h2>{step}</h2>" not in visitor.text
+        step for step in ("Connect", "Refresh", "Detect and revoke") if f"<h2>{step}</h2>" not in visitor.text
     ] == []
     assert visitor.can_press("kind", "strict")
-    assert visitor.can_press("kind", "patient")
+    assert visitor.can_press("kind", "retry")
 
 
 @pytest.mark.parametrize("path", ["/", "/playground/", "/api/", "/login/", "/admin/login/"])
-def test_every_page_has_a_policy_that_allows_nothing_inline(visitor, path):
+def test_every_page_has_a_policy_without_inline_scripts_and_styles(visitor, path):
     visitor.open(path)
 
     assert visitor.page.headers["Content-Security-Policy"].startswith(POLICY)
@@ -46,10 +46,10 @@ def test_every_page_has_a_policy_that_allows_nothing_inline(visitor, path):
     assert " style=" not in visitor.text
 
 
-def test_page_about_the_api_names_operations_and_scopes(visitor):
+def test_api_reference_lists_operations_and_scopes(visitor):
     visitor.open("/api/")
 
-    for told in (
+    for text in (
         "<b>GET</b> /api/notes/",
         "<b>POST</b> /api/notes/",
         "<p>The notes of the token's user, newest first</p>",
@@ -57,7 +57,7 @@ def test_page_about_the_api_names_operations_and_scopes(visitor):
         "<code>notes:write</code>",
         "<b>POST</b> /oauth/token",
     ):
-        assert told in visitor.text
+        assert text in visitor.text
     assert "/oauth2/v1/token" not in visitor.text
 
 
@@ -67,42 +67,42 @@ def test_schema_is_served(visitor):
     assert set(visitor.page.json()["paths"]) == {"/api/notes/", "/oauth/introspect", "/oauth/revoke", "/oauth/token"}
 
 
-def test_reader_may_read_but_not_write(site, bearer):
+def test_read_scope_may_read_but_not_write(site, bearer):
     notes, headers = f"{site}/api/notes/", bearer("notes:read")
 
-    assert requests.get(notes, headers=headers, timeout=SECONDS).json() == []
-    refused = requests.post(notes, headers=headers, json={"text": "x"}, timeout=SECONDS)
+    assert requests.get(notes, headers=headers, timeout=TIMEOUT).json() == []
+    refused = requests.post(notes, headers=headers, json={"text": "x"}, timeout=TIMEOUT)
     assert refused.status_code == HTTPStatus.FORBIDDEN
     assert 'error="insufficient_scope"' in refused.headers["WWW-Authenticate"]
 
 
-def test_writer_adds_a_note_of_the_tokens_user(site, bearer):
+def test_write_scope_adds_a_note_for_the_user(site, bearer):
     notes, headers = f"{site}/api/notes/", bearer("notes:read notes:write")
 
-    added = requests.post(notes, headers=headers, json={"text": "Buy bread"}, timeout=SECONDS)
+    added = requests.post(notes, headers=headers, json={"text": "Buy bread"}, timeout=TIMEOUT)
 
     assert added.status_code == HTTPStatus.CREATED
-    assert [note["text"] for note in requests.get(notes, headers=headers, timeout=SECONDS).json()] == ["Buy bread"]
+    assert [note["text"] for note in requests.get(notes, headers=headers, timeout=TIMEOUT).json()] == ["Buy bread"]
 
 
-def test_api_asks_for_a_token(site):
-    answer = requests.get(f"{site}/api/notes/", timeout=SECONDS)
+def test_api_without_a_token_responds_with_401(site):
+    answer = requests.get(f"{site}/api/notes/", timeout=TIMEOUT)
 
     assert answer.status_code == HTTPStatus.UNAUTHORIZED
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")
 
 
-def test_application_for_itself_has_no_notes(site):
+def test_client_credentials_token_has_no_notes(site):
     form = {"grant_type": "client_credentials", "scope": "notes:read"}
-    credentials = ("oracle-sample", "known-to-everybody-who-reads-this")
-    token = requests.post(f"{site}/oauth/token", data=form, auth=credentials, timeout=SECONDS).json()["access_token"]
+    credentials = ("oracle-sample", "public-secret-of-the-oracle-sample")
+    token = requests.post(f"{site}/oauth/token", data=form, auth=credentials, timeout=TIMEOUT).json()["access_token"]
 
-    answer = requests.get(f"{site}/api/notes/", headers={"Authorization": f"Bearer {token}"}, timeout=SECONDS)
+    answer = requests.get(f"{site}/api/notes/", headers={"Authorization": f"Bearer {token}"}, timeout=TIMEOUT)
 
     assert answer.status_code == HTTPStatus.FORBIDDEN
 
 
-def test_demo_serves_what_it_invites_to(database_url):
+def test_demo_serves_the_address_that_it_prints(database_url):
     port = free_port()
     command = [sys.executable, "-u", "manage.py", "demo", "--port", str(port)]
     with subprocess.Popen(
@@ -114,12 +114,12 @@ def test_demo_serves_what_it_invites_to(database_url):
         text=True,
     ) as demo:
         try:
-            invitation = next(line for line in demo.stdout if line.startswith("then open"))
-            origin = invitation.split()[2].rstrip("/")
-            metadata = requests.get(f"{origin}/.well-known/oauth-authorization-server", timeout=SECONDS).json()
-            home = requests.get(origin, timeout=SECONDS)
+            line = next(line for line in demo.stdout if line.startswith("Open http"))
+            origin = line.split()[1].rstrip("/")
+            metadata = requests.get(f"{origin}/.well-known/oauth-authorization-server", timeout=TIMEOUT).json()
+            home = requests.get(origin, timeout=TIMEOUT)
         finally:
             demo.terminate()
 
     assert (origin, metadata["issuer"]) == (f"http://127.0.0.1:{port}", origin)
-    assert "Refresh tokens that tell on thieves" in home.text
+    assert "Refresh tokens with reuse detection" in home.text

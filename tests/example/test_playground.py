@@ -1,21 +1,21 @@
-"""Each button of the playground, in a browser without JavaScript: what the page says, and what the database holds."""
+"""Each button of the playground, in a browser without JavaScript: the caption, and the grant in the database."""
 
 import pytest
 
-WHOLE, NARROW = "notes:read notes:write", "notes:read"
+FULL, NARROW = "notes:read notes:write", "notes:read"
 
 
-def test_client_connects_by_authorization_code_of_somebody_who_signs_in(visitor, newest_grant):
+def test_client_connects_by_authorization_code_and_pkce(visitor, newest_grant):
     visitor.open("/").press("kind", "strict").press(None, None).press("decision", "allow")
 
-    assert visitor.caption == "Connected: this is a session's first pair"
+    assert visitor.caption == "Connected: the client has its first tokens"
     assert newest_grant() == {
         "client_id": "playground",
         "generation": 1,
         "is_live": True,
         "reason": "",
         "events": [],
-        "scopes": [WHOLE],
+        "scopes": [FULL],
     }
     assert "code_challenge_method=S256" in visitor.text
     assert "code_verifier=" in visitor.text
@@ -24,20 +24,20 @@ def test_client_connects_by_authorization_code_of_somebody_who_signs_in(visitor,
 @pytest.mark.parametrize(
     ("actions", "caption", "expected"),
     [
-        (["read"], "The API answered", {"generation": 1}),
-        (["write"], "The API took the note", {"generation": 1}),
-        (["refresh"], "A new pair; the old one is dead", {"generation": 2}),
-        (["narrow"], "A new pair, with a narrower access token", {"generation": 2, "scopes": [WHOLE, NARROW]}),
+        (["read"], "The API responded", {"generation": 1}),
+        (["write"], "The API saved the note", {"generation": 1}),
+        (["refresh"], "New pair issued: the old tokens are invalid", {"generation": 2}),
+        (["narrow"], "New pair issued, with a read-only access token", {"generation": 2, "scopes": [FULL, NARROW]}),
         (["narrow", "write"], "Refused: this access token may not write", {"generation": 2}),
-        (["narrow", "refresh", "write"], "The API took the note", {"generation": 3, "scopes": [WHOLE, NARROW, WHOLE]}),
-        (["steal"], "Nobody has noticed yet", {"generation": 2}),
-        (["steal", "read"], "401: this access token is dead", {"generation": 2}),
+        (["narrow", "refresh", "write"], "The API saved the note", {"generation": 3, "scopes": [FULL, NARROW, FULL]}),
+        (["steal"], "The theft is not detected yet", {"generation": 2}),
+        (["steal", "read"], "401: this access token is not valid", {"generation": 2}),
         (["steal", "thief-read"], "The thief reads the notes", {"generation": 2}),
-        (["steal", "thief-refresh"], "The thief goes on", {"generation": 3}),
+        (["steal", "thief-refresh"], "The thief has the newest pair", {"generation": 3}),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
-def test_session_lives_on(strict, newest_grant, actions, caption, expected):
+def test_grant_stays_active(strict, newest_grant, actions, caption, expected):
     strict.act(*actions)
 
     assert strict.caption == caption
@@ -50,118 +50,122 @@ def test_session_lives_on(strict, newest_grant, actions, caption, expected):
 @pytest.mark.parametrize(
     ("actions", "caption", "generation"),
     [
-        (["refresh", "replay"], "Alarm: a spent token came back", 2),
-        (["twice"], "Alarm: the client stole from itself", 2),
-        (["lose"], "Alarm: a retry looks like a theft", 2),
-        (["steal", "thief-refresh", "refresh"], "Alarm: the theft is noticed", 3),
+        (["refresh", "replay"], "Reuse detected: the grant is revoked", 2),
+        (["twice"], "Reuse detected: the client used one token twice", 2),
+        (["lose"], "Reuse detected: a retry looks like a theft", 2),
+        (["steal", "thief-refresh", "refresh"], "Reuse detected: the theft is discovered", 3),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
-def test_alarm_ends_the_session_of_the_strict_client(strict, newest_grant, actions, caption, generation):
+def test_reuse_revokes_the_grant_without_a_retry_window(strict, newest_grant, actions, caption, generation):
     strict.act(*actions)
 
     assert strict.caption == caption
     grant = newest_grant()
     assert (grant["reason"], grant["events"], grant["generation"]) == ("reuse_detected", ["reused"], generation)
-    assert "The session is over" in strict.text
-    assert strict.act("read").caption == "Refused: the session is over"
+    assert "Grant revoked" in strict.text
+    assert strict.act("read").caption == "Refused: the grant is no longer active"
     assert strict.can_press("kind", "strict")
 
 
-def test_thief_is_left_with_nothing(strict):
+def test_tokens_of_the_thief_are_refused_after_reuse(strict):
     strict.act("steal", "refresh")
 
-    assert strict.act("thief-read").caption == "The thief has nothing"
-    assert strict.act("thief-refresh").caption == "The thief has nothing"
+    assert strict.act("thief-read").caption == "The thief's access token is refused"
+    assert strict.act("thief-refresh").caption == "The thief's refresh token is refused"
 
 
-def test_revoking_ends_the_session_and_once_more_is_no_error(strict, newest_grant):
-    assert strict.act("revoke").caption == "Signed out: the session is over"
+def test_disconnecting_twice_is_not_an_error(strict, newest_grant):
+    assert strict.act("revoke").caption == "Disconnected: the grant is revoked"
     assert newest_grant()["reason"] == "client_request"
-    assert strict.act("read").caption == "Refused: the session is over"
-    assert strict.act("revoke").caption == "It was over already"
+    assert strict.act("read").caption == "Refused: the grant is no longer active"
+    assert strict.act("revoke").caption == "The grant was already inactive"
 
 
 @pytest.mark.parametrize(
     ("actions", "caption", "events"),
     [
-        (["lose"], "The very same pair came back", ["retried"]),
-        (["twice"], "Both got the same pair", ["retried"]),
-        (["refresh", "replay"], "Inside the window it counts as a retry", ["retried"]),
-        (["steal", "refresh"], "The same pair went out once more", ["retried"]),
-        (["lose", "replay", "replay", "replay"], "Refused, but no alarm", ["retried", "retried", "retried", "refused"]),
+        (["lose"], "The retry received the same pair", ["retried"]),
+        (["twice"], "Both requests received the same pair", ["retried"]),
+        (["refresh", "replay"], "Within the retry window this is a retry", ["retried"]),
+        (["steal", "refresh"], "The server returned the same pair again", ["retried"]),
+        (
+            ["lose", "replay", "replay", "replay"],
+            "Refused, but not treated as a theft",
+            ["retried", "retried", "retried", "refused"],
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
-def test_retry_window_gives_out_the_same_pair_again(patient, newest_grant, actions, caption, events):
-    patient.act(*actions)
+def test_retry_within_the_window_returns_the_same_pair(retrying, newest_grant, actions, caption, events):
+    retrying.act(*actions)
 
-    assert patient.caption == caption
+    assert retrying.caption == caption
     grant = newest_grant()
     assert grant["is_live"]
-    assert (grant["client_id"], grant["generation"], grant["events"]) == ("playground-patient", 2, events)
-    assert patient.act("read").caption == "The API answered"
+    assert (grant["client_id"], grant["generation"], grant["events"]) == ("playground-retry", 2, events)
+    assert retrying.act("read").caption == "The API responded"
 
 
-def test_token_before_the_last_is_an_alarm_in_spite_of_the_window(patient, newest_grant):
-    patient.act("refresh", "steal", "thief-refresh", "refresh")
+def test_token_before_the_last_is_reuse_even_within_the_window(retrying, newest_grant):
+    retrying.act("refresh", "steal", "thief-refresh", "refresh")
 
-    assert patient.caption == "Alarm: the theft is noticed"
+    assert retrying.caption == "Reuse detected: the theft is discovered"
     assert newest_grant()["events"] == ["reused"]
 
 
-def test_title_of_the_page_tells_what_happened(strict):
-    assert "<title>A new pair; the old one is dead (playground)</title>" in strict.act("refresh").text
+def test_title_of_the_page_is_the_caption(strict):
+    assert "<title>New pair issued: the old tokens are invalid (playground)</title>" in strict.act("refresh").text
 
 
-def test_nothing_can_be_replayed_before_a_refresh(strict):
+def test_replay_is_disabled_before_a_refresh(strict):
     assert not strict.can_press("action", "replay")
-    assert "Refresh first, so that there is a spent one." in strict.text
+    assert "Refresh first: no token is spent yet." in strict.text
     assert strict.act("refresh").can_press("action", "replay")
 
 
-def test_page_draws_the_family_and_tells_its_signals(strict):
+def test_page_shows_the_diagram_and_the_signals(strict):
     strict.act("steal", "refresh")
 
-    told = ["Token 1: spent", "Token 2: dead", "Token 1 came back", "The session is over"]
-    assert [text for text in told if f"<strong>{text}</strong>" not in strict.text] == []
+    rows = ["Token 1: spent", "Token 2: revoked", "Token 1 used again", "Grant revoked"]
+    assert [text for text in rows if f"<strong>{text}</strong>" not in strict.text] == []
     assert '<code>refresh_token_reused</code> <span class="quiet">generation=1</span>' in strict.text
     assert '<code>grant_revoked</code> <span class="quiet">reason=reuse_detected</span>' in strict.text
 
 
-def test_signal_tells_that_a_retry_came_from_another_program(patient):
-    patient.act("steal", "refresh")
+def test_signal_of_a_retry_by_another_program_says_so(retrying):
+    retrying.act("steal", "refresh")
 
-    assert '<code>refresh_retried</code> <span class="quiet">generation=1 same_caller=False</span>' in patient.text
+    assert '<code>refresh_retried</code> <span class="quiet">generation=1 same_caller=False</span>' in retrying.text
 
 
-def test_exchanges_are_shown_with_secrets_shortened_but_for_the_curl_line(strict):
+def test_requests_are_shown_with_shortened_secrets_and_a_curl_command(strict):
     strict.act("refresh")
 
-    shown = strict.text.partition('id="wire"')[2]
+    shown = strict.text.partition('id="http-log"')[2]
     assert "grant_type=refresh_token\n&refresh_token=ort_A" in shown
     assert "HTTP 200 OK" in shown
     assert "curl -H 'Accept: application/json' -H 'Authorization: Basic " in shown
 
 
-def test_admin_sees_the_timeline_of_this_very_session(alone):
-    alone.act("steal", "refresh").press("as", "admin")
+def test_admin_page_of_the_grant_shows_the_thief(own_sign_in):
+    own_sign_in.act("steal", "refresh").press("as", "admin")
 
-    assert "/admin/oauth_refresh/grant/" in alone.page.url
-    assert "A spent refresh token came back" in alone.text
-    assert alone.open("/playground/").caption == "Alarm: the theft is noticed"
-
-
-def test_user_sees_the_application(alone):
-    alone.press("as", "admin").open("/playground/").press("as", "user")
-
-    assert alone.page.url.endswith("/oauth/applications")
-    assert "Notebook" in alone.text
-    assert "You are signed in as <strong>demo</strong>" in alone.text
+    assert "/admin/oauth_refresh/grant/" in own_sign_in.page.url
+    assert "Thief/6.6" in own_sign_in.text
+    assert own_sign_in.open("/playground/").caption == "Reuse detected: the theft is discovered"
 
 
-def test_client_can_forget_everything(strict, newest_grant):
+def test_user_page_lists_the_application(own_sign_in):
+    own_sign_in.press("as", "admin").open("/playground/").press("as", "user")
+
+    assert own_sign_in.page.url.endswith("/oauth/applications")
+    assert "Notebook" in own_sign_in.text
+    assert "<strong>demo</strong>" in own_sign_in.text
+
+
+def test_client_can_delete_its_tokens_without_revoking_them(strict, newest_grant):
     strict.press(None, None)
 
-    assert "The client holds nothing yet" in strict.text
+    assert "The client is not connected" in strict.text
     assert newest_grant()["is_live"]

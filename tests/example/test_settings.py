@@ -1,13 +1,13 @@
-"""What the environment tells the example's settings."""
+"""The settings of the example project that depend on the environment."""
 
 import json
 
 import pytest
 
-from tests.flows.server import manage
+from tests.server import manage
 
-NOWHERE = "postgres://nobody@127.0.0.1:1/nowhere"
-TELL = """
+UNREACHABLE = "postgres://nobody@127.0.0.1:1/nowhere"
+SCRIPT = """
 import json
 from django.db import connection
 binds_on_server = connection.features.uses_server_side_binding
@@ -15,8 +15,10 @@ print(json.dumps([binds_on_server, connection.get_connection_params()["prepare_t
 """
 
 
-@pytest.mark.parametrize(("asked", "expected"), [("True", [True, 5]), ("False", [False, None])])
-def test_statements_are_prepared_only_if_the_environment_asks_for_it(asked, expected):
-    told = manage("shell", "--verbosity", "0", "--command", TELL, database_url=NOWHERE, DATABASE_PREPARED=asked)
+@pytest.mark.parametrize(("prepared", "expected"), [("True", [True, 5]), ("False", [False, None])])
+def test_statements_are_prepared_only_with_database_prepared(prepared, expected):
+    result = manage(
+        "shell", "--verbosity", "0", "--command", SCRIPT, database_url=UNREACHABLE, DATABASE_PREPARED=prepared
+    )
 
-    assert json.loads(told.stdout) == expected
+    assert json.loads(result.stdout) == expected

@@ -1,4 +1,4 @@
-"""A browser without JavaScript: it reads pages, and presses the buttons of their forms."""
+"""A browser without JavaScript: it reads pages, and submits their forms."""
 
 from html import unescape
 from html.parser import HTMLParser
@@ -7,11 +7,11 @@ from urllib.parse import urljoin
 
 import requests
 
-SECONDS = 30
+TIMEOUT = 30
 
 
 class Forms(HTMLParser):
-    """The forms of a page: where each goes, its hidden fields, and its buttons."""
+    """Parses the forms of a page: their action, hidden fields and buttons."""
 
     def __init__(self, page):
         super().__init__()
@@ -19,17 +19,17 @@ class Forms(HTMLParser):
         self.feed(page)
 
     def handle_starttag(self, tag, attributes):
-        given = dict(attributes)
+        values = dict(attributes)
         if tag == "form":
-            self.found.append({"action": given.get("action", ""), "fields": {}, "buttons": []})
-        elif tag == "input" and given.get("type") == "hidden":
-            self.found[-1]["fields"][given["name"]] = given.get("value", "")
-        elif tag == "button" and "disabled" not in given and self.found and given.get("type") != "button":
-            self.found[-1]["buttons"].append((given.get("name"), given.get("value")))
+            self.found.append({"action": values.get("action", ""), "fields": {}, "buttons": []})
+        elif tag == "input" and values.get("type") == "hidden":
+            self.found[-1]["fields"][values["name"]] = values.get("value", "")
+        elif tag == "button" and "disabled" not in values and self.found and values.get("type") != "button":
+            self.found[-1]["buttons"].append((values.get("name"), values.get("value")))
 
 
 class Visitor(requests.Session):
-    """``page`` is the last answer."""
+    """``page`` is the last response."""
 
     def __init__(self, origin):
         super().__init__()
@@ -38,16 +38,16 @@ class Visitor(requests.Session):
         self.page = None
 
     def open(self, path, **options):
-        self.page = self.get(urljoin(self.origin, path), timeout=SECONDS, **options)
+        self.page = self.get(urljoin(self.origin, path), timeout=TIMEOUT, **options)
         return self
 
     def press(self, name, value, **options):
-        """Send the first form that has this button."""
+        """Submit the first form that has this button."""
         button = (name, value)
         form = next(form for form in Forms(self.page.text).found if button in form["buttons"])
         fields = form["fields"] | ({name: value} if name else {})
         url = urljoin(self.page.url, form["action"])
-        self.page = self.post(url, data=fields, headers={"Referer": self.page.url}, timeout=SECONDS, **options)
+        self.page = self.post(url, data=fields, headers={"Referer": self.page.url}, timeout=TIMEOUT, **options)
         return self
 
     def act(self, *actions):
@@ -56,7 +56,7 @@ class Visitor(requests.Session):
         return self
 
     def connect(self, kind):
-        """Let the client connect, and agree."""
+        """Let the client connect, and allow it."""
         self.open("/").press("kind", kind).press("decision", "allow")
         assert self.page.status_code == HTTPStatus.OK, self.text
         return self

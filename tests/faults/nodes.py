@@ -5,11 +5,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.faults.clients import Tally
+from tests.faults.deployment import Deployment
 from tests.faults.processes import Process
 from tests.faults.scenarios import DOWN_SECONDS, Outcome, Plan, measure
 from tests.faults.servers import Redis
-from tests.faults.stage import Stage
-from tests.flows.server import free_port
+from tests.server import free_port
 
 CONFIGURATION = """\
 daemon off;
@@ -42,7 +43,7 @@ http {{
 
 
 class Nginx(Process):
-    """A balancer that asks each node in turn, and leaves one that does not answer alone for a second."""
+    """A balancer that uses each node in turn, and one that does not answer not for a second."""
 
     def __init__(self, folder: Path, *, nodes: list[int]) -> None:
         port, configuration = free_port(), folder / "nginx.conf"
@@ -60,25 +61,25 @@ class Nginx(Process):
 
 @dataclass(kw_only=True)
 class NodesOutcome:
-    """What was seen by the clients, and how many retries the server has granted in all."""
+    """What the clients saw, and how many retries the server granted in all."""
 
     seen: Outcome
     retries_granted: int
 
     @property
-    def asked_again(self) -> int:
-        """How often a client sent a request again because of what it was answered, or not answered."""
+    def repeated(self) -> int:
+        """How often a client repeated a request, because of its answer or because none came."""
         return sum(number for what, number in self.seen.answers.items() if what != "200")
 
 
-def node_killed(here: Stage, plan: Plan) -> NodesOutcome:
+def node_killed(deployment: Deployment, plan: Plan) -> NodesOutcome:
     """``kill -9`` one node, start it again, and then the other one, as often as planned."""
-    cache = Redis(here.folder)
+    cache = Redis(deployment.folder)
     cache.start()
-    nodes = [here.serve(CACHE_URL=cache.url, workers=1, threads=8) for _number in range(2)]
-    balancer = Nginx(here.folder, nodes=[node.port for node in nodes])
+    nodes = [deployment.serve(CACHE_URL=cache.url, workers=1, threads=8) for _number in range(2)]
+    balancer = Nginx(deployment.folder, nodes=[node.port for node in nodes])
 
-    def disturb() -> int:
+    def disturb(tally: Tally) -> int:
         for number in range(plan.times):
             time.sleep(plan.gap_seconds)
             node = nodes[number % 2]
@@ -89,9 +90,9 @@ def node_killed(here: Stage, plan: Plan) -> NodesOutcome:
 
     try:
         balancer.start()
-        seen = measure(here, plan, site=nodes[0], port=balancer.port, disturb=disturb, proxied=True)
+        seen = measure(deployment, plan, site=nodes[0], port=balancer.port, disturb=disturb, proxied=True)
     finally:
         balancer.kill()
         cache.kill()
-    granted = here.database.query("SELECT COUNT(*) FROM oauth_refresh_grantevent WHERE kind = 'retried'")
+    granted = deployment.database.query("SELECT COUNT(*) FROM oauth_refresh_grantevent WHERE kind = 'retried'")
     return NodesOutcome(seen=seen, retries_granted=int(granted))

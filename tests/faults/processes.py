@@ -2,14 +2,13 @@
 
 import os
 import signal
-import socket
 import subprocess
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-START_SECONDS = 60
+from tests.server import is_listening
+from tests.waiting import LONGEST_SECONDS, wait_until
 
 
 class Process:
@@ -34,44 +33,34 @@ class Process:
             self.process = subprocess.Popen(
                 self.command, env=self.environment, stdout=log, stderr=log, cwd="/", **owner
             )
-        begun = time.monotonic()
-        while not self.answers():
-            assert self.process.poll() is None, f"{self.command[0]} ended:\n{self.log.read_text()[-3000:]}"
-            assert time.monotonic() - begun < START_SECONDS, f"{self.command[0]} does not answer."
-            time.sleep(0.05)
+        wait_until(lambda: self.process.poll() is not None or self.answers())
+        assert self.process.poll() is None, f"{self.command[0]} ended:\n{self.log.read_text()[-3000:]}"
 
     def answers(self) -> bool:
-        try:
-            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-        except OSError:
-            return False
-        return True
+        return is_listening(self.port)
 
     def children(self) -> list[int]:
         return _children_of(self.pid)
 
     def kill(self) -> None:
-        """``kill -9`` it and all its children, so that none can say goodbye to anybody."""
+        """``kill -9`` it and all its children, so that none closes its connections in order."""
         if self.process is None:
             return
         pids = [self.pid, *self.children()]
         for pid in pids:
             _signal(pid, signal.SIGKILL)
-        self.process.wait(timeout=30)
-        begun = time.monotonic()
-        while any(map(_runs, pids)):
-            assert time.monotonic() - begun < START_SECONDS, "A killed process runs on."
-            time.sleep(0.01)
+        self.process.wait(timeout=LONGEST_SECONDS)
+        wait_until(lambda: not any(map(_runs, pids)))
         self.process = None
 
     def kill_child(self, number: int) -> None:
-        """``kill -9`` one child, counted round."""
+        """``kill -9`` one child: the one of this number, modulo how many there are."""
         children = sorted(self.children())
         if children:
             _signal(children[number % len(children)], signal.SIGKILL)
 
     def pause(self) -> None:
-        """Let it hang: connections are accepted by the kernel, and nobody answers."""
+        """Let it hang: the kernel accepts connections, and no request is answered."""
         os.kill(self.pid, signal.SIGSTOP)
 
     def resume(self) -> None:

@@ -9,13 +9,14 @@ from contextlib import closing
 from pathlib import Path
 
 from tests.faults.processes import Process
-from tests.flows.server import free_port
+from tests.server import free_port
+from tests.waiting import LONGEST_SECONDS
 
 DATABASE = "oauth_refresh"
 
 
 class PostgreSQL(Process):
-    """PostgreSQL as it comes, with fsync and synchronous_commit. It will not run as root, who lends it a user then."""
+    """PostgreSQL as it comes, with fsync and synchronous_commit; as ``postgres``, since it refuses to run as root."""
 
     scheme, owner = "postgres", "postgres"
 
@@ -134,8 +135,8 @@ def postgresql_binaries() -> Path | None:
     return folders[-1] if folders else None
 
 
-def why_absent(vendor: str) -> str | None:
-    """Return what is not installed of that which a server of this kind needs; None if nothing is missing."""
+def missing_software(vendor: str) -> str | None:
+    """Say which software for a server of this kind is not installed; None if nothing is missing."""
     if vendor == "postgresql" and postgresql_binaries() is None:
         return "PostgreSQL's initdb is not installed"
     if vendor == "mysql" and not (shutil.which("mariadb-install-db") and shutil.which("mariadb")):
@@ -145,10 +146,12 @@ def why_absent(vendor: str) -> str | None:
 
 def _run(command: list[str], *, user: str | None = None) -> str:
     owner = {} if user is None else {"user": user, "group": user, "extra_groups": []}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, cwd="/", **owner)
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=LONGEST_SECONDS, cwd="/", **owner
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
 def _succeeds(command: list[str]) -> bool:
-    return subprocess.run(command, capture_output=True, check=False, timeout=30, cwd="/").returncode == 0
+    return subprocess.run(command, capture_output=True, check=False, timeout=LONGEST_SECONDS, cwd="/").returncode == 0

@@ -1,4 +1,4 @@
-"""The example project as a production site behind no proxy: faults are told as strangers would see them."""
+"""The example project as a production site without a proxy: clients see server errors as they would there."""
 
 from example_project.settings import *  # noqa: F403
 from example_project.settings import DATABASES, env

@@ -7,18 +7,18 @@ import pytest
 from tests.faults.networks import Network, deviation, expected_losses, simulate
 from tests.oauth import OAuthClient
 
-NETWORK = Network(loss=0.2, sessions=20, refreshes=5, seed=1)
+NETWORK = Network(loss=0.2, grants=20, refreshes=5, seed=1)
 WINDOW = timedelta(seconds=30)
 
 
 @pytest.fixture
-def begin_session(public_application, user):
+def start_grant(public_application, user):
     return lambda: OAuthClient(public_application).start(user=user)
 
 
 @pytest.mark.django_db
-def test_without_a_window_the_first_lost_answer_loses_the_session(begin_session):
-    losses = simulate(NETWORK, begin_session=begin_session)
+def test_without_a_window_the_first_lost_answer_loses_the_grant(start_grant):
+    losses = simulate(NETWORK, start_grant=start_grant)
 
     expected = expected_losses(NETWORK, retries=0)
     assert losses.lost == pytest.approx(expected, abs=4 * deviation(NETWORK, retries=0))
@@ -26,20 +26,20 @@ def test_without_a_window_the_first_lost_answer_loses_the_session(begin_session)
 
 
 @pytest.mark.django_db
-def test_window_loses_no_session_to_a_network_that_loses_every_fifth_answer(begin_session, public_application):
+def test_window_loses_no_grant_to_a_network_that_loses_every_fifth_answer(start_grant, public_application):
     public_application.retry_window = WINDOW
     public_application.save()
 
-    losses = simulate(NETWORK, begin_session=begin_session)
+    losses = simulate(NETWORK, start_grant=start_grant)
 
     assert (losses.lost, set(losses.answers)) == (0, {200})
-    assert losses.requests > NETWORK.sessions * NETWORK.refreshes
+    assert losses.requests > NETWORK.grants * NETWORK.refreshes
 
 
 @pytest.mark.parametrize(
     ("loss", "retries", "expected"), [(0.5, 0, 1 - 0.5**2), (0.5, 1, 1 - 0.75**2), (0.1, 3, 1 - 0.9999**2)]
 )
 def test_expectation_is_that_of_independent_losses(loss, retries, expected):
-    network = Network(loss=loss, sessions=1, refreshes=2, seed=1)
+    network = Network(loss=loss, grants=1, refreshes=2, seed=1)
 
     assert expected_losses(network, retries=retries) == pytest.approx(expected)

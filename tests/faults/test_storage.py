@@ -1,4 +1,4 @@
-"""A database that cannot take what it is given, or makes us wait: 503, nothing changed, and the same request works."""
+"""A database that cannot write or makes a request wait: 503, nothing changes, and the same request works later."""
 
 import resource
 import sqlite3
@@ -6,16 +6,15 @@ from contextlib import contextmanager
 
 import pytest
 from django.db import connection, transaction
+from django.db.models.signals import post_save
 
-from oauth_refresh.models import Grant
-from oauth_refresh.signals import refresh_token_exchanged, tokens_issued
+from oauth_refresh.models import Grant, GrantEvent
+from oauth_refresh.signals import refresh_token_exchanged, refresh_token_reused, tokens_issued
+from tests.database import database_snapshot
 from tests.faults.clients import GoodClient
-from tests.interference import connected, everything, heard
+from tests.refusals import UNAVAILABLE, answer_of
+from tests.signals import connected, recorded
 
-UNAVAILABLE = {
-    "error": "temporarily_unavailable",
-    "error_description": "The server could not answer now. Try again.",
-}
 MOST_REFRESHES = 200
 
 sqlite_only = pytest.mark.skipif(connection.vendor != "sqlite", reason="of SQLite only")
@@ -23,14 +22,14 @@ not_sqlite = pytest.mark.skipif(connection.vendor == "sqlite", reason="rows are 
 
 
 def assert_is_unavailable(response):
-    assert (response.status_code, response.json()) == (503, UNAVAILABLE)
+    assert answer_of(response) == UNAVAILABLE
     assert response.headers["Retry-After"].isdecimal()
     assert response.headers["Content-Type"] == "application/json"
 
 
 @contextmanager
-def grant_held_by_another_connection():
-    """Keep the rows of all grants locked, as a long transaction of somebody else does."""
+def grants_locked_by_another_connection():
+    """Keep the rows of all grants locked, as a long transaction does."""
     other = connection.copy()
     try:
         other.set_autocommit(False)
@@ -42,8 +41,8 @@ def grant_held_by_another_connection():
 
 
 @contextmanager
-def patience(statement):
-    """Let the connection of the requests wait no longer than ``statement`` says."""
+def time_limit(statement):
+    """Limit by ``statement`` how long the connection of the requests waits."""
     with connection.cursor() as cursor:
         cursor.execute(statement)
     try:
@@ -52,7 +51,7 @@ def patience(statement):
         connection.close()
 
 
-PATIENCE = {
+TIME_LIMITS = {
     "postgresql": ["SET lock_timeout = '200ms'", "SET statement_timeout = '200ms'"],
     "mysql": ["SET innodb_lock_wait_timeout = 1", "SET max_statement_time = 0.2"],
 }
@@ -62,13 +61,13 @@ PATIENCE = {
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("number", [0, 1])
 def test_locked_grant_is_a_503_and_the_same_request_works_later(client_app, number):
-    before = everything()
+    before = database_snapshot()
 
-    with patience(PATIENCE[connection.vendor][number]), grant_held_by_another_connection():
-        in_vain = client_app.refresh()
+    with time_limit(TIME_LIMITS[connection.vendor][number]), grants_locked_by_another_connection():
+        failed = client_app.refresh()
 
-    assert_is_unavailable(in_vain)
-    assert everything() == before
+    assert_is_unavailable(failed)
+    assert database_snapshot() == before
     assert client_app.refresh().status_code == 200
 
 
@@ -76,38 +75,39 @@ def test_locked_grant_is_a_503_and_the_same_request_works_later(client_app, numb
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("number", [0, 1])
 def test_revocation_of_a_locked_grant_is_a_503_and_never_a_success(client_app, number):
-    with patience(PATIENCE[connection.vendor][number]), grant_held_by_another_connection():
-        in_vain = client_app.revoke(client_app.refresh_token)
+    with time_limit(TIME_LIMITS[connection.vendor][number]), grants_locked_by_another_connection():
+        failed = client_app.revoke(client_app.refresh_token)
 
-    assert_is_unavailable(in_vain)
+    assert_is_unavailable(failed)
     assert client_app.revoke(client_app.refresh_token).status_code == 200
     assert client_app.refresh().status_code == 400
 
 
 @sqlite_only
-def test_locked_file_is_a_503_and_the_same_request_works_later(here):
-    client, [session] = GoodClient(here.serve(SQLITE_TIMEOUT="0.2").port), here.begin_sessions(1, retry_window=0)
-    other = sqlite3.connect(here.database.path, isolation_level=None)
+def test_locked_file_is_a_503_and_the_same_request_works_later(deployment):
+    site, [held] = deployment.serve(SQLITE_TIMEOUT="0.2"), deployment.start_grants(1, retry_window=0)
+    client = GoodClient(site.port)
+    other = sqlite3.connect(deployment.database.path, isolation_level=None)
 
     other.execute("BEGIN IMMEDIATE")
-    in_vain = client.ask_once(session)
+    failed = client.ask_once(held)
     other.close()
 
-    assert in_vain.is_fault_in_json
-    assert client.ask_once(session).status == 200
+    assert failed.is_server_error_in_json
+    assert client.ask_once(held).status == 200
 
 
 @sqlite_only
-def test_disk_that_refuses_to_be_written_is_a_503_and_the_same_request_works_later(here):
-    site, [session] = here.serve(), here.begin_sessions(1, retry_window=0)
+def test_disk_that_cannot_be_written_is_a_503_and_the_same_request_works_later(deployment):
+    site, [held] = deployment.serve(), deployment.start_grants(1, retry_window=0)
     client = GoodClient(site.port)
 
     set_longest_file(site, 1)
-    in_vain = client.ask_once(session)
+    failed = client.ask_once(held)
     set_longest_file(site, resource.RLIM_INFINITY)
 
-    assert in_vain.is_fault_in_json
-    assert client.ask_once(session).status == 200
+    assert failed.is_server_error_in_json
+    assert client.ask_once(held).status == 200
 
 
 def set_longest_file(site, size):
@@ -128,11 +128,11 @@ def test_full_database_is_a_503_and_the_same_request_works_when_there_is_room(cl
         if response.status_code != 200:
             break
         client_app.refresh_token = response.json()["refresh_token"]
-        before = everything()
+        before = database_snapshot()
         response = client_app.refresh()
 
     assert_is_unavailable(response)
-    assert everything() == before
+    assert database_snapshot() == before
     with connection.cursor() as cursor:
         cursor.execute(f"PRAGMA max_page_count = {pages * 2}")
     assert client_app.refresh().status_code == 200
@@ -144,19 +144,19 @@ def fail(**kwargs):
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("first", [True, False])
-def test_failing_receiver_of_the_exchange_loses_nothing(client_app, first):
-    before = everything()
+def test_failing_receiver_of_a_rotation_is_a_503_and_changes_nothing(client_app, first):
+    before = database_snapshot()
 
     with connected(refresh_token_exchanged, fail, first=first):
-        in_vain = client_app.refresh()
+        failed = client_app.refresh()
 
-    assert_is_unavailable(in_vain)
-    assert everything() == before
+    assert_is_unavailable(failed)
+    assert database_snapshot() == before
     assert client_app.refresh().status_code == 200
 
 
 @pytest.mark.django_db(transaction=True)
-def test_failing_receiver_of_a_notification_is_the_projects_own_affair(client_app):
+def test_failing_receiver_of_a_notification_changes_no_answer(client_app):
     with connected(tokens_issued, fail):
         client_app.rotate()
 
@@ -164,14 +164,45 @@ def test_failing_receiver_of_a_notification_is_the_projects_own_affair(client_ap
 
 
 @pytest.mark.django_db(transaction=True)
-def test_failing_hook_after_the_commit_keeps_neither_tokens_nor_news_from_anybody(client_app, caplog):
+@pytest.mark.parametrize("first", [True, False])
+def test_failing_on_commit_hook_of_the_project_costs_no_tokens(client_app, caplog, first):
+    """The transaction is committed, so an error would make the client send a token again that is spent."""
+
     def fail_after_commit(**kwargs):
         transaction.on_commit(fail)
 
-    with connected(refresh_token_exchanged, fail_after_commit, first=True), heard(tokens_issued) as told:
+    with connected(refresh_token_exchanged, fail_after_commit, first=first), recorded(tokens_issued) as sent:
         client_app.rotate()
 
-    assert len(told) == 1
+    assert len(sent) == 1
+    assert "A hook of the project failed after the commit" in caplog.text
+    client_app.rotate()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_failing_on_commit_hook_of_the_project_hides_no_theft(client_app):
+    def fail_after_commit(**kwargs):
+        if kwargs["sender"] is GrantEvent:
+            transaction.on_commit(fail)
+
+    spent = client_app.refresh_token
+    client_app.rotate()
+
+    with connected(post_save, fail_after_commit), recorded(refresh_token_reused) as reused:
+        response = client_app.refresh(spent)
+
+    assert (response.status_code, len(reused)) == (400, 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_robust_on_commit_callback_of_the_project_that_fails_changes_no_answer(client_app, caplog):
+    def fail_after_commit(**kwargs):
+        transaction.on_commit(fail, robust=True)
+
+    with connected(refresh_token_exchanged, fail_after_commit, first=True), recorded(tokens_issued) as sent:
+        client_app.rotate()
+
+    assert len(sent) == 1
     assert "Error calling" in caplog.text
     client_app.rotate()
 
@@ -181,9 +212,9 @@ def test_failing_hook_after_the_commit_keeps_neither_tokens_nor_news_from_anybod
 def test_broken_connection_is_replaced_by_the_next_request(client_app):
     break_connection()
 
-    in_vain = client_app.refresh()
+    failed = client_app.refresh()
 
-    assert_is_unavailable(in_vain)
+    assert_is_unavailable(failed)
     connection.close_if_unusable_or_obsolete()  # as Django does at the end of a request
     assert client_app.refresh().status_code == 200
 
@@ -191,7 +222,7 @@ def test_broken_connection_is_replaced_by_the_next_request(client_app):
 def break_connection():
     """End the connection of this thread from its server's side."""
     function, kill = {
-        "postgresql": ("pg_backend_pid()", "SELECT pg_terminate_backend(%s)"),
+        "postgresql": ("pg_backend_pid()", "SELECT pg_terminate_backend(%s, 60000)"),  # milliseconds to wait for it
         "mysql": ("CONNECTION_ID()", "KILL %s"),
     }[connection.vendor]
     other = connection.copy()

@@ -1,4 +1,4 @@
-"""A session that begins with a user's consent, over HTTP only."""
+"""A grant that starts with a user's consent, over HTTP only."""
 
 import base64
 import hashlib
@@ -9,8 +9,7 @@ import pytest
 from django.urls import reverse
 
 from oauth_refresh.models import Grant
-from tests.conftest import SECRET
-from tests.factories import ApplicationFactory
+from tests.factories import SECRET, ApplicationFactory
 from tests.oauth import OAuthClient
 
 REDIRECT_URI = "https://app.example/callback?tenant=1"
@@ -48,7 +47,7 @@ def redeem(app, code, **changes):
     return app.token(grant_type="authorization_code", **(parameters | changes))
 
 
-def test_user_allows_and_the_application_gets_a_refreshable_session(app, user, client):
+def test_user_allows_and_the_application_gets_a_grant_that_can_be_refreshed(app, user, client):
     client.force_login(user)
     url = authorize_url(app)
 
@@ -65,7 +64,7 @@ def test_user_allows_and_the_application_gets_a_refreshable_session(app, user, c
     assert app.refresh(tokens["refresh_token"]).status_code == HTTPStatus.OK
 
 
-def test_denial_is_told_to_the_application(app, user, client):
+def test_denial_is_sent_to_the_application(app, user, client):
     client.force_login(user)
 
     response = client.post(authorize_url(app), {"decision": "deny"})
@@ -74,7 +73,7 @@ def test_denial_is_told_to_the_application(app, user, client):
     assert not Grant.objects.exists()
 
 
-def test_code_redeemed_twice_ends_the_session(app, user, client):
+def test_code_redeemed_twice_revokes_the_grant(app, user, client):
     client.force_login(user)
     code = answer_of(client.post(authorize_url(app), {"decision": "allow"}))["code"]
     tokens = redeem(app, code).json()
@@ -95,7 +94,7 @@ def test_wrong_redemption_does_not_burn_the_code(app, user, client):
     assert redeem(app, code).status_code == HTTPStatus.OK
 
 
-def test_stranger_is_sent_to_sign_in_first(app, client):
+def test_user_who_is_not_signed_in_is_sent_to_the_login_page(app, client):
     response = client.get(authorize_url(app, scope="nonsense"))
 
     assert response["Location"].startswith(reverse("login") + "?next=")

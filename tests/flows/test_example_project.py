@@ -1,4 +1,4 @@
-"""The example project as a newcomer and as an operator meet it, each in a process of its own."""
+"""The commands and checks of the example project, each in a process of its own."""
 
 import json
 import secrets
@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 import pytest
 
-from tests.flows.server import curl, free_port, manage
+from tests.server import curl, free_port, manage
 
 DELETE_ACCOUNTS = """
 from django.contrib.auth.models import User
@@ -18,7 +18,7 @@ User.objects.all().delete()
 PRODUCTION = {"DEBUG": "False", "ALLOWED_HOSTS": "notes.example"}
 
 
-def test_demo_plays_its_story_twice_in_a_row(database_url):
+def test_demo_can_run_twice(database_url):
     for _run in range(2):
         result = manage("demo", "--no-serve", "--port", str(free_port()), database_url=database_url)
 
@@ -27,10 +27,10 @@ def test_demo_plays_its_story_twice_in_a_row(database_url):
         assert result.stdout.count('"error": "invalid_grant"') == 3
 
 
-def test_demo_lines_can_be_pasted(origin, database_url, tmp_path):
+def test_printed_curl_command_works(origin, database_url, tmp_path):
     port = free_port()
-    played = manage("demo", "--no-serve", "--port", str(port), database_url=database_url).stdout
-    line = [line for line in played.splitlines() if "grant_type=password" in line][-1]
+    printed = manage("demo", "--no-serve", "--port", str(port), database_url=database_url).stdout
+    line = [line for line in printed.splitlines() if "grant_type=password" in line][-1]
 
     answer = curl(line.replace(f"http://127.0.0.1:{port}", origin), folder=tmp_path)
 
@@ -38,11 +38,11 @@ def test_demo_lines_can_be_pasted(origin, database_url, tmp_path):
     assert json.loads(answer.text)["token_type"] == "Bearer"
 
 
-def test_home_page_shows_what_to_try(origin, tmp_path):
+def test_home_page_is_served(origin, tmp_path):
     answer = curl(f"curl {origin}/", folder=tmp_path)
 
     assert answer.status == HTTPStatus.OK
-    assert "Refresh tokens that tell on thieves" in answer.text
+    assert "Refresh tokens with reuse detection" in answer.text
 
 
 def test_demo_refuses_to_run_without_debug(database_url):
@@ -69,7 +69,7 @@ def test_deployment_check_finds_only_the_password_grant(database_url):
     assert "oauth_refresh.W004" in result.stderr
 
 
-def test_production_does_not_start_on_accounts_that_everybody_knows(database_url):
+def test_migrate_stops_in_production_with_accounts_of_the_demonstration(database_url):
     manage("demo", "--no-serve", "--port", str(free_port()), database_url=database_url)
     production = {**PRODUCTION, "SECRET_KEY": secrets.token_urlsafe(64)}
 
@@ -82,13 +82,13 @@ def test_production_does_not_start_on_accounts_that_everybody_knows(database_url
     assert manage("migrate", database_url=database_url, **production).returncode == 0
 
 
-@pytest.mark.parametrize(("proxies", "believed"), [("0", "None 0"), ("1", "('HTTP_X_FORWARDED_PROTO', 'https') 1")])
-def test_proxies_are_believed_where_there_are_some(database_url, proxies, believed):
+@pytest.mark.parametrize(("proxies", "expected"), [("0", "None 0"), ("1", "('HTTP_X_FORWARDED_PROTO', 'https') 1")])
+def test_forwarded_headers_are_trusted_only_with_proxies(database_url, proxies, expected):
     script = "from django.conf import settings as s; print(s.SECURE_PROXY_SSL_HEADER, s.OAUTH_REFRESH['NUM_PROXIES'])"
 
-    shown = manage("shell", "--verbosity", "0", "--command", script, database_url=database_url, PROXIES=proxies)
+    result = manage("shell", "--verbosity", "0", "--command", script, database_url=database_url, PROXIES=proxies)
 
-    assert shown.stdout.strip() == believed
+    assert result.stdout.strip() == expected
 
 
 def test_production_needs_a_secret_key(database_url):
@@ -105,7 +105,7 @@ def test_production_needs_a_secret_key(database_url):
         (["oauth_create_application", "App", "--client-secret", "x"], "client_secret: A secret is stored"),
     ],
 )
-def test_operator_errors_are_one_sentence_on_stderr_and_exit_1(origin, database_url, arguments, sentence):
+def test_command_errors_are_one_sentence_on_stderr_and_exit_1(origin, database_url, arguments, sentence):
     result = manage(*arguments, database_url=database_url)
 
     assert (result.returncode, result.stdout) == (1, "")

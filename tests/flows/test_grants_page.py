@@ -1,6 +1,6 @@
-"""``docs/grants.md`` shows every grant as a request and its answer. This test runs them all and holds the page to it.
+"""``docs/grants.md`` shows a request and its answer for every grant type. This test runs them and compares the page.
 
-``UPDATE_DOCS=1`` writes the page anew.
+``UPDATE_DOCS=1`` writes the page again.
 """
 
 import json
@@ -15,7 +15,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
-from tests.flows.server import curl, manage_all
+from tests.server import curl, manage_all
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "grants.md"
 PUBLIC_ORIGIN = "https://auth.example"
@@ -27,13 +27,13 @@ CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 CLIENT_ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
-INTRODUCTION = """# Grants, request by request
+INTRODUCTION = """# Grant types, request by request
 
-Every request below was sent by curl to a running server, and every answer is what came back; only the server's
-address is replaced, and tokens, codes and assertions are shortened. The page is made by
-`tests/flows/test_grants_page.py`, which fails if it is not true any more.
+Each request below was sent with curl to a running server, and each answer is the server's. Only the server's address
+is replaced, and tokens, codes and assertions are shortened. `tests/flows/test_grants_page.py` generates this page, and
+fails when it is out of date.
 
-The applications were registered by
+The applications were registered with
 
 ```sh
 python manage.py oauth_create_application "Web app" --client-id web --client-secret … \\
@@ -49,29 +49,29 @@ python manage.py oauth_trust_issuer https://idp.example --jwks idp.json --algori
 """
 
 
-class Story:
-    """Runs requests and writes them down."""
+class GeneratedPage:
+    """Sends requests, and adds each with its answer to the text of the page."""
 
     def __init__(self, origin, folder):
         self.origin, self.folder, self.text = origin, folder, INTRODUCTION
 
-    def say(self, text):
+    def write(self, text):
         self.text += f"\n{text}\n"
 
     def post(self, path, *, user=None, **form):
-        """Send one request by curl, write it down with its answer, and return the answer's members."""
+        """Send a request with curl, add it and its answer to the page, and return the answer's members."""
         options = [f"-u {user}:{SECRET}"] if user else []
         options += [f"-d {name}={_quoted(value)}" for name, value in form.items()]
         command = " \\\n    ".join([f"curl {self.origin}/oauth/{path}", *options])
         answer = curl(command, folder=self.folder)
-        shown = f"```json\n{json.dumps(answer.json, indent=2)}\n```" if answer.text else "200, and an empty answer."
-        self.say(f"```sh\n{command}\n```\n\n{shown}")
+        shown = f"```json\n{json.dumps(answer.json, indent=2)}\n```" if answer.json else "200, and an empty object."
+        self.write(f"```sh\n{command}\n```\n\n{shown}")
         assert answer.status == 200, answer.text
-        return answer.json if answer.text else {}
+        return answer.json
 
     @property
-    def page(self):
-        """Return the page as it is published: another address, and shortened secrets."""
+    def published(self):
+        """Return the page as it is published: with another address, and with shortened secrets."""
         page = self.text.replace(self.origin, PUBLIC_ORIGIN).replace(SECRET, "SECRET").replace(VERIFIER, "VERIFIER")
         page = page.replace(CHALLENGE, "CHALLENGE").replace(_quoted(PASSWORD), "PASSWORD")
         page = re.sub(r"((?:oac|oat|ort)_)[A-Za-z0-9_-]{43,}", r"\1…", page)
@@ -88,8 +88,8 @@ def keys():
 
 
 @pytest.fixture
-def story(origin, database_url, tmp_path, keys):
-    """Register what the introduction says, and a user."""
+def page(origin, database_url, tmp_path, keys):
+    """Register the applications of the introduction, and a user."""
     for name, key in keys.items():
         (tmp_path / f"{name}.json").write_text(json.dumps({"keys": [key.as_dict(private=False)]}))
     create, grant = "oauth_create_application", "--grant-type"
@@ -111,18 +111,18 @@ def story(origin, database_url, tmp_path, keys):
         ),
     )
     manage_all(*commands, database_url=database_url, DJANGO_SUPERUSER_PASSWORD=PASSWORD)
-    return Story(origin, tmp_path)
+    return GeneratedPage(origin, tmp_path)
 
 
 def assertion(key, *, issuer, subject, audience):
-    """Return a signed assertion that lives for five minutes."""
+    """Return a signed assertion that is valid for five minutes."""
     now = int(time.time())
     claims = {"iss": issuer, "sub": subject, "aud": audience, "iat": now, "exp": now + 300, "jti": str(uuid.uuid4())}
     return jwt.encode({"alg": "ES256", "kid": key.kid}, claims, key)
 
 
-def allow_as_person(url, folder):
-    """Sign in and allow, as a person's browser would, and return the address it is sent to."""
+def allow_in_a_browser(url, folder):
+    """Sign in and allow as a browser would, and return the address that it is redirected to."""
     origin = "{0.scheme}://{0.netloc}".format(urlsplit(url))
     cookies = folder / "cookies"
     jar = f"-b {cookies} -c {cookies}"
@@ -138,17 +138,17 @@ def allow_as_person(url, folder):
     return curl(f"curl {jar} -d '{form}' '{url}'", folder=folder).headers["location"]
 
 
-def test_page_of_the_grants_is_true(story, keys, tmp_path):
-    _tell_authorization_code(story, tmp_path)
-    _tell_other_grants(story, keys)
+def test_page_of_grant_types_is_up_to_date(page, keys, tmp_path):
+    _write_authorization_code(page, tmp_path)
+    _write_other_grant_types(page, keys)
 
     if os.environ.get("UPDATE_DOCS"):
         PAGE.parent.mkdir(exist_ok=True)
-        PAGE.write_text(story.page)
-    assert PAGE.read_text() == story.page
+        PAGE.write_text(page.published)
+    assert PAGE.read_text() == page.published
 
 
-def _tell_authorization_code(story, folder):
+def _write_authorization_code(page, folder):
     query = {
         "response_type": "code",
         "client_id": "web",
@@ -158,15 +158,15 @@ def _tell_authorization_code(story, folder):
         "code_challenge": CHALLENGE,
         "code_challenge_method": "S256",
     }
-    story.say("## Authorization code with PKCE (RFC 6749 §4.1, RFC 7636)\n\nSend the user's browser to")
+    page.write("## Authorization code with PKCE (RFC 6749 §4.1, RFC 7636)\n\nSend the user's browser to")
     lines = "\n    &".join(urlencode({name: value}) for name, value in query.items())
-    story.say(f"```text\n{story.origin}/oauth/authorize\n    ?{lines}\n```")
-    location = allow_as_person(f"{story.origin}/oauth/authorize?{urlencode(query)}", folder)
-    story.say("The user signs in and allows, and the browser comes back to")
+    page.write(f"```text\n{page.origin}/oauth/authorize\n    ?{lines}\n```")
+    location = allow_in_a_browser(f"{page.origin}/oauth/authorize?{urlencode(query)}", folder)
+    page.write("The user signs in and allows. The browser is redirected to")
     shown = location.replace("?", "\n    ?").replace("&", "\n    &").replace("%3A", ":").replace("%2F", "/")
-    story.say(f"```text\n{shown}\n```\n\nCheck `state` and `iss`, then redeem the code within a minute, once:")
+    page.write(f"```text\n{shown}\n```\n\nCheck `state` and `iss`, then redeem the code within a minute, once:")
     [code] = parse_qs(urlsplit(location).query)["code"]
-    pair = story.post(
+    pair = page.post(
         "token",
         user="web",
         grant_type="authorization_code",
@@ -174,37 +174,36 @@ def _tell_authorization_code(story, folder):
         redirect_uri=REDIRECT_URI,
         code_verifier=VERIFIER,
     )
-    story.say(
-        "## Refresh (RFC 6749 §6)\n\nThe refresh token and the access token that came with it are dead afterwards."
+    page.write(
+        "## Refresh (RFC 6749 §6)\n\n"
+        "This spends the old refresh token. The access token that was issued with it is no longer valid."
     )
-    pair = story.post("token", user="web", grant_type="refresh_token", refresh_token=pair["refresh_token"])
-    story.say("## Revoke (RFC 7009)\n\nEither token ends the session with all its tokens.")
-    story.post("revoke", user="web", token=pair["refresh_token"])
+    pair = page.post("token", user="web", grant_type="refresh_token", refresh_token=pair["refresh_token"])
+    page.write("## Revoke (RFC 7009)\n\nEither token revokes the grant with all its tokens.")
+    page.post("revoke", user="web", token=pair["refresh_token"])
 
 
-def _tell_other_grants(story, keys):
-    story.say("## Client credentials (RFC 6749 §4.4)\n\nThe application acts for itself. There is no refresh token.")
-    story.post("token", user="web", grant_type="client_credentials", scope="PRODUCTION")
-    story.say(
+def _write_other_grant_types(page, keys):
+    page.write("## Client credentials (RFC 6749 §4.4)\n\nThe application acts for itself. There is no refresh token.")
+    page.post("token", user="web", grant_type="client_credentials", scope="PRODUCTION")
+    page.write(
         "The same with a signed assertion instead of a secret (RFC 7523 §2.2). Its `iss` and `sub` are the\n"
-        "client ID, its `aud` is the issuer, and its `jti` is new each time:"
+        "client ID, its `aud` is the issuer, and its `jti` is new for each request:"
     )
-    client_assertion = assertion(keys["service"], issuer="service", subject="service", audience=story.origin)
-    story.post(
+    client_assertion = assertion(keys["service"], issuer="service", subject="service", audience=page.origin)
+    page.post(
         "token",
         grant_type="client_credentials",
         client_assertion_type=CLIENT_ASSERTION,
         client_assertion=client_assertion,
     )
-    story.say(
-        "## JWT bearer (RFC 7523 §2.1)\n\nA trusted issuer speaks for a user. The application authenticates as always."
+    page.write(
+        "## JWT bearer (RFC 7523 §2.1)\n\nA trusted issuer vouches for a user. The application authenticates as usual."
     )
-    word = assertion(keys["idp"], issuer="https://idp.example", subject="eve", audience=story.origin)
-    story.post("token", user="web", grant_type=JWT_BEARER, assertion=word)
-    story.say(
+    user_assertion = assertion(keys["idp"], issuer="https://idp.example", subject="eve", audience=page.origin)
+    page.post("token", user="web", grant_type=JWT_BEARER, assertion=user_assertion)
+    page.write(
         "## Password (RFC 6749 §4.3)\n\n"
-        "For migrations only: it is off unless `GRANT_TYPES` and the application name it."
+        "For migrations only: it is disabled unless `GRANT_TYPES` and the application list it."
     )
-    story.post(
-        "token", client_id="phone", grant_type="password", username="eve", password=PASSWORD, scope="notes:write"
-    )
+    page.post("token", client_id="phone", grant_type="password", username="eve", password=PASSWORD, scope="notes:write")

@@ -4,25 +4,37 @@ import logging
 from contextlib import suppress
 from http import HTTPStatus
 from io import BytesIO
+from itertools import chain, count
 
 import pytest
 from django.contrib import messages
+from django.contrib.auth import login, logout
+from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
 from django.db import DatabaseError, connection, transaction
 from django.db.models.signals import post_save, pre_delete
-from django.test import RequestFactory
+from django.middleware.csrf import get_token
+from django.test import Client, RequestFactory
 from django.urls import reverse
+from django.utils import timezone
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.renderers import BaseRenderer
+from rest_framework.views import APIView
 
-from oauth_refresh.api.forms import read_parameters
+from oauth_refresh.authorization_server.requests import read_parameters
 from oauth_refresh.errors import InvalidRequest
-from oauth_refresh.models import NO_CLIENT_INFO, Grant, GrantEvent
+from oauth_refresh.models import Grant, GrantEvent
 from oauth_refresh.services import issue_tokens
-from oauth_refresh.services.codes import Consent, issue_code
+from oauth_refresh.services.codes import issue_code
 from oauth_refresh.signals import grant_revoked, grants_revoked, refresh_token_exchanged, refresh_token_reused
+from tests.consent import consent_to
 from tests.factories import UserFactory
-from tests.interference import connected, fails_once, heard
+from tests.interference import deadlock_once
 from tests.members.models import StaffUser
 from tests.oauth import FORM, post_form
-from tests.test_leaks import Reports
+from tests.reports import Reports
+from tests.routers import BrokenRouter
+from tests.signals import connected, recorded
 
 MIDDLEWARE = "tests.flows.test_host_projects"
 FAULT = {
@@ -31,45 +43,275 @@ FAULT = {
 }
 
 
-def reads_and_writes_the_session(get_response):
+def creates_the_session(request):
+    request.session.create()
+
+
+def writes_the_session(request):
+    request.session["seen"] = request.session.get("seen", 0) + 1
+    request.session.save()
+
+
+def flushes_the_session(request):
+    request.session.flush()
+
+
+def signs_out(request):
+    logout(request)
+
+
+def signs_in(request):
+    user = UserFactory()
+    login(request, user, backend="django.contrib.auth.backends.ModelBackend")
+
+
+def adds_a_message(request):
+    messages.info(request, "Welcome back")
+
+
+def reads_messages(request):
+    list(messages.get_messages(request))
+
+
+def reads_the_request(request):
+    assert request.GET["secret"] == "in-the-query"
+    assert request.COOKIES["theme"] == "dark"
+    assert request.META["RAW_URI"] == "/token?secret=in-the-query"
+    assert request.META["QUERY_STRING"] == "secret=in-the-query"
+    assert "theme=dark" in request.META["HTTP_COOKIE"]
+    assert request.user.is_anonymous or request.user.is_active
+
+
+def asks_for_a_csrf_token(request):
+    get_token(request)
+
+
+AFTER_THE_VIEW = (
+    creates_the_session,
+    writes_the_session,
+    flushes_the_session,
+    signs_out,
+    signs_in,
+    adds_a_message,
+    reads_messages,
+    reads_the_request,
+    asks_for_a_csrf_token,
+)
+
+
+def acts_after_the_view(get_response):
+    """Middleware of a project, which runs ``acts_after_the_view.act`` after the view."""
+
     def middleware(request):
         response = get_response(request)
-        request.session["seen"] = request.session.get("seen", 0) + 1
-        request.session.save()
+        acts_after_the_view.act(request)
+        return response
+
+    return middleware
+
+
+@pytest.fixture(params=AFTER_THE_VIEW, ids=[act.__name__ for act in AFTER_THE_VIEW])
+def middleware_after_the_view(request, settings, monkeypatch):
+    """Each kind of middleware in turn."""
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"{MIDDLEWARE}.acts_after_the_view"]
+    monkeypatch.setattr(acts_after_the_view, "act", request.param, raising=False)
+
+
+@pytest.fixture(params=[False, True], ids=["changed sessions are saved", "every session is saved"])
+def saved_sessions(request, settings):
+    settings.SESSION_SAVE_EVERY_REQUEST = request.param
+
+
+@pytest.fixture(params=[False, True], ids=["anonymous", "signed in"])
+def post(request, client_app, user):
+    """Return how to send a request from a browser with cookies, as gunicorn passes it on, with a query string."""
+    browser = Client(raise_request_exception=False)
+    if request.param:
+        browser.force_login(user)
+    browser.cookies["theme"] = "dark"
+
+    def post(endpoint, **parameters):
+        return post_form(
+            endpoint,
+            parameters,
+            authorization=client_app.authorization,
+            client=browser,
+            QUERY_STRING="secret=in-the-query",
+            RAW_URI="/token?secret=in-the-query",
+        )
+
+    return post
+
+
+def assert_unchanged(response):
+    assert response.status_code == HTTPStatus.OK
+    assert response.cookies == {}
+    assert "Set-Cookie" not in response.headers
+
+
+@pytest.mark.usefixtures("middleware_after_the_view", "saved_sessions")
+def test_refresh_succeeds_with_any_middleware_after_the_view(client_app, post, settings):
+    response = post("token", grant_type="refresh_token", refresh_token=client_app.refresh_token)
+
+    assert_unchanged(response)
+    settings.MIDDLEWARE = []
+    assert client_app.refresh(response.json()["refresh_token"]).status_code == HTTPStatus.OK
+
+
+@pytest.mark.usefixtures("middleware_after_the_view", "saved_sessions")
+def test_revocation_succeeds_with_any_middleware_after_the_view(client_app, post):
+    response = post("revoke", token=client_app.refresh_token)
+
+    assert_unchanged(response)
+    assert Grant.objects.get().revoked_reason == "client_request"
+
+
+@pytest.mark.usefixtures("middleware_after_the_view", "saved_sessions")
+def test_introspection_succeeds_with_any_middleware_after_the_view(client_app, post):
+    response = post("introspect", token=client_app.access_token)
+
+    assert_unchanged(response)
+    assert response.json()["active"] is True
+
+
+def refresh_by(browser, client_app):
+    form = {"grant_type": "refresh_token", "refresh_token": client_app.refresh_token}
+    return post_form("token", form, authorization=client_app.authorization, client=browser)
+
+
+def deletes_the_session_elsewhere(request):
+    request.session["seen"] = True
+    Session.objects.all().delete()
+
+
+def sets_cookies(request, response):
+    response.set_cookie("theme", "light", max_age=60, samesite="Lax")
+    response.cookies["theme"]["samesite"] = "None"
+    response.cookies["other"] = "1"
+    response.delete_cookie("old")
+
+
+def acts_on_the_response(get_response):
+    """Middleware of a project that sets cookies in several ways."""
+
+    def middleware(request):
+        response = get_response(request)
+        sets_cookies(request, response)
         return response
 
     return middleware
 
 
 @pytest.mark.parametrize("save_every_request", [False, True])
-def test_middleware_that_uses_the_session_afterwards_breaks_nothing(client_app, settings, save_every_request):
-    settings.MIDDLEWARE = [
-        "django.contrib.sessions.middleware.SessionMiddleware",
-        f"{MIDDLEWARE}.reads_and_writes_the_session",
-    ]
+@pytest.mark.parametrize("engine", ["db", "cached_db"])
+def test_session_that_is_deleted_meanwhile_costs_no_tokens(
+    client_app, settings, monkeypatch, save_every_request, engine
+):
+    user = client_app.grant.user
+    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine}"
     settings.SESSION_SAVE_EVERY_REQUEST = save_every_request
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"{MIDDLEWARE}.acts_after_the_view"]
+    monkeypatch.setattr(acts_after_the_view, "act", deletes_the_session_elsewhere, raising=False)
+    browser = Client(raise_request_exception=False)
+    browser.force_login(user)
 
-    response = client_app.refresh()
+    response = refresh_by(browser, client_app)
 
-    assert response.status_code == HTTPStatus.OK
-    assert response.cookies == {}
+    assert_unchanged(response)
 
 
-def adds_a_message(get_response):
+def test_session_store_that_is_down_costs_no_tokens(client_app, settings, caplog):
+    settings.CACHES = {"default": {"BACKEND": "tests.broken_cache.BrokenCache"}}
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.cache"
+    settings.SESSION_SAVE_EVERY_REQUEST = True
+    browser = Client(raise_request_exception=False)
+    browser.cookies["sessionid"] = "x" * 32
+
+    response = refresh_by(browser, client_app)
+
+    assert_unchanged(response)
+
+
+def test_key_of_a_new_session_that_is_taken_is_left_to_django(client_app, settings, monkeypatch):
+    """``create()`` saves under another key then, for which it needs the exception."""
+    keys = chain(["taken-session-key"] * 2, (f"free-session-key-{number}" for number in count()))
+    Session.objects.create(session_key="taken-session-key", session_data="", expire_date=timezone.now())
+    monkeypatch.setattr(SessionStore, "_get_new_session_key", lambda self: next(keys))
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"{MIDDLEWARE}.acts_after_the_view"]
+    monkeypatch.setattr(acts_after_the_view, "act", creates_the_session, raising=False)
+
+    assert_unchanged(client_app.refresh())
+
+    assert Session.objects.filter(session_key__startswith="free-session-key").exists()
+
+
+def test_cookies_that_middleware_sets_are_not_sent(client_app, settings):
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"{MIDDLEWARE}.acts_on_the_response"]
+
+    assert_unchanged(client_app.refresh())
+
+
+class HTMLRenderer(BaseRenderer):
+    media_type = "text/html"
+
+
+class ProjectNegotiation(DefaultContentNegotiation):
+    def select_renderer(self, request, renderers, format_suffix=None):
+        return HTMLRenderer(), "text/html"
+
+
+@pytest.mark.parametrize("accept", ["text/html", "application/json; indent=4", "nonsense"])
+def test_negotiation_of_the_project_changes_no_answer(client_app, monkeypatch, accept):
+    form = {"grant_type": "refresh_token", "refresh_token": "nonsense"}
+    monkeypatch.setattr(APIView, "content_negotiation_class", ProjectNegotiation)
+
+    response = post_form("token", form, authorization=client_app.authorization, headers={"Accept": accept})
+
+    assert response.headers["Content-Type"] == "application/json"
+    assert response.content.startswith(b'{"error":"invalid_grant"')
+
+
+def compares_the_environment(get_response):
+    """Middleware that keeps the server's environment from before and after the view."""
+
     def middleware(request):
-        messages.info(request, "Welcome back")
-        return get_response(request)
+        before = dict(request.META)
+        response = get_response(request)
+        compares_the_environment.seen = before, dict(request.META)
+        return response
 
     return middleware
 
 
-def test_message_for_a_browser_is_not_sent_to_a_client(client_app, settings):
-    settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"{MIDDLEWARE}.adds_a_message"]
+def bad_secret(client_app, settings):
+    client_app.secret = "a-wrong-secret-of-more-than-22-characters"
 
-    response = client_app.refresh()
 
-    assert response.status_code == HTTPStatus.OK
-    assert response.cookies == {}
+def broken_database(client_app, settings):
+    settings.DATABASE_ROUTERS = [BrokenRouter()]
+
+
+@pytest.mark.parametrize(
+    ("arrange", "status"),
+    [
+        (None, HTTPStatus.OK),
+        (bad_secret, HTTPStatus.UNAUTHORIZED),
+        (broken_database, HTTPStatus.SERVICE_UNAVAILABLE),
+    ],
+)
+def test_environment_of_the_server_is_not_changed(client_app, post, settings, arrange, status):
+    """Afterwards gunicorn writes its access log from the environment, and fails without ``RAW_URI``."""
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"{MIDDLEWARE}.compares_the_environment"]
+    if arrange is not None:
+        arrange(client_app, settings)
+
+    for endpoint in ("token", "revoke", "introspect"):
+        response = post(endpoint, grant_type="client_credentials", token=client_app.access_token)
+
+        before, after = compares_the_environment.seen
+        assert response.status_code == status
+        assert after == before
+        assert after["RAW_URI"] == "/token?secret=in-the-query"
 
 
 def test_endpoints_work_where_every_page_needs_a_login(client_app, settings):
@@ -247,7 +489,7 @@ def test_error_of_a_bare_cursor_cannot_undo_a_revocation_unseen(client_app):
 
 
 def test_deletion_through_a_proxy_revokes_first_too(client_app, django_capture_on_commit_callbacks):
-    with heard(grants_revoked) as told, django_capture_on_commit_callbacks(execute=True):
+    with recorded(grants_revoked) as told, django_capture_on_commit_callbacks(execute=True):
         StaffUser.objects.get(pk=client_app.grant.user_id).delete()
 
     assert [carried["reason"] for carried in told] == ["user_deleted"]
@@ -274,21 +516,11 @@ def test_causes_that_run_in_a_circle_are_logged_and_answered(client_app):
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("table", ["oauth_refresh_grant", "oauth_refresh_authorizationcode"])
 def test_start_of_a_session_is_tried_once_more_after_a_deadlock(application, user, table):
-    with fails_once(f"INSERT INTO {connection.ops.quote_name(table)}") as tried:
+    with deadlock_once(f"INSERT INTO {connection.ops.quote_name(table)}") as tried:
         if table == "oauth_refresh_grant":
             issue_tokens(application, user=user, grant_type="password")
         else:
-            issue_code(
-                Consent(
-                    application=application,
-                    user=user,
-                    scope=("notes:read",),
-                    redirect_uri="",
-                    code_challenge="",
-                    consented=True,
-                    client_info=NO_CLIENT_INFO,
-                )
-            )
+            issue_code(consent_to(application, user, redirect_uri="", code_challenge=""))
 
     assert len(tried) == 2
     assert Grant.objects.count() == 1

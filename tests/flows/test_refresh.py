@@ -1,13 +1,9 @@
-"""Stories of a session, over HTTP only."""
+"""The life of a grant, over HTTP only."""
 
 from http import HTTPStatus
 
 from oauth_refresh.models import Grant
-
-INVALID_GRANT = {
-    "error": "invalid_grant",
-    "error_description": "The credential presented is invalid, expired, revoked, or was issued to another client.",
-}
+from tests.refusals import INVALID_GRANT, answer_of
 
 
 def test_refresh_returns_a_new_pair_and_spends_the_old_one(client_app):
@@ -33,14 +29,14 @@ def test_reused_refresh_token_revokes_whole_grant(client_app):
 
     replay = client_app.refresh(spent)
 
-    assert (replay.status_code, replay.json()) == (HTTPStatus.BAD_REQUEST, INVALID_GRANT)
-    assert client_app.refresh().json() == INVALID_GRANT
+    assert answer_of(replay) == INVALID_GRANT
+    assert answer_of(client_app.refresh()) == INVALID_GRANT
     assert Grant.objects.get().revoked_reason == "reuse_detected"
 
 
-def test_revoked_session_cannot_be_refreshed(client_app):
+def test_revoked_grant_cannot_be_refreshed(client_app):
     response = client_app.revoke(client_app.access_token)
 
-    assert (response.status_code, response.content) == (HTTPStatus.OK, b"")
+    assert (response.status_code, response.content) == (HTTPStatus.OK, b"{}")
     assert response.headers["Content-Type"] == "application/json"
-    assert client_app.refresh().json() == INVALID_GRANT
+    assert answer_of(client_app.refresh()) == INVALID_GRANT

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from oauth_refresh.models import Grant
 from tests.consent import CHALLENGE, REDIRECT_URI, read_answer, start_flow
+from tests.database import database_snapshot
 from tests.fuzz.texts import CONTENT_TYPES, SENDABLE_TEXT, bounded, escaped, forms
-from tests.interference import everything
 
 # RFC 6749 §4.1.2.1
 REGISTERED = {
@@ -64,7 +64,7 @@ def assert_page_or_redirect(response, *, page=HTTPStatus.OK):
 
 def test_any_authorization_request_is_shown_or_sent_back(user):
     flow = start_flow(user)
-    before, url = everything(), reverse("oauth_refresh:authorize")
+    before, url = database_snapshot(), reverse("oauth_refresh:authorize")
 
     @bounded(300)
     @given(query=queries(flow.client.application))
@@ -74,12 +74,12 @@ def test_any_authorization_request_is_shown_or_sent_back(user):
 
     ask()
 
-    assert everything() == before
+    assert database_snapshot() == before
 
 
 def test_any_form_but_consent_starts_nothing(user):
     flow = start_flow(user)
-    before, url = everything(), flow.url()
+    before, url = database_snapshot(), flow.url()
     checked = Client(enforce_csrf_checks=True)
     checked.force_login(user)
 
@@ -90,10 +90,10 @@ def test_any_form_but_consent_starts_nothing(user):
 
     decide()
 
-    assert everything() == before
+    assert database_snapshot() == before
 
 
-def test_state_survives_its_way(user):
+def test_state_is_returned_as_it_was_sent(user):
     flow = start_flow(user)
 
     @bounded(200)

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from oauth_refresh.models import GrantEvent
 from oauth_refresh.services.clients import find_application
 from oauth_refresh.services.lookup import find_access_token, find_refresh_token, find_tokens_in, mentions_token
-from tests.conftest import SECRET
+from tests.database import database_snapshot
+from tests.factories import SECRET
 from tests.fuzz.texts import ANY_TEXT, bounded
-from tests.interference import everything
 from tests.oauth import OAuthClient
 
 NOISE = (
@@ -18,14 +18,14 @@ NOISE = (
 
 
 @pytest.fixture
-def sessions(client_app):
-    """Two sessions of a user; of the first, also a spent refresh token."""
+def clients(client_app):
+    """Two clients of a user; of the first, also a spent refresh token."""
     return [client_app, OAuthClient(client_app.application, SECRET).start(user=client_app.grant.user)]
 
 
 @bounded(200)
 @given(text=NOISE)
-def test_text_that_is_no_token_finds_nothing(sessions, text):
+def test_text_that_is_no_token_finds_nothing(clients, text):
     assert find_refresh_token(text) is None
     assert find_access_token(text) is None
     assert find_tokens_in(text) == []
@@ -34,21 +34,21 @@ def test_text_that_is_no_token_finds_nothing(sessions, text):
 
 @bounded(200)
 @given(before=NOISE, between=NOISE, after=NOISE, kinds=st.tuples(st.booleans(), st.booleans()))
-def test_tokens_are_found_in_the_midst_of_noise(sessions, before, between, after, kinds):
+def test_tokens_are_found_in_any_surrounding_text(clients, before, between, after, kinds):
     first, second = (
-        session.refresh_token if is_refresh_token else session.access_token
-        for session, is_refresh_token in zip(sessions, kinds, strict=True)
+        client.refresh_token if is_refresh_token else client.access_token
+        for client, is_refresh_token in zip(clients, kinds, strict=True)
     )
     text = f"{before}{first}{between}{second}{after}"
 
     assert mentions_token(text)
-    assert [token.grant for token in find_tokens_in(text)] == [session.grant for session in sessions]
+    assert [token.grant for token in find_tokens_in(text)] == [client.grant for client in clients]
 
 
 @bounded(200)
 @given(position=st.integers(0, 200), character=st.characters() | st.sampled_from("AZaz09-_\x00"), data=st.data())
-def test_token_with_a_character_replaced_is_not_found(sessions, position, character, data):
-    raw = data.draw(st.sampled_from([sessions[0].refresh_token, sessions[0].access_token]))
+def test_token_with_a_character_replaced_is_not_found(clients, position, character, data):
+    raw = data.draw(st.sampled_from([clients[0].refresh_token, clients[0].access_token]))
     changed = raw[: position % len(raw)] + character + raw[position % len(raw) + 1 :]
 
     found = find_refresh_token(changed) or find_access_token(changed)
@@ -58,13 +58,13 @@ def test_token_with_a_character_replaced_is_not_found(sessions, position, charac
 
 @bounded(100)
 @given(text=NOISE)
-def test_any_token_presented_in_vain_leaves_no_trace(sessions, text):
-    before = everything()
-    session = sessions[0]
+def test_any_refused_token_changes_nothing(clients, text):
+    before = database_snapshot()
+    client = clients[0]
     form = text.encode(errors="replace").decode()
 
-    assert session.refresh(form).status_code == 400
-    assert session.revoke(form).status_code in {200, 400}
+    assert client.refresh(form).status_code == 400
+    assert client.revoke(form).status_code in {200, 400}
 
-    assert everything() == before
+    assert database_snapshot() == before
     assert not GrantEvent.objects.exists()

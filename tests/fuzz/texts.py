@@ -1,4 +1,4 @@
-"""Texts and bytes that nobody in their right mind sends, and those that they do."""
+"""Strategies for texts and bytes, usual ones and malformed ones."""
 
 from urllib.parse import quote_plus
 
@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 
 LONE_SURROGATES = st.integers(0xD800, 0xDFFF).map(chr)
 ANY_TEXT = st.lists(st.characters() | LONE_SURROGATES | st.just("\x00")).map("".join)
-SENDABLE_TEXT = st.text(st.characters(codec="utf-8"))  # whatever UTF-8 can encode, NUL included
+SENDABLE_TEXT = st.text(st.characters(codec="utf-8"))  # everything that UTF-8 can encode, NUL included
 HEADER_TEXT = st.text(st.characters(min_codepoint=0x20, max_codepoint=0xFF, exclude_characters="\x7f"), max_size=80)
-HEADER_TEXT.__doc__ = "What a WSGI server hands on: Latin-1 without control characters."
+HEADER_TEXT.__doc__ = "What a WSGI server passes on: Latin-1 without control characters."
 
 
 def bounded(examples=100):
-    """Settings of a test that looks at the database: the same examples each time."""
+    """Settings of a test that uses the database: the same examples each time."""
     suppressed = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
     return settings(derandomize=True, deadline=None, max_examples=examples, suppress_health_check=suppressed)
 

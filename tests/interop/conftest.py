@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.flows.server import manage, runserver
+from tests.server import manage, runserver
 
 if "INTEROP" in os.environ:
     from playwright.sync_api import sync_playwright
@@ -51,7 +51,7 @@ def site(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser():
-    """Start Chromium, for one module: while it runs, Django lets nobody query the database of this process."""
+    """Start Chromium, for one module: while it runs, Django refuses to query the database in this process."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_ARGUMENTS)
         yield browser
@@ -82,7 +82,7 @@ def screen(request):
 
 @pytest.fixture
 def page(browser, site, screen):
-    """Open a page of a fresh profile, where nobody is signed in.
+    """Open a page of a fresh profile, without a signed-in user.
 
     The application's own site answers every request with a blank page.
     """
@@ -117,7 +117,7 @@ def shoot(screen, folder):
 
 def listened_to(page):
     """Collect in ``page.complaints`` what the browser's console calls an error."""
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(60_000)  # milliseconds
     page.complaints = []
     page.on("console", lambda message: page.complaints.extend(complaint(message)))
     page.on("pageerror", lambda error: page.complaints.append(str(error)))

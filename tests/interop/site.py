@@ -7,13 +7,13 @@ from http import HTTPStatus
 
 import requests
 
-from tests.flows.server import manage
+from tests.factories import SECRET
+from tests.server import manage
+from tests.waiting import LONGEST_SECONDS
 
 PASSWORD = "a long enough password"
 CLIENT_ID = "album"
-SECRET = "a-client-secret-of-more-than-22-characters"
 REDIRECT_URI = "https://client.example/callback"
-SECONDS = 30
 APPLICATIONS = {
     CLIENT_ID: ("Photo album", "--redirect-uri", REDIRECT_URI),
     "calendar": ("Calendar",),
@@ -68,17 +68,17 @@ class Site:
             data=form,
             auth=(client_id, secret),
             headers={"User-Agent": program},
-            timeout=SECONDS,
+            timeout=LONGEST_SECONDS,
         )
 
     @cache  # noqa: B019  one site to a module, and signing in is slow on purpose
     def session_cookie(self, username):
-        """Sign somebody in and return the cookie that says so."""
+        """Sign a user in and return the session cookie."""
         session = requests.Session()
         form = {"username": username, "password": PASSWORD}
-        session.get(f"{self.origin}/login/", timeout=SECONDS)
+        session.get(f"{self.origin}/login/", timeout=LONGEST_SECONDS)
         form["csrfmiddlewaretoken"] = session.cookies["csrftoken"]
-        signed_in = session.post(f"{self.origin}/login/", data=form, timeout=SECONDS)
+        signed_in = session.post(f"{self.origin}/login/", data=form, timeout=LONGEST_SECONDS)
         assert signed_in.status_code == HTTPStatus.OK, signed_in.text
         return {"name": "sessionid", "value": session.cookies["sessionid"], "url": self.origin}
 

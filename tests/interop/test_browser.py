@@ -1,4 +1,4 @@
-"""A person in a real browser, and Authlib as the application that asks them."""
+"""A user in a real browser, and Authlib as the application."""
 
 import os
 from urllib.parse import parse_qs, urlsplit
@@ -35,7 +35,7 @@ def asked(page, site, session, shoot):
     return page
 
 
-def test_person_allows_and_the_application_refreshes_and_revokes(asked, site, session):
+def test_user_allows_and_the_application_refreshes_and_revokes(asked, site, session):
     expect(asked.get_by_text("You are signed in as eve.")).to_be_visible()
     expect(asked.get_by_role("listitem")).to_have_text(["Read your notes", "Write your notes"])
 
@@ -52,7 +52,7 @@ def test_person_allows_and_the_application_refreshes_and_revokes(asked, site, se
     assert asked.complaints == []
 
 
-def test_person_denies_by_keyboard_and_the_application_is_told(asked, site):
+def test_user_denies_by_keyboard_and_the_application_gets_an_error(asked, site):
     asked.get_by_role("button", name="Deny").focus()
     asked.keyboard.press("Enter")
 
@@ -62,7 +62,7 @@ def test_person_denies_by_keyboard_and_the_application_is_told(asked, site):
     assert "code" not in answer
 
 
-def test_somebody_else_can_sign_in_instead(asked):
+def test_another_user_can_sign_in_instead(asked):
     asked.get_by_role("button", name="Not you?").click()
 
     expect(asked.get_by_label("Username")).to_be_visible()

@@ -8,6 +8,7 @@ from pathlib import Path
 from joserfc.jwk import ECKey
 
 from tests.interop.site import PASSWORD, REDIRECT_URI
+from tests.waiting import LONGEST_SECONDS
 
 SCRIPT = Path(__file__).parent / "client.mjs"
 
@@ -26,7 +27,7 @@ def test_client_discovers_redeems_refreshes_and_revokes(site, folder, tmp_path):
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=5 * LONGEST_SECONDS,
     )
 
     assert played.returncode == 0, played.stderr

@@ -1,4 +1,4 @@
-"""Somebody who looks at the demonstration in a real browser: every button, with what the page and the database say."""
+"""The playground in a real browser: every button, with the caption and the grant in the database."""
 
 import json
 import re
@@ -24,95 +24,94 @@ def demo_data(site):
 
 @pytest.fixture
 def newest_grant(site):
-    """Return how to read the session that was started last: generation, whether it lives, why it ended, its events."""
+    """Return a function that reads the newest grant: generation, whether it is active, revocation reason, events."""
     return lambda: json.loads(site.manage("shell", "--verbosity", "0", "--command", NEWEST_GRANT))
 
 
 @pytest.fixture
 def connect(page):
-    """Return how a person lets the client connect: from the home page, by one click to sign in, and consent."""
+    """Return a function that connects the client: from the home page, with one click to sign in, and consent."""
 
     def connect(kind="Connect the client"):
         page.goto("/")
         page.get_by_role("button", name=kind, exact=True).click()
         page.get_by_role("button", name="Sign in as demo").click()
         page.get_by_role("button", name="Allow").click()
-        told(page, "Connected: this is a session's first pair")
+        expect_caption(page, "Connected: the client has its first tokens")
         return page
 
     return connect
 
 
-def told(page, title):
-    """Expect the caption to say what happened."""
+def expect_caption(page, title):
     expect(page.locator("#caption")).to_have_text(title)
 
 
 def press(page, label, title):
-    """Press a button among all of the client's, and expect what the caption says then."""
+    """Press a button of the client, and expect a caption."""
     page.locator(".choice", has=page.get_by_text(label, exact=True)).click()
-    told(page, title)
+    expect_caption(page, title)
 
 
 def follow(page, label, title):
-    """Press the button that the caption itself proposes."""
+    """Press the button that the caption suggests."""
     page.locator(".next").get_by_role("button", name=label, exact=True).click()
-    told(page, title)
+    expect_caption(page, title)
 
 
 def rows(page):
-    return page.locator(".family li strong").all_text_contents()
+    return page.locator(".diagram li strong").all_text_contents()
 
 
-def test_first_two_minutes_by_what_the_captions_propose(connect, newest_grant, shoot):
+def test_suggested_buttons_lead_through_the_playground(connect, newest_grant, shoot):
     page = connect()
     shoot(page, "playground-connected")
-    follow(page, "Read the notes", "The API answered")
-    follow(page, "Refresh", "A new pair; the old one is dead")
-    follow(page, "Replay the old token", "Alarm: a spent token came back")
-    shoot(page, "playground-alarm")
-    assert rows(page) == ["Token 1: spent", "Token 2: dead", "Token 1 came back", "The session is over"]
+    follow(page, "Read the notes", "The API responded")
+    follow(page, "Refresh", "New pair issued: the old tokens are invalid")
+    follow(page, "Replay the spent token", "Reuse detected: the grant is revoked")
+    shoot(page, "playground-reuse")
+    assert rows(page) == ["Token 1: spent", "Token 2: revoked", "Token 1 used again", "Grant revoked"]
     assert newest_grant() == [2, False, "reuse_detected", ["reused"]]
-    follow(page, "Read the notes", "Refused: the session is over")
+    follow(page, "Read the notes", "Refused: the grant is no longer active")
     page.get_by_role("button", name="Connect again", exact=True).click()
     page.get_by_role("button", name="Allow").click()
-    told(page, "Connected: this is a session's first pair")
+    expect_caption(page, "Connected: the client has its first tokens")
     assert page.complaints == []
 
 
-def test_scope_is_narrowed_and_whole_again(connect, newest_grant):
+def test_scope_is_narrowed_for_one_access_token(connect, newest_grant):
     page = connect()
-    press(page, "Write a note", "The API took the note")
-    press(page, "Refresh, read-only", "A new pair, with a narrower access token")
-    expect(page.get_by_text("opens the API: notes:read", exact=True)).to_be_visible()
+    press(page, "Write a note", "The API saved the note")
+    press(page, "Refresh, read-only", "New pair issued, with a read-only access token")
+    expect(page.get_by_text("For the API: notes:read", exact=True)).to_be_visible()
     press(page, "Write a note", "Refused: this access token may not write")
     expect(page.get_by_text('error="insufficient_scope"')).to_be_visible()
-    press(page, "Refresh", "A new pair; the old one is dead")
-    press(page, "Write a note", "The API took the note")
+    press(page, "Refresh", "New pair issued: the old tokens are invalid")
+    press(page, "Write a note", "The API saved the note")
     assert newest_grant() == [3, True, "", []]
 
 
-def test_thief_is_noticed_when_the_owner_comes_back(connect, newest_grant, shoot):
+def test_theft_is_detected_when_the_client_refreshes(connect, newest_grant, shoot):
     page = connect()
-    press(page, "Steal the token", "Nobody has noticed yet")
-    assert rows(page) == ["Token 1: spent", "Token 2: live"]
+    press(page, "Steal the refresh token", "The theft is not detected yet")
+    assert rows(page) == ["Token 1: spent", "Token 2: active"]
     press(page, "Thief reads the notes", "The thief reads the notes")
-    press(page, "Thief refreshes", "The thief goes on")
+    press(page, "Thief refreshes", "The thief has the newest pair")
     shoot(page, "playground-stolen")
-    press(page, "Refresh", "Alarm: the theft is noticed")
+    press(page, "Refresh", "Reuse detected: the theft is discovered")
     shoot(page, "playground-theft")
     assert newest_grant() == [3, False, "reuse_detected", ["reused"]]
-    follow(page, "Thief reads the notes", "The thief has nothing")
+    follow(page, "Thief reads the notes", "The thief's access token is refused")
 
 
 @pytest.mark.parametrize(
     ("label", "title"),
     [
-        ("Refresh twice at once", "Alarm: the client stole from itself"),
-        ("Lose the answer, retry", "Alarm: a retry looks like a theft"),
+        ("Refresh twice at once", "Reuse detected: the client used one token twice"),
+        ("Lose the response, retry", "Reuse detected: a retry looks like a theft"),
     ],
 )
-def test_strict_client_loses_its_session_by_a_second_request(connect, newest_grant, label, title):
+def test_second_request_revokes_the_grant_without_a_retry_window(connect, newest_grant, label, title):
     page = connect()
 
     press(page, label, title)
@@ -120,26 +119,26 @@ def test_strict_client_loses_its_session_by_a_second_request(connect, newest_gra
     assert newest_grant() == [2, False, "reuse_detected", ["reused"]]
 
 
-def test_retry_window_gives_the_very_same_pair(connect, newest_grant, shoot):
+def test_retry_within_the_window_returns_the_same_pair(connect, newest_grant, shoot):
     page = connect("Connect the client, with a retry window")
-    press(page, "Lose the answer, retry", "The very same pair came back")
-    lost, again = page.locator(".wire details").all()[:2]
+    press(page, "Lose the response, retry", "The retry received the same pair")
+    lost, again = page.locator(".http-log details").all()[:2]
     lost.locator("summary").click()
     texts = [re.search('ort_[^"]*', one.locator("pre").nth(1).inner_text())[0] for one in (lost, again)]
     assert texts[0] == texts[1]
-    expect(lost.get_by_text("This answer was lost on its way: the client never saw it.")).to_be_visible()
-    follow(page, "Replay the old token", "Inside the window it counts as a retry")
-    press(page, "Refresh twice at once", "Both got the same pair")
+    expect(lost.get_by_text("This response was lost: the client did not receive it.")).to_be_visible()
+    follow(page, "Replay the spent token", "Within the retry window this is a retry")
+    press(page, "Refresh twice at once", "Both requests received the same pair")
     shoot(page, "playground-retried")
     assert newest_grant() == [3, True, "", ["retried"] * 3]
 
 
-def test_revoked_session_is_over_for_admin_and_user_too(connect, newest_grant, shoot):
+def test_disconnecting_is_visible_to_the_admin(connect, newest_grant, shoot):
     page = connect()
     page.get_by_role("button", name="As the user").click()
-    expect(page.get_by_role("heading", name="Applications that act for you")).to_be_visible()
+    expect(page.get_by_role("heading", name="Notebook", exact=True)).to_be_visible()
     page.goto("/playground/")
-    press(page, "Revoke", "Signed out: the session is over")
+    press(page, "Disconnect", "Disconnected: the grant is revoked")
     shoot(page, "playground-revoked")
     assert newest_grant() == [1, False, "client_request", []]
     page.get_by_role("button", name="As the admin").click()
@@ -147,7 +146,7 @@ def test_revoked_session_is_over_for_admin_and_user_too(connect, newest_grant, s
     assert page.complaints == []
 
 
-def test_admin_revokes_and_the_playground_shows_it(connect, newest_grant):
+def test_revocation_in_the_admin_is_visible_in_the_playground(connect, newest_grant):
     page = connect()
     page.get_by_role("button", name="As the admin").click()
     page.get_by_role("link", name="Revoke…").click()
@@ -155,13 +154,13 @@ def test_admin_revokes_and_the_playground_shows_it(connect, newest_grant):
     page.get_by_role("button", name="Revoke 1 grant").click()
     page.goto("/playground/")
 
-    assert rows(page) == ["Token 1: dead", "The session is over"]
+    assert rows(page) == ["Token 1: revoked", "Grant revoked"]
     expect(page.get_by_text("laptop lost")).to_be_visible()
-    press(page, "Read the notes", "Refused: the session is over")
+    press(page, "Read the notes", "Refused: the grant is no longer active")
     assert newest_grant() == [1, False, "laptop lost", []]
 
 
-def test_script_counts_down_and_copies_and_pages_reveal(connect):
+def test_page_counts_down_shows_whole_tokens_and_copies_commands(connect):
     page = connect()
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     countdown = page.locator(".countdown span")
@@ -179,57 +178,59 @@ def test_script_counts_down_and_copies_and_pages_reveal(connect):
     assert page.evaluate("navigator.clipboard.readText()").startswith("curl -H 'Accept: application/json'")
 
 
-def test_keyboard_is_enough_and_focus_is_seen(connect):
+def test_suggested_button_works_by_keyboard_with_visible_focus(connect):
     page = connect()
-    proposed = page.locator(".next button")
+    suggested = page.locator(".next button")
     page.locator(".site .brand").focus()
     for _tab in range(8):
         page.keyboard.press("Tab")
-        if proposed.evaluate("button => button === document.activeElement"):
+        if suggested.evaluate("button => button === document.activeElement"):
             break
-    assert proposed.evaluate("button => getComputedStyle(button).outlineStyle") == "solid"
+    assert suggested.evaluate("button => getComputedStyle(button).outlineStyle") == "solid"
 
     page.keyboard.press("Enter")
 
-    told(page, "The API answered")
+    expect_caption(page, "The API responded")
 
 
-def test_nothing_moves_for_people_who_asked_for_that(connect):
+def test_reduced_motion_is_respected(connect):
     page = connect()
-    press(page, "Refresh", "A new pair; the old one is dead")
+    press(page, "Refresh", "New pair issued: the old tokens are invalid")
     page.emulate_media(reduced_motion="reduce")
     page.reload()
 
     assert page.evaluate("document.getAnimations().length") == 0
 
 
-def test_double_click_is_one_press(connect, newest_grant):
+def test_double_click_sends_one_request(connect, newest_grant):
     page = connect()
     page.wait_for_load_state()
     refresh = page.locator(".choice", has=page.get_by_text("Refresh", exact=True))
-    refresh.evaluate("button => { button.click(); setTimeout(() => button.click(), 20); }")  # as fast as a hand
-    told(page, "A new pair; the old one is dead")
+    refresh.evaluate(
+        "button => { button.click(); setTimeout(() => button.click(), 20); }"
+    )  # the interval of a double click
+    expect_caption(page, "New pair issued: the old tokens are invalid")
 
     assert newest_grant() == [2, True, "", []]
 
 
-def test_button_can_be_pressed_after_the_browser_went_back(connect, newest_grant):
+def test_button_works_after_going_back_in_the_browser(connect, newest_grant):
     page = connect()
-    press(page, "Refresh", "A new pair; the old one is dead")
+    press(page, "Refresh", "New pair issued: the old tokens are invalid")
     page.goto("/api/")
     page.go_back()
 
-    press(page, "Refresh", "A new pair; the old one is dead")
+    press(page, "Refresh", "New pair issued: the old tokens are invalid")
 
     assert newest_grant() == [3, True, "", []]
 
 
-def test_reload_and_back_repeat_nothing(connect, newest_grant):
+def test_reload_and_back_do_not_repeat_an_action(connect, newest_grant):
     page = connect()
-    press(page, "Refresh", "A new pair; the old one is dead")
+    press(page, "Refresh", "New pair issued: the old tokens are invalid")
     page.reload()
     page.go_back()
     page.goto("/playground/")
 
-    assert rows(page) == ["Token 1: spent", "Token 2: live"]
+    assert rows(page) == ["Token 1: spent", "Token 2: active"]
     assert newest_grant() == [2, True, "", []]

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.conftest import SECRET
-from tests.factories import PASSWORD
+from tests.factories import PASSWORD, SECRET
 from tests.oauth import FORM, OAuthClient
 from tests.openapi import described
+from tests.waiting import LONGEST_SECONDS
 
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 CHECKS = [
@@ -39,25 +39,25 @@ def schema():
     return schema
 
 
-def for_an_authenticated_client(schema, sessions):
-    """Take the credentials out of the forms, where they would mostly be wrong, and give living tokens as examples."""
+def for_an_authenticated_client(schema, clients):
+    """Take the credentials out of the forms, where they would mostly be wrong, and give valid tokens as examples."""
     for component in schema["components"]["schemas"].values():
         for name in CREDENTIALS:
             component.get("properties", {}).pop(name, None)
-    username = sessions[0].grant.user.username
-    living = {
+    username = clients[0].grant.user.username
+    valid = {
         "/oauth/token": [
-            {"grant_type": "refresh_token", "refresh_token": sessions[0].refresh_token},
-            {"grant_type": "refresh_token", "refresh_token": sessions[1].refresh_token, "scope": "notes:read"},
+            {"grant_type": "refresh_token", "refresh_token": clients[0].refresh_token},
+            {"grant_type": "refresh_token", "refresh_token": clients[1].refresh_token, "scope": "notes:read"},
             {"grant_type": "password", "username": username, "password": PASSWORD},
             {"grant_type": "client_credentials", "scope": "notes:read"},
         ],
-        "/oauth/revoke": [{"token": sessions[2].refresh_token}, {"token": sessions[3].access_token}],
-        "/oauth/introspect": [{"token": sessions[4].refresh_token}, {"token": sessions[4].access_token}],
+        "/oauth/revoke": [{"token": clients[2].refresh_token}, {"token": clients[3].access_token}],
+        "/oauth/introspect": [{"token": clients[4].refresh_token}, {"token": clients[4].access_token}],
     }
-    for endpoint, values in living.items():
+    for endpoint, values in valid.items():
         content = schema["paths"][endpoint]["post"]["requestBody"]["content"][FORM]
-        content["examples"] = {f"Living{number}": {"value": value} for number, value in enumerate(values)}
+        content["examples"] = {f"Valid{number}": {"value": value} for number, value in enumerate(values)}
     return schema
 
 
@@ -80,7 +80,7 @@ def fuzz(live_server, tmp_path, capsys):
             capture_output=True,
             text=True,
             check=False,
-            timeout=300,
+            timeout=5 * LONGEST_SECONDS,
         )
         assert result.returncode == 0, result.stdout + result.stderr
         entries = json.loads((tmp_path / "report.har").read_text())["log"]["entries"]
@@ -93,20 +93,20 @@ def fuzz(live_server, tmp_path, capsys):
     return run
 
 
-def test_client_itself_is_answered_as_described_whatever_it_sends(fuzz, schema, client_app):
-    sessions = [OAuthClient(client_app.application, SECRET).start(user=client_app.grant.user) for _number in range(5)]
+def test_authenticated_client_is_answered_as_described_whatever_it_sends(fuzz, schema, client_app):
+    clients = [OAuthClient(client_app.application, SECRET).start(user=client_app.grant.user) for _number in range(5)]
 
     answers = fuzz(
-        for_an_authenticated_client(schema, sessions),
+        for_an_authenticated_client(schema, clients),
         *("--auth", f"{client_app.application.client_id}:{SECRET}"),
-        caller="the client itself",
+        caller="an authenticated client",
     )
 
     assert all(answers[endpoint, 200] for endpoint in ENDPOINTS)
     assert not any(status == 401 for _path, status in answers)
 
 
-def test_anybody_is_answered_as_described_whatever_they_send(fuzz, schema):
-    answers = fuzz(schema, caller="anybody")
+def test_unauthenticated_client_is_answered_as_described_whatever_it_sends(fuzz, schema):
+    answers = fuzz(schema, caller="an unauthenticated client")
 
     assert all(answers[endpoint, 401] and not answers[endpoint, 200] for endpoint in ENDPOINTS)

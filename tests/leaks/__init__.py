@@ -1,1 +1,1 @@
-"""Every view, with a fault at every stage: what must not get out does not get out."""
+"""Every view, made to fail at every step: no raw value is reported, logged, stored or sent."""

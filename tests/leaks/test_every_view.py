@@ -1,4 +1,4 @@
-"""No raw value leaves by a report, a log record, an answer, a row, a session or a signal, whatever fails and where."""
+"""No report, log record, answer, row, session or signal holds a raw value, whatever fails and where."""
 
 import dataclasses
 import logging
@@ -13,18 +13,17 @@ from django.db import transaction
 from django.db.models import Model
 from django.test import TestCase
 
-from tests.admin.test_reports import raw_values_in
-from tests.interference import connected
-from tests.leaks.scenes import REFUSED, SHOWING, our_views, scenes_of
-from tests.leaks.stages import OURS, SIGNALS, Reached, noting_hooks, stages, statements
-from tests.leaks.world import build_world, forms_of_bytes, undone
-from tests.test_leaks import Reports, forms
+from tests.leaks.failures import OURS, SIGNALS, Reached, failures, recording_hooks, statements
+from tests.leaks.requests import REFUSED, SHOWING, our_views, requests_of
+from tests.leaks.sample import build_sample, encodings_of_bytes, rolled_back
+from tests.reports import Reports, encodings, raw_values_in
+from tests.signals import connected
 
 ENDPOINTS = ("oauth_refresh:token", "oauth_refresh:revoke", "oauth_refresh:introspect", "oauth_metadata")
-"""They answer in JSON and nothing else."""
+"""They answer in JSON only."""
 
-MISCONFIGURED = {"forgotten": HTTPStatus.INTERNAL_SERVER_ERROR}
-"""An API that forgot to say which scopes it needs, and so fails."""
+MISCONFIGURED = {"without_scopes": HTTPStatus.INTERNAL_SERVER_ERROR}
+"""A view that names no required scopes, which is an error of the project."""
 
 
 class Records(logging.Handler):
@@ -38,23 +37,23 @@ class Records(logging.Handler):
 
 @dataclasses.dataclass
 class Seen:
-    """All that got out while one request was answered."""
+    """Everything that one request caused to be reported, sent, stored and answered."""
 
     response: object
     reports: str
-    carried: str
+    arguments: str
     stored: str
     digests: set[str]
     new_keys: list[str]
 
-    def leaks(self, world, *, is_shown):
+    def leaks(self, sample, *, is_shown):
         """Return the name or the text of each raw value that is where it must not be."""
         answer = "" if is_shown else f"{dict(self.response.headers)}\n{self.response.content.decode()}"
-        keys = {name: raw for name, raw in world.raw_values.items() if name.startswith("key ")}
+        keys = {name: raw for name, raw in sample.raw_values.items() if name.startswith("key ")}
         public = f"{self.reports}\n{answer}"
-        everywhere = f"{public}\n{self.carried}\n{self.stored}"
+        everywhere = f"{public}\n{self.arguments}\n{self.stored}"
         return [
-            *(name for name, raw in world.raw_values.items() if name not in keys and is_in(everywhere, raw)),
+            *(name for name, raw in sample.raw_values.items() if name not in keys and is_in(everywhere, raw)),
             *(name for name, raw in keys.items() if is_in(public, raw)),
             *raw_values_in(everywhere, self.digests),
             *(key for key in self.new_keys if key in public),
@@ -62,15 +61,15 @@ class Seen:
 
 
 def is_in(text, raw):
-    return any(form in text for form in forms(raw))
+    return any(form in text for form in encodings(raw))
 
 
-def told(value):
-    """Return what a signal carries, to the last attribute of its rows and dataclasses."""
+def attributes_of(value):
+    """Return the arguments of a signal, with every attribute of their rows and dataclasses."""
     if dataclasses.is_dataclass(value):
-        return {field.name: told(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {field.name: attributes_of(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, dict):
-        return {name: told(part) for name, part in value.items()}
+        return {name: attributes_of(part) for name, part in value.items()}
     return vars(value) if isinstance(value, Model) else value
 
 
@@ -82,7 +81,7 @@ def stored():
 
 @contextmanager
 def everything_recorded():
-    """Yield the log records and the mails that a project's administrators get, with all logging on."""
+    """Yield the log records, and the mails that a project's administrators get, with all logging on."""
     records, mails, root = Records(), Reports(), logging.getLogger()
     mails.setLevel(logging.ERROR)  # as Django's own configuration has it
     level = root.level
@@ -98,54 +97,54 @@ def everything_recorded():
 
 
 @contextmanager
-def listening():
-    """Yield what every signal of ours carries, by the signal's name."""
-    carried = []
+def recording_signals():
+    """Yield the name and the arguments of every signal of ours that is sent."""
+    arguments = []
     with ExitStack() as connections:
         for name, signal in SIGNALS.items():
 
             def listen(signal, sender, name=name, **kwargs):
-                carried.append((name, told(kwargs)))
+                arguments.append((name, attributes_of(kwargs)))
 
             connections.enter_context(connected(signal, listen))
-        yield carried
+        yield arguments
 
 
-def play(world, scene, stage):
-    """Let a request fail at a stage, take everything back, and return what was seen of it, and what it reached."""
-    with undone(), everything_recorded() as (records, mails), listening() as carried:
-        with TestCase.captureOnCommitCallbacks(execute=True), statements() as run, stage:
-            response = scene(world)
+def send(sample, request, failure):
+    """Send a request that fails, roll everything back, and return what was seen and what was reached."""
+    with rolled_back(), everything_recorded() as (records, mails), recording_signals() as arguments:
+        with TestCase.captureOnCommitCallbacks(execute=True), statements() as run, failure:
+            response = request(sample)
             transaction.set_rollback(False)  # what failed here never came to the database
         seen = Seen(
             response=response,
             reports="\n".join([*filter(None, mails.mails), *records.texts]),
-            carried=repr(carried),
+            arguments=repr(arguments),
             stored=stored(),
             digests=run.digests,
-            new_keys=[text for key in run.keys for text in forms_of_bytes(key).values()],
+            new_keys=[text for key in run.keys for text in encodings_of_bytes(key).values()],
         )
     templates = {template.name for template in response.templates if (template.name or "").startswith(OURS)}
-    signals = sorted({name for name, _told in carried})
+    signals = sorted({name for name, _arguments in arguments})
     return seen, Reached(statements=run.count, signals=signals, templates=sorted(templates))
 
 
 @pytest.fixture
-def world(db):
-    return build_world()
+def sample(db):
+    return build_sample()
 
 
 @pytest.mark.parametrize("name", sorted(our_views()))
-def test_fault_at_any_stage_of_a_view_leaks_nothing(world, name):
-    for scene_name, scene in scenes_of(name).items():
+def test_view_that_fails_at_any_step_leaks_nothing(sample, name):
+    for request_name, request in requests_of(name).items():
         asked = Reached()
-        first, reached = play(world, scene, noting_hooks(asked))
-        assert_arrived(name, scene_name, first.response.status_code)
+        first, reached = send(sample, request, recording_hooks(asked))
+        assert_arrived(name, request_name, first.response.status_code)
         reached.hooks = sorted(set(asked.hooks))
-        assert_nothing_leaks(world, name, first, scene_name)
-        for stage_name, stage in stages(reached, every=1 if is_thorough(name) else 3).items():
-            seen, _reached = play(world, scene, stage)
-            assert_nothing_leaks(world, name, seen, f"{scene_name}, {stage_name}")
+        assert_nothing_leaks(sample, name, first, request_name)
+        for failure_name, failure in failures(reached, every=1 if is_thorough(name) else 3).items():
+            seen, _reached = send(sample, request, failure)
+            assert_nothing_leaks(sample, name, seen, f"{request_name}, {failure_name}")
 
 
 def is_thorough(name):
@@ -154,16 +153,19 @@ def is_thorough(name):
     return holds_raw_value or not name.startswith("admin:") or "FUZZ_EXAMPLES" in os.environ
 
 
-def assert_arrived(name, scene_name, status):
+def assert_arrived(name, request_name, status):
     """Without a fault a request comes to its end; rows that only services write have a page that refuses it."""
     forbidden = name.startswith("admin:") and name.endswith(("_add", "_delete"))
-    refused = {REFUSED.get(scene_name, MISCONFIGURED.get(name)), HTTPStatus.FORBIDDEN if forbidden else None} - {None}
-    assert status in (refused or {200, 204, 302, 303}) or (forbidden and status == HTTPStatus.OK), (scene_name, status)
+    refused = {REFUSED.get(request_name, MISCONFIGURED.get(name)), HTTPStatus.FORBIDDEN if forbidden else None} - {None}
+    assert status in (refused or {200, 204, 302, 303}) or (forbidden and status == HTTPStatus.OK), (
+        request_name,
+        status,
+    )
 
 
-def assert_nothing_leaks(world, name, seen, where):
+def assert_nothing_leaks(sample, name, seen, where):
     is_shown = name in SHOWING and seen.response.status_code < HTTPStatus.BAD_REQUEST
-    assert (where, seen.leaks(world, is_shown=is_shown)) == (where, [])
+    assert (where, seen.leaks(sample, is_shown=is_shown)) == (where, [])
     assert_not_stored(name, seen.response, where)
 
 
@@ -178,19 +180,19 @@ def assert_not_stored(name, response, where):
         assert "no-store" in response.headers.get("Cache-Control", ""), where
 
 
-def test_views_are_found_by_the_urlconf():
+def test_views_are_found_in_the_urlconf():
     models = [model._meta.model_name for model in apps.get_app_config("oauth_refresh").get_models()]
     expected = {*ENDPOINTS, *SHOWING, *MISCONFIGURED, "notes", "plain", "plain_async", "admin:auth_user_revoke"}
 
     assert expected | {f"admin:oauth_refresh_{name}_change" for name in models} <= set(our_views())
 
 
-def test_search_finds_what_a_careless_view_lets_out(world):
-    def careless(world):
-        logging.getLogger("careless").error("Took %s", world.session.access_token)
-        return world.session.refresh()
+def test_search_finds_what_a_careless_view_logs(sample):
+    def careless(sample):
+        logging.getLogger("careless").error("Took %s", sample.client.access_token)
+        return sample.client.refresh()
 
-    seen, _reached = play(world, careless, nullcontext())
+    seen, _reached = send(sample, careless, nullcontext())
 
-    assert seen.leaks(world, is_shown=True) == ["access token"]
-    assert len(seen.leaks(world, is_shown=False)) == 3
+    assert seen.leaks(sample, is_shown=True) == ["access token"]
+    assert len(seen.leaks(sample, is_shown=False)) == 3

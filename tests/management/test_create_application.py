@@ -56,8 +56,8 @@ def test_every_option_reaches_its_column():
     assert (application.owner, application.retry_window) == (owner, timedelta(0))
 
 
-def test_grant_type_that_the_server_does_not_offer_is_noted(settings):
-    settings.OAUTH_REFRESH = {"GRANT_TYPES": ["refresh_token"]}
+def test_grant_type_that_the_server_does_not_offer_is_noted(oauth_settings):
+    oauth_settings(GRANT_TYPES=["refresh_token"])
     err = StringIO()
 
     call_command("oauth_create_application", "App", "--grant-type", "password", stdout=StringIO(), stderr=err)
@@ -105,7 +105,7 @@ def test_private_keys_are_refused(tmp_path):
         pytest.param(["--client-id", "schlüssel"], "client_id: Write visible ASCII", id="client ID not ASCII"),
         pytest.param(["--client-id", "a\x00b"], "client_id: ", id="client ID with NUL"),
         pytest.param(["--retry-window", "3600"], "retry_window: .* shorter than the lifetime", id="retry window"),
-        pytest.param(["--retry-window", "soon"], "no whole number of seconds", id="retry window in words"),
+        pytest.param(["--retry-window", "soon"], "not a whole number of seconds", id="retry window in words"),
     ],
 )
 def test_wrong_option_is_one_sentence_and_creates_nothing(arguments, sentence):

@@ -7,8 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from oauth_refresh.models import Grant
-from tests.conftest import SECRET
-from tests.factories import ApplicationFactory
+from tests.factories import SECRET, ApplicationFactory
 from tests.oauth import OAuthClient
 
 
@@ -55,7 +54,7 @@ def test_without_user_the_application_acts_for_itself_and_has_no_refresh_token(a
         pytest.param(["--application", "public", "--user", "nobody"], "no user 'nobody'", id="user"),
         pytest.param(["--application", "public", "--user", "eve", "--scope", "x"], "unknown", id="scope"),
         pytest.param(["--application", "public", "--user", "eve", "--count", "0"], "less than 1", id="count of 0"),
-        pytest.param(["--application", "public", "--user", "eve", "--count", "x"], "no whole number", id="count"),
+        pytest.param(["--application", "public", "--user", "eve", "--count", "x"], "not a whole number", id="count"),
         pytest.param(["--application", "gone", "--user", "eve"], "application inactive", id="inactive application"),
         pytest.param(["--application", "public", "--user", "left"], "user inactive", id="inactive user"),
         pytest.param([], "--application", id="no application"),

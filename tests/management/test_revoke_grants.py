@@ -62,7 +62,7 @@ def test_time_is_understood_where_the_project_has_no_time_zones(settings, moment
     assert arguments.moment(moment) == datetime(2020, 1, 2)
 
 
-def test_second_time_there_is_nothing_left_to_revoke(grants):
+def test_second_revocation_finds_nothing(grants):
     run("--user", "eve", "--yes")
 
     assert run("--user", "eve", "--yes").startswith("Nothing to revoke: no grant matches")
@@ -85,7 +85,7 @@ def test_leaked_refresh_token_ends_its_grant_also_when_its_row_was_pruned(client
     assert revoked() == {client_app.grant}
 
 
-def test_dry_run_only_counts_and_says_whose_they_are(grants):
+def test_dry_run_counts_grants_and_names_their_users(grants):
     output = run("--application", "a", "--dry-run")
 
     assert output == (
@@ -118,10 +118,10 @@ def test_preview_names_ten_users_and_counts_the_rest(db):
     output = run("--application", "a", "--dry-run")
 
     assert output.splitlines()[0] == "Would revoke 12 grants (users: 12, applications: 1)."
-    assert output.splitlines()[-2:] == ["  user user09: 1", "  and of 2 more users"]
+    assert output.splitlines()[-2:] == ["  user user09: 1", "  and 2 more users"]
 
 
-def test_question_on_the_terminal_says_what_it_ends(grants, monkeypatch):
+def test_question_on_the_terminal_says_what_will_be_revoked(grants, monkeypatch):
     monkeypatch.setattr("sys.stdin", StringIO("yes\n"))
     asked = StringIO()
 
@@ -177,7 +177,7 @@ def test_anything_but_yes_revokes_nothing(grants, monkeypatch, answer):
         pytest.param(["--yes"], "Say which grants", id="no selector"),
         pytest.param(["--application", "nobody", "--yes"], "no application", id="unknown application"),
         pytest.param(["--user", "nobody", "--yes"], "no user", id="unknown user"),
-        pytest.param(["--created-before", "yesterday"], "no ISO 8601 date", id="time in words"),
+        pytest.param(["--created-before", "yesterday"], "not an ISO 8601 date", id="time in words"),
         pytest.param(["--created-before", "2020-13-01"], "2020-13-01", id="no such month"),
         pytest.param(["--token-stdin", "--yes"], "no token of this server", id="unknown token"),
         pytest.param(["--user", "eve", "--yes", "--reason", ""], "1 to 255 characters", id="no reason"),
@@ -191,7 +191,7 @@ def test_wrong_option_is_one_sentence_and_revokes_nothing(grants, monkeypatch, a
     assert revoked() == set()
 
 
-def test_token_on_standard_input_leaves_nobody_to_answer(client_app, monkeypatch):
+def test_token_on_standard_input_needs_the_option_yes(client_app, monkeypatch):
     with pytest.raises(CommandError, match="add --yes or --dry-run"):
         run("--token-stdin", stdin=client_app.access_token, monkeypatch=monkeypatch)
 

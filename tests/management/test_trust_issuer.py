@@ -93,7 +93,7 @@ def test_issuer_in_another_case_is_another_one():
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        pytest.param([], "jwks: Give either the public keys or their address", id="no keys"),
+        pytest.param([], "jwks: Give either the public keys or their URL", id="no keys"),
         pytest.param(["--jwks", "/nowhere/keys.json"], "cannot be read as JSON", id="no file"),
         pytest.param(["--jwks", "k", "--jwks-uri", ADDRESS], "not allowed with argument", id="two sources"),
         pytest.param(["--jwks-uri", "http://issuer.example/keys"], "jwks_uri: Write an absolute https URI", id="http"),
@@ -109,7 +109,7 @@ def test_issuer_in_another_case_is_another_one():
         pytest.param(["--jwks-uri", ADDRESS, "--subject-field", "email"], "subject_field: .* not unique", id="email"),
     ],
 )
-def test_wrong_option_is_one_sentence_and_trusts_nobody(arguments, sentence):
+def test_wrong_option_is_one_sentence_and_trusts_no_issuer(arguments, sentence):
     with pytest.raises(CommandError, match=sentence):
         trust(ISSUER, *arguments)
 
@@ -127,7 +127,7 @@ def test_wrong_option_is_one_sentence_and_trusts_nobody(arguments, sentence):
     ],
     ids=["no keys", "list", "empty key", "private key", "secret"],
 )
-def test_wrong_keys_are_one_sentence_and_trust_nobody(key_file, keys, sentence):
+def test_wrong_keys_are_one_sentence_and_trust_no_issuer(key_file, keys, sentence):
     with pytest.raises(CommandError, match=sentence):
         trust(ISSUER, "--jwks", key_file(keys))
 

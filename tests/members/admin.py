@@ -1,4 +1,4 @@
-"""The project's own user admin: people can be signed out everywhere, also by a proxy and by a child model."""
+"""The project's own user admin: all grants of a person can be revoked, also by a proxy and by a child model."""
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin

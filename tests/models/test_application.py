@@ -213,7 +213,7 @@ def test_application_knows_how_it_authenticates(fields, is_public, uses_secret, 
         ({"secret_digest": "new", "old_secret_expires_at": NOW + timedelta(seconds=1)}, ("new",)),
     ],
 )
-def test_old_secret_is_live_until_it_expires(fields, live):
+def test_old_secret_is_valid_until_it_expires(fields, live):
     assert ApplicationFactory.build(**fields).live_secret_digests(NOW) == live
 
 
@@ -239,27 +239,25 @@ def test_allowed_scopes_are_its_own_as_far_as_the_project_knows_them(scope, allo
 
 
 @pytest.mark.parametrize(
-    ("column", "answer", "own"),
+    ("name", "configured", "project_wide", "own"),
     [
-        ("access_token_lifetime", "effective_access_token_lifetime", timedelta(minutes=1)),
-        ("refresh_token_lifetime", "effective_refresh_token_lifetime", timedelta(days=1)),
-        ("grant_lifetime", "effective_grant_lifetime", timedelta(days=2)),
-        ("retry_window", "effective_retry_window", timedelta(minutes=1)),
-        ("rotate_refresh_tokens", "rotates", False),
-        ("revoke_access_tokens_on_refresh", "kills_old_access_tokens", False),
+        ("access_token_lifetime", 7200, timedelta(hours=2), timedelta(minutes=1)),
+        ("refresh_token_lifetime", 7200, timedelta(hours=2), timedelta(days=1)),
+        ("grant_lifetime", 7200, timedelta(hours=2), timedelta(days=2)),
+        ("retry_window", 7200, timedelta(hours=2), timedelta(0)),
+        ("rotate_refresh_tokens", True, True, False),
+        ("revoke_access_tokens_on_refresh", True, True, False),
     ],
 )
-def test_own_option_overrides_that_of_the_project(settings, column, answer, own):
-    is_duration = isinstance(own, timedelta)
-    settings.OAUTH_REFRESH = {column.upper(): 7200 if is_duration else True}
-    project_wide = getattr(ApplicationFactory.build(), answer)
+def test_own_setting_overrides_that_of_the_project(oauth_settings, name, configured, project_wide, own):
+    oauth_settings(**{name.upper(): configured})
 
-    assert project_wide == (timedelta(hours=2) if is_duration else True)
-    assert getattr(ApplicationFactory.build(**{column: own}), answer) == own
+    assert ApplicationFactory.build().effective(name) == project_wide
+    assert ApplicationFactory.build(**{name: own}).effective(name) == own
 
 
-def test_public_application_rotates_whatever_the_project_says(settings):
-    settings.OAUTH_REFRESH = {"ROTATE_REFRESH_TOKENS": False}
+def test_public_application_rotates_whatever_the_project_says(oauth_settings):
+    oauth_settings(ROTATE_REFRESH_TOKENS=False)
 
     assert ApplicationFactory.build(public=True).rotates
     assert not ApplicationFactory.build().rotates

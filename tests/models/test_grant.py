@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from django.db import IntegrityError, connection, transaction
@@ -12,51 +12,29 @@ from django.utils import timezone
 from oauth_refresh.models import Grant, GrantEvent
 from oauth_refresh.models.grant import live_grant
 from tests.factories import ApplicationFactory, GrantEventFactory, GrantFactory, UserFactory
-
-PAST = datetime(2020, 1, 1, tzinfo=UTC)
-FUTURE = datetime(2100, 1, 1, tzinfo=UTC)
-
-LIVE = {
-    "just started": {},
-    "refreshed": {"refreshed": True},
-    "without a cap": {"expires_at": None},
-    "without a user": {"without_user": True},
-    "without a fingerprint": {"password_fingerprint": ""},
-}
-DEAD = {
-    "not started": ({"generation": 0, "access_floor": 0}, "not started"),
-    "revoked": ({"revoked": True}, "revoked"),
-    "idle for too long": ({"expired": True}, "expired"),
-    "over its cap": (
-        {"created_at": PAST, "expires_at": PAST + timedelta(days=1), "idle_expires_at": FUTURE},
-        "expired",
-    ),
-    "revoked and expired": ({"revoked": True, "expired": True}, "revoked"),
-    "of an inactive application": ({"application__is_active": False}, "application inactive"),
-    "of an inactive user": ({"user__is_active": False}, "user inactive"),
-}
+from tests.models.states import ACTIVE_GRANTS, FUTURE, INACTIVE_GRANTS, PAST
 
 pytestmark = pytest.mark.django_db
 
 
-def test_live_grant_is_the_only_kind_that_is_not_dead():
-    assert [name for name, state in LIVE.items() if not GrantFactory(**state).is_live] == []
+def test_every_active_state_is_active():
+    assert [name for name, state in ACTIVE_GRANTS.items() if not GrantFactory(**state).is_live] == []
 
 
-@pytest.mark.parametrize("state", LIVE.values(), ids=LIVE)
-def test_row_and_queryset_agree_that_a_grant_is_live(state):
+@pytest.mark.parametrize("state", ACTIVE_GRANTS.values(), ids=ACTIVE_GRANTS)
+def test_row_and_queryset_agree_that_a_grant_is_active(state):
     grant = GrantFactory(**state)
 
     assert grant.is_live
     assert list(Grant.objects.live()) == [grant]
 
 
-@pytest.mark.parametrize(("state", "why"), DEAD.values(), ids=DEAD)
-def test_row_and_queryset_agree_that_a_grant_is_dead(state, why):
+@pytest.mark.parametrize(("state", "why"), INACTIVE_GRANTS.values(), ids=INACTIVE_GRANTS)
+def test_row_and_queryset_agree_that_a_grant_is_inactive(state, why):
     grant = GrantFactory(**state)
 
     assert not grant.is_live
-    assert grant.why_dead(timezone.now()) == why
+    assert grant.inactive_reason(timezone.now()) == why
     assert list(Grant.objects.live()) == []
 
 
@@ -69,14 +47,14 @@ def test_row_and_queryset_agree_to_the_second_when_a_grant_expires(expiry, secon
     Grant.objects.update(**dict.fromkeys(other, FUTURE))
     grant.refresh_from_db()
 
-    assert (grant.why_dead(now) is None) is lives
+    assert (grant.inactive_reason(now) is None) is lives
     assert Grant.objects.live(now).exists() is lives
 
 
 def test_only_the_row_knows_that_the_password_changed():
     grant = GrantFactory(password_fingerprint="0" * 64)
 
-    assert grant.why_dead(timezone.now()) == "password changed"
+    assert grant.inactive_reason(timezone.now()) == "password changed"
     assert list(Grant.objects.live()) == [grant]
 
 
@@ -93,10 +71,10 @@ def test_only_the_row_knows_that_the_password_changed():
     ],
 )
 def test_grant_was_ended_only_on_purpose_or_by_time(state, ended):
-    assert GrantFactory(**state).why_ended(timezone.now()) == ended
+    assert GrantFactory(**state).end_reason(timezone.now()) == ended
 
 
-def test_live_grant_asks_nothing_of_a_user_model_without_is_active(settings):
+def test_active_grant_needs_no_is_active_of_the_user_model(settings):
     settings.AUTH_USER_MODEL = "contenttypes.ContentType"
 
     assert "is_active" not in str(live_grant(timezone.now())).replace("application__is_active", "")
@@ -111,7 +89,7 @@ def test_querysets_select_by_user_application_and_revocation():
     assert list(Grant.objects.for_user(grant.user).for_application(grant.application).live()) == [grant]
 
 
-def test_user_can_use_the_live_grants_that_began_with_the_present_password():
+def test_user_can_use_the_active_grants_of_the_present_password():
     user = UserFactory()
     usable = {GrantFactory(user=user), GrantFactory(user=user, password_fingerprint="")}
     GrantFactory(user=user, password_fingerprint="another password's")
@@ -121,8 +99,8 @@ def test_user_can_use_the_live_grants_that_began_with_the_present_password():
     assert set(Grant.objects.usable_for(user)) == usable
 
 
-def test_user_can_use_grants_of_an_older_password_where_the_project_does_not_mind(settings):
-    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "REVOKE_ON_PASSWORD_CHANGE": False}
+def test_user_can_use_grants_of_an_older_password_where_the_project_does_not_mind(oauth_settings):
+    oauth_settings(REVOKE_ON_PASSWORD_CHANGE=False)
     grant = GrantFactory(password_fingerprint="another password's")
 
     assert set(Grant.objects.usable_for(grant.user)) == {grant}
@@ -189,7 +167,7 @@ def test_deleting_user_or_application_deletes_the_grant():
     assert not Grant.objects.exists()
 
 
-def test_grant_goes_before_its_user_and_never_lacks_one():
+def test_grant_is_deleted_before_its_user():
     """MariaDB checks constraints and foreign keys at each statement, so the order matters."""
     grant = GrantFactory()
 
@@ -203,10 +181,10 @@ def test_grant_goes_before_its_user_and_never_lacks_one():
 
 
 def test_deleting_who_revoked_a_grant_leaves_it_revoked():
-    operator = UserFactory()
-    grant = GrantFactory(revoked=True, revoked_by=operator)
+    staff = UserFactory()
+    grant = GrantFactory(revoked=True, revoked_by=staff)
 
-    operator.delete()
+    staff.delete()
 
     grant.refresh_from_db()
     assert grant.revoked_by is None
@@ -223,11 +201,11 @@ def test_grant_shows_its_public_id_and_no_key():
 def test_event_shows_its_kind_and_generation():
     event = GrantEventFactory()
 
-    assert repr(event) == "<GrantEvent: a spent refresh token came back (generation 1)>"
+    assert repr(event) == "<GrantEvent: a spent refresh token was used again (generation 1)>"
     assert list(GrantEvent.objects.filter(grant__application=event.grant.application)) == [event]
 
 
-def test_application_without_a_cap_of_its_own_uses_the_project_setting(settings):
-    settings.OAUTH_REFRESH = {"GRANT_LIFETIME": None}
+def test_application_without_a_cap_of_its_own_uses_the_project_setting(oauth_settings):
+    oauth_settings(GRANT_LIFETIME=None)
 
     assert ApplicationFactory.build().grant_expiry(PAST) is None

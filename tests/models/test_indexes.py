@@ -3,35 +3,32 @@
 import re
 
 import pytest
-from django.apps import apps
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from oauth_refresh.models import NO_CLIENT_INFO, Grant
-from oauth_refresh.services.access import authenticate_access_token
-from oauth_refresh.services.rotation import Exchange
+from oauth_refresh.http import NO_CLIENT_INFO
+from oauth_refresh.models import Grant
+from oauth_refresh.services import authenticate_access_token
+from oauth_refresh.services.rotation import Rotation
 from tests.admin.many import many_rows
+from tests.database import MODELS
 from tests.factories import RefreshTokenFactory
 
-MODELS = list(apps.get_app_config("oauth_refresh").get_models())
 NAMED_BY_DJANGO = re.compile(r"_[0-9a-f]{6,8}_(idx|uniq|fk.*)$")
 
 
 def columns_changed_by_a_refresh():
-    refresh_token = RefreshTokenFactory()
-    exchanges = [
-        Exchange(
-            grant=refresh_token.grant,
-            refresh_token=refresh_token,
-            rotates=rotates,
-            now=timezone.now(),
-            client_info=NO_CLIENT_INFO,
-            retry_salt=None,
+    changed, columns = set(), [field.attname for field in Grant._meta.concrete_fields]
+    for rotates in (True, False):
+        token = RefreshTokenFactory()
+        before = {column: getattr(token.grant, column) for column in columns}
+        rotation = Rotation(
+            grant=token.grant, refresh_token=token, rotates=rotates, now=timezone.now(), client_info=NO_CLIENT_INFO
         )
-        for rotates in (True, False)
-    ]
-    return {column for exchange in exchanges for column in exchange.changes}
+        rotation.spend()
+        changed |= {column for column in columns if getattr(rotation.advanced, column) != before[column]}
+    return changed
 
 
 @pytest.mark.django_db

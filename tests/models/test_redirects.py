@@ -54,8 +54,8 @@ def only_the_port_differs(uri, registered):
     """Say without regular expressions whether both are one loopback address, the same but for the port."""
     for address in ("http://127.0.0.1", "http://[::1]"):
         if uri.startswith(address) and registered.startswith(address):
-            asked, known = behind_port(uri.removeprefix(address)), behind_port(registered.removeprefix(address))
-            return asked is not None and asked == known
+            requested, known = behind_port(uri.removeprefix(address)), behind_port(registered.removeprefix(address))
+            return requested is not None and requested == known
     return False
 
 
@@ -104,21 +104,21 @@ def test_uri_with_a_port_put_in_matches_where_the_address_is_loopback(registered
 
 
 @bounded
-@given(host=HOSTS, path=PATHS, asked=PORTS, known=PORTS)
-def test_loopback_address_matches_on_any_port(host, path, asked, known):
-    assert matches_redirect_uri(loopback(host, asked, path), loopback(host, known, path))
+@given(host=HOSTS, path=PATHS, requested=PORTS, known=PORTS)
+def test_loopback_address_matches_on_any_port(host, path, requested, known):
+    assert matches_redirect_uri(loopback(host, requested, path), loopback(host, known, path))
 
 
 @bounded
-@given(host=HOSTS, asked=PATHS, known=PATHS, port=PORTS)
-def test_loopback_address_matches_on_its_own_path_only(host, asked, known, port):
-    assert matches_redirect_uri(loopback(host, port, asked), loopback(host, None, known)) == (asked == known)
+@given(host=HOSTS, requested=PATHS, known=PATHS, port=PORTS)
+def test_loopback_address_matches_on_its_own_path_only(host, requested, known, port):
+    assert matches_redirect_uri(loopback(host, port, requested), loopback(host, None, known)) == (requested == known)
 
 
 @bounded
-@given(path=PATHS, asked=PORTS, known=PORTS)
-def test_the_two_loopback_addresses_are_not_the_same(path, asked, known):
-    assert not matches_redirect_uri(loopback("127.0.0.1", asked, path), loopback("[::1]", known, path))
+@given(path=PATHS, requested=PORTS, known=PORTS)
+def test_the_two_loopback_addresses_are_not_the_same(path, requested, known):
+    assert not matches_redirect_uri(loopback("127.0.0.1", requested, path), loopback("[::1]", known, path))
 
 
 @bounded
@@ -155,14 +155,14 @@ def test_what_looks_like_a_port_does_not_match(uri):
 
 
 @pytest.mark.parametrize(("allowed", "uri"), [(True, "http://localhost:8000/cb"), (False, "http://localhost:8000/cb")])
-def test_port_of_localhost_is_for_the_project_to_free(settings, allowed, uri):
-    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "ALLOW_LOCALHOST_PORTS": allowed}
+def test_port_of_localhost_is_for_the_project_to_free(oauth_settings, allowed, uri):
+    oauth_settings(ALLOW_LOCALHOST_PORTS=allowed)
 
     assert matches_redirect_uri(uri, "http://localhost/cb") is allowed
 
 
-def test_localhost_is_no_address(settings):
-    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "ALLOW_LOCALHOST_PORTS": True}
+def test_localhost_is_no_address(oauth_settings):
+    oauth_settings(ALLOW_LOCALHOST_PORTS=True)
 
     assert not matches_redirect_uri("http://localhost:8000/cb", "http://127.0.0.1/cb")
 

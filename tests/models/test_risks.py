@@ -1,4 +1,4 @@
-"""Which choices of an application are told as risky, and from where on."""
+"""Which choices of an application are named as risky, and from which value on."""
 
 from datetime import timedelta
 
@@ -14,30 +14,33 @@ RISKS = {
         "Use the authorization code instead (RFC 9700 §2.4)."
     ),
     "rotation": (
-        "Rotation is off: one refresh token serves the whole session, so a stolen one is never noticed. "
-        "Leave rotation on unless the application cannot store a new token."
+        "Rotation is off: one refresh token is used for the whole grant, so its theft is not detected. "
+        "Turn rotation on unless the application cannot store a new token."
     ),
-    "trusted": "Trusted: users are not asked for their consent. Leave this to applications of your own.",
-    "pkce": "PKCE is not required: an intercepted code can be redeemed by others who know the secret (RFC 9700).",
-    "access": "Access tokens live for over a day: whoever copies one can use it for as long. An hour is usual.",
-    "idle": "An unused session stays open for over 90 days, on a forgotten device too. Two weeks are usual.",
+    "trusted": "Trusted: users are not asked for their consent. Use this for applications of your own only.",
+    "pkce": (
+        "PKCE is not required: an intercepted code can be redeemed with the secret alone (RFC 9700 §2.1.1). "
+        "Require PKCE unless the application cannot send a code challenge."
+    ),
+    "access": "Access tokens are valid for over a day, and so is a stolen one. An hour is usual.",
+    "idle": "An unused grant stays active for over 90 days, on a lost device too. Two weeks are usual.",
     "retry": (
-        "A lost response may be asked for again for over five minutes, and as long a thief with the spent "
-        "refresh token gets the same tokens. Half a minute is enough for a client that tries again at once."
+        "A refresh may be repeated for over five minutes, and for as long a thief with the spent refresh token "
+        "gets the same tokens. Half a minute is enough for a client that retries at once."
     ),
-    "session": "A session may last for over a year without a new sign-in. Give the grant a lifetime, such as 90 days.",
+    "grant": "A grant may last for over a year without a new sign-in. Set a grant lifetime, such as 90 days.",
 }
 SECOND = timedelta(seconds=1)
 
 
 def risks(**fields):
-    """Return the risks of an application by name, in the order in which they are told."""
+    """Return the risks of an application by name, in the order in which they are listed."""
     names = {sentence: name for name, sentence in RISKS.items()}
     return [names[str(risk)] for risk in risks_of(ApplicationFactory.build(**CAREFUL | fields))]
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "named"),
     [
         ({}, []),
         ({"auth_method": "none", "secret_digest": ""}, []),
@@ -53,7 +56,7 @@ def risks(**fields):
         ({"retry_window": timedelta(minutes=5)}, []),
         ({"retry_window": timedelta(minutes=5) + SECOND}, ["retry"]),
         ({"grant_lifetime": timedelta(days=366)}, []),
-        ({"grant_lifetime": timedelta(days=366) + SECOND}, ["session"]),
+        ({"grant_lifetime": timedelta(days=366) + SECOND}, ["grant"]),
         (
             {
                 "grant_types": "password",
@@ -69,34 +72,34 @@ def risks(**fields):
         ),
     ],
 )
-def test_risky_choices_are_told_in_this_order(fields, told):
-    assert risks(**fields) == told
+def test_risky_choices_are_named_in_this_order(fields, named):
+    assert risks(**fields) == named
 
 
 @pytest.mark.parametrize(
-    ("settings_of_project", "told"),
+    ("settings_of_project", "named"),
     [
         ({"ROTATE_REFRESH_TOKENS": False}, ["rotation"]),
         ({"ACCESS_TOKEN_LIFETIME": timedelta(days=2)}, ["access"]),
         ({"REFRESH_TOKEN_LIFETIME": timedelta(days=91), "GRANT_LIFETIME": timedelta(days=91)}, ["idle"]),
-        ({"GRANT_LIFETIME": None}, ["session"]),
-        ({"GRANT_LIFETIME": timedelta(days=400)}, ["session"]),
+        ({"GRANT_LIFETIME": None}, ["grant"]),
+        ({"GRANT_LIFETIME": timedelta(days=400)}, ["grant"]),
     ],
     ids=str,
 )
-def test_what_the_settings_say_counts_where_the_application_says_nothing(settings, settings_of_project, told):
-    settings.OAUTH_REFRESH = settings.OAUTH_REFRESH | settings_of_project
+def test_settings_apply_where_the_application_has_no_value(oauth_settings, settings_of_project, named):
+    oauth_settings(**settings_of_project)
 
-    assert risks() == told
+    assert risks() == named
 
 
-def test_own_value_counts_before_the_settings(settings):
-    settings.OAUTH_REFRESH = settings.OAUTH_REFRESH | {"ROTATE_REFRESH_TOKENS": False, "GRANT_LIFETIME": None}
+def test_value_of_the_application_overrides_the_settings(oauth_settings):
+    oauth_settings(ROTATE_REFRESH_TOKENS=False, GRANT_LIFETIME=None)
 
     assert risks(rotate_refresh_tokens=True, grant_lifetime=timedelta(days=90)) == []
 
 
-def test_public_application_rotates_whatever_the_settings_say(settings):
-    settings.OAUTH_REFRESH = settings.OAUTH_REFRESH | {"ROTATE_REFRESH_TOKENS": False}
+def test_public_application_rotates_whatever_the_settings_say(oauth_settings):
+    oauth_settings(ROTATE_REFRESH_TOKENS=False)
 
     assert risks(auth_method="none", secret_digest="") == []

@@ -1,4 +1,4 @@
-"""Refresh and access tokens: rows and querysets agree, whichever way a token can be dead in columns."""
+"""Refresh and access tokens: rows and querysets agree on every state that makes a token invalid."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -7,10 +7,8 @@ from django.db import IntegrityError, transaction
 
 from oauth_refresh.models import AccessToken, Grant, RefreshToken
 from tests.factories import AccessTokenFactory, RefreshTokenFactory
-from tests.models.test_grant import DEAD as DEAD_GRANTS
-from tests.models.test_grant import LIVE as LIVE_GRANTS
+from tests.models.states import ACTIVE_GRANTS, INACTIVE_GRANTS, PAST
 
-PAST = datetime(2020, 1, 1, tzinfo=UTC)
 KINDS = {"refresh token": RefreshTokenFactory, "access token": AccessTokenFactory}
 
 
@@ -18,11 +16,11 @@ def of_grant(state):
     return {f"grant__{name}": value for name, value in state.items()}
 
 
-OF_LIVE_GRANTS = {f"of a grant {name}": of_grant(state) for name, state in LIVE_GRANTS.items()}
-OF_DEAD_GRANTS = {f"of a grant {name}": of_grant(state) for name, (state, _why) in DEAD_GRANTS.items()}
+OF_ACTIVE_GRANTS = {f"of a grant {name}": of_grant(state) for name, state in ACTIVE_GRANTS.items()}
+OF_INACTIVE_GRANTS = {f"of a grant {name}": of_grant(state) for name, (state, _why) in INACTIVE_GRANTS.items()}
 
-LIVE = [
-    *[(kind, name, state) for kind in KINDS for name, state in OF_LIVE_GRANTS.items()],
+VALID = [
+    *[(kind, name, state) for kind in KINDS for name, state in OF_ACTIVE_GRANTS.items()],
     ("access token", "kept when the grant was refreshed", {"grant__refreshed": True, "grant__access_floor": 1}),
     (
         "access token",
@@ -30,8 +28,8 @@ LIVE = [
         {"grant__generation": 3, "grant__access_floor": 2, "generation": 2},
     ),
 ]
-DEAD = [
-    *[(kind, name, state) for kind in KINDS for name, state in OF_DEAD_GRANTS.items()],
+INVALID = [
+    *[(kind, name, state) for kind in KINDS for name, state in OF_INACTIVE_GRANTS.items()],
     ("refresh token", "spent", {"spent": True}),
     ("refresh token", "ahead of its grant", {"generation": 2}),
     ("refresh token", "expired", {"expired": True}),
@@ -43,16 +41,16 @@ DEAD = [
 pytestmark = pytest.mark.django_db
 
 
-@pytest.mark.parametrize(("kind", "name", "state"), LIVE)
-def test_row_and_queryset_agree_that_it_is_live(kind, name, state):
+@pytest.mark.parametrize(("kind", "name", "state"), VALID)
+def test_row_and_queryset_agree_that_a_token_is_valid(kind, name, state):
     token = KINDS[kind](**state)
 
     assert token.is_live
     assert list(type(token).objects.live()) == [token]
 
 
-@pytest.mark.parametrize(("kind", "name", "state"), DEAD)
-def test_row_and_queryset_agree_that_it_is_dead(kind, name, state):
+@pytest.mark.parametrize(("kind", "name", "state"), INVALID)
+def test_row_and_queryset_agree_that_a_token_is_invalid(kind, name, state):
     token = KINDS[kind](**state)
 
     assert not token.is_live
@@ -60,14 +58,14 @@ def test_row_and_queryset_agree_that_it_is_dead(kind, name, state):
 
 
 @pytest.mark.parametrize("token_factory", KINDS.values(), ids=KINDS)
-@pytest.mark.parametrize(("seconds_left", "lives"), [(1, True), (0, False), (-1, False)])
-def test_row_and_queryset_agree_to_the_second_when_it_expires(token_factory, seconds_left, lives):
+@pytest.mark.parametrize(("seconds_left", "is_valid"), [(1, True), (0, False), (-1, False)])
+def test_row_and_queryset_agree_to_the_second_when_it_expires(token_factory, seconds_left, is_valid):
     forever = {"grant__idle_expires_at": datetime(2100, 1, 1, tzinfo=UTC), "grant__expires_at": None}
     token = token_factory(**forever, expires_at=datetime(2099, 1, 1, tzinfo=UTC))
     now = token.expires_at - timedelta(seconds=seconds_left)
 
-    assert token.is_live_at(now) is lives
-    assert type(token).objects.live(now).exists() is lives
+    assert token.is_live_at(now) is is_valid
+    assert type(token).objects.live(now).exists() is is_valid
 
 
 @pytest.mark.parametrize("token_factory", KINDS.values(), ids=KINDS)
@@ -76,14 +74,6 @@ def test_only_the_row_knows_that_the_password_changed(token_factory):
 
     assert not token.is_live
     assert list(type(token).objects.live()) == [token]
-
-
-@pytest.mark.parametrize("token_factory", KINDS.values(), ids=KINDS)
-def test_querysets_select_by_user_and_application(token_factory):
-    token, _other = token_factory(), token_factory()
-
-    assert list(type(token).objects.for_user(token.grant.user)) == [token]
-    assert list(type(token).objects.for_application(token.grant.application)) == [token]
 
 
 @pytest.mark.parametrize(("state", "spent"), [({}, False), ({"spent": True}, True), ({"generation": 2}, False)])
@@ -128,7 +118,7 @@ def test_database_refuses_a_second_token_of_the_same_digest(token_factory):
         (AccessTokenFactory, "oauth_access_token_expires_later"),
     ],
 )
-def test_database_refuses_a_token_that_expires_before_it_began(token_factory, constraint):
+def test_database_refuses_a_token_that_expires_before_its_creation(token_factory, constraint):
     with pytest.raises(IntegrityError, match=constraint), transaction.atomic():
         token_factory(created_at=PAST, expires_at=PAST)
 

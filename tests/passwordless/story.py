@@ -1,14 +1,13 @@
-"""A session where users have no passwords; ``tests/test_passwordless.py`` runs this as a project of its own."""
+"""A grant where users have no passwords; ``tests/test_passwordless.py`` runs this as a project of its own."""
 
 from http import HTTPStatus
 
 import pytest
 from django.core.management import call_command
 
-from oauth_refresh.models import OPERATOR, Grant
+from oauth_refresh.models import STAFF, Grant
 from oauth_refresh.services import issue_tokens
-from tests.conftest import SECRET
-from tests.factories import ApplicationFactory
+from tests.factories import SECRET, ApplicationFactory
 from tests.oauth import OAuthClient
 from tests.passwordless.models import Person
 
@@ -21,9 +20,9 @@ def person():
 
 
 @pytest.fixture
-def session(person):
+def client(person):
     application = ApplicationFactory(raw_secret=SECRET)
-    issued = issue_tokens(application, user=person, grant_type=OPERATOR)
+    issued = issue_tokens(application, user=person, grant_type=STAFF)
     return OAuthClient(application, SECRET, issued.access_token, issued.refresh_token, issued.grant)
 
 
@@ -35,40 +34,40 @@ def test_no_migration_is_missing():
     call_command("makemigrations", "--check", "--dry-run", verbosity=0)
 
 
-def test_grant_has_no_fingerprint(session):
-    assert session.grant.password_fingerprint == ""
+def test_grant_has_no_fingerprint(client):
+    assert client.grant.password_fingerprint == ""
 
 
-def test_session_is_refreshed_again_and_again(session):
-    session.rotate()
-    session.rotate()
+def test_grant_is_refreshed_again_and_again(client):
+    client.rotate()
+    client.rotate()
 
     assert Grant.objects.live().get().generation == 3
 
 
-def test_person_who_is_saved_keeps_the_session(session, person):
+def test_person_who_is_saved_keeps_the_grant(client, person):
     person.email = "lovelace@example.org"
     person.save()
 
-    assert session.refresh().status_code == HTTPStatus.OK
+    assert client.refresh().status_code == HTTPStatus.OK
 
 
-def test_deactivated_person_loses_the_session(session, person):
+def test_deactivated_person_loses_the_grant(client, person):
     person.is_active = False
     person.save()
 
-    assert session.refresh().status_code == HTTPStatus.BAD_REQUEST
+    assert client.refresh().status_code == HTTPStatus.BAD_REQUEST
     assert Grant.objects.get().revoked_reason == "user_deactivated"
 
 
-def test_person_deactivated_by_a_bulk_update_is_refused_at_use(session):
+def test_person_deactivated_by_a_bulk_update_is_refused_at_use(client):
     Person.objects.update(is_active=False)
 
-    assert session.refresh().status_code == HTTPStatus.BAD_REQUEST
+    assert client.refresh().status_code == HTTPStatus.BAD_REQUEST
 
 
-def test_deleted_person_takes_the_session_along(session, person):
+def test_deleted_person_loses_the_grant(client, person):
     person.delete()
 
-    assert session.refresh().status_code == HTTPStatus.BAD_REQUEST
+    assert client.refresh().status_code == HTTPStatus.BAD_REQUEST
     assert not Grant.objects.exists()

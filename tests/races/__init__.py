@@ -1,0 +1,1 @@
+"""Requests that are carried out at the same time, against real processes and step by step."""

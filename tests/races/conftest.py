@@ -6,20 +6,20 @@ from importlib.util import find_spec
 import pytest
 from django.db import connection
 
-from tests.flows.server import manage
-from tests.races.course import open_course
+from tests.races.server import serving
+from tests.server import manage
 
 ROUNDS = int(os.environ.get("RACE_ROUNDS", "3"))
 
 
-class Tally:
-    """The rounds of one race, and how often which answer came."""
+class Rounds:
+    """The rounds of one race, and how often which status was answered."""
 
-    def __init__(self, rounds):
-        self.rounds, self.done, self.statuses, self.begun = rounds, 0, Counter(), time.monotonic()
+    def __init__(self, planned):
+        self.planned, self.done, self.statuses, self.started = planned, 0, Counter(), time.monotonic()
 
     def __iter__(self):
-        for number in range(self.rounds):
+        for number in range(self.planned):
             yield number
             self.done += 1
 
@@ -28,26 +28,26 @@ class Tally:
 
     def __str__(self):
         answers = " ".join(f"{count} x {status}" for status, count in sorted(self.statuses.items()))
-        return f"{self.done} rounds, {answers}, {time.monotonic() - self.begun:.1f} s"
+        return f"{self.done} rounds, {answers}, {time.monotonic() - self.started:.1f} s"
 
 
 @pytest.fixture
-def tally(request, record_property):
-    """Count one race. SQLite has one writer at a time, so it gets a fifth of the rounds."""
-    tally = Tally(max(2, ROUNDS // 5) if connection.vendor == "sqlite" else ROUNDS)
-    yield tally
-    record_property("race", f"{connection.vendor}: {request.node.name}: {tally}")
+def rounds(request, record_property):
+    """The rounds of this race. SQLite has one writer at a time, so it gets a fifth of them."""
+    rounds = Rounds(max(2, ROUNDS // 5) if connection.vendor == "sqlite" else ROUNDS)
+    yield rounds
+    record_property("race", f"{connection.vendor}: {request.node.name}: {rounds}")
 
 
 @pytest.fixture(scope="module")
-def course(database_url, django_db_blocker, tmp_path_factory):
+def server(database_url, django_db_blocker, tmp_path_factory):
     """The example project, served by several processes; the ORM of the test works on the server's database."""
     if find_spec("gunicorn") is None:
         pytest.skip("gunicorn is not installed")
     migrated = manage("migrate", database_url=database_url)
     assert migrated.returncode == 0, migrated.stderr
-    with django_db_blocker.unblock(), open_course(database_url, tmp_path_factory.mktemp("course")) as course:
-        yield course
+    with django_db_blocker.unblock(), serving(database_url, tmp_path_factory.mktemp("site")) as server:
+        yield server
 
 
 def pytest_terminal_summary(terminalreporter):

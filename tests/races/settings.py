@@ -1,4 +1,4 @@
-"""The example project as a production site that guessers may try: a race fails more often than a person would."""
+"""The example project in production, without a limit on failures: a race fails more often than a person would."""
 
 from tests.faults.settings import *  # noqa: F403
 from tests.faults.settings import OAUTH_REFRESH

@@ -1,4 +1,4 @@
-"""Assertions: everything that is not believed and why, that none is believed twice, and what believing costs."""
+"""Assertions: what is refused and why, that none is accepted twice, and how many statements that takes."""
 
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -14,15 +14,13 @@ from oauth_refresh.jose import parse_jwt
 from oauth_refresh.models import Application, GrantType, TrustedIssuer, UsedAssertion
 from oauth_refresh.services.assertions import (
     AssertionRefused,
-    accept_client_assertion,
-    believe_grant_assertion,
-    use_up_assertion,
+    consume_jti,
+    verify_client_assertion,
+    verify_grant_assertion,
 )
-from oauth_refresh.services.endpoints import endpoint_url
+from oauth_refresh.services.metadata import endpoint_url
 from oauth_refresh.signals import client_authentication_failed
-from tests.conftest import SECRET
-from tests.factories import ApplicationFactory, TrustedIssuerFactory
-from tests.interference import heard
+from tests.factories import SECRET, ApplicationFactory, TrustedIssuerFactory
 from tests.jwts import (
     EC_KEY,
     ISSUER,
@@ -38,6 +36,7 @@ from tests.jwts import (
     sign,
 )
 from tests.oauth import OAuthClient
+from tests.signals import recorded
 
 NOW = 1_800_000_000
 SKEW, HOUR = 30, 3600
@@ -74,21 +73,21 @@ def issuer(db, frozen):
     return TrustedIssuerFactory(jwks=jwks(EC_KEY))
 
 
-def accept(application, *, key=EC_KEY, header=None, **changes):
+def verify_client(application, *, key=EC_KEY, header=None, **changes):
     token = parse_jwt(sign(client_claims(application.client_id, **changes), key, **(header or {})))
-    accept_client_assertion(application, token, now=timezone.now())
+    verify_client_assertion(application, token, now=timezone.now())
 
 
-def believe(issuer, user, *, key=EC_KEY, header=None, **changes):
+def verify_grant(issuer, user, *, key=EC_KEY, header=None, **changes):
     token = parse_jwt(sign(grant_claims(issuer, user, **changes), key, **(header or {})))
-    return believe_grant_assertion(token, now=timezone.now())
+    return verify_grant_assertion(token, now=timezone.now())
 
 
-def why_refused(judge, *arguments, **bent):
+def why_refused(verify, *arguments, **changes):
     """Return why the assertion is refused; nothing is used up by it."""
     before = list(UsedAssertion.objects.values())
     with pytest.raises(AssertionRefused) as refusal:
-        judge(*arguments, **bent)
+        verify(*arguments, **changes)
     assert list(UsedAssertion.objects.values()) == before
     return str(refusal.value)
 
@@ -171,14 +170,14 @@ REFUSED_OF_AN_ISSUER = [
 ]
 
 
-@pytest.mark.parametrize(("bent", "reason"), REFUSED_OF_A_CLIENT)
-def test_assertion_of_a_client_is_refused_and_not_used_up(key_app, bent, reason):
-    assert why_refused(accept, key_app, **bent) == reason
+@pytest.mark.parametrize(("changes", "reason"), REFUSED_OF_A_CLIENT)
+def test_assertion_of_a_client_is_refused_and_not_consumed(key_app, changes, reason):
+    assert why_refused(verify_client, key_app, **changes) == reason
 
 
-@pytest.mark.parametrize(("bent", "reason"), REFUSED_OF_AN_ISSUER)
-def test_assertion_of_an_issuer_is_refused(issuer, user, bent, reason):
-    assert why_refused(believe, issuer, user, **bent) == reason
+@pytest.mark.parametrize(("changes", "reason"), REFUSED_OF_AN_ISSUER)
+def test_assertion_of_an_issuer_is_refused(issuer, user, changes, reason):
+    assert why_refused(verify_grant, issuer, user, **changes) == reason
 
 
 ACCEPTED = [
@@ -196,41 +195,41 @@ ACCEPTED = [
 ]
 
 
-@pytest.mark.parametrize("bent", ACCEPTED, ids=repr)
-def test_assertion_of_a_client_is_accepted(key_app, bent):
-    accept(key_app, **bent)
+@pytest.mark.parametrize("changes", ACCEPTED, ids=repr)
+def test_assertion_of_a_client_is_accepted(key_app, changes):
+    verify_client(key_app, **changes)
 
     assert UsedAssertion.objects.count() == 1
 
 
-@pytest.mark.parametrize("bent", [*ACCEPTED, {"aud": [TOKEN_ENDPOINT, ISSUER]}, {"jti": LEFT_OUT}], ids=repr)
-def test_assertion_of_an_issuer_is_believed_and_not_used_up_yet(issuer, user, bent):
-    assert believe(issuer, user, **bent) == (issuer, user)
+@pytest.mark.parametrize("changes", [*ACCEPTED, {"aud": [TOKEN_ENDPOINT, ISSUER]}, {"jti": LEFT_OUT}], ids=repr)
+def test_assertion_of_an_issuer_is_accepted_and_not_yet_consumed(issuer, user, changes):
+    assert verify_grant(issuer, user, **changes) == (issuer, user)
     assert not UsedAssertion.objects.exists()
 
 
-def test_issuer_that_is_trusted_no_longer_is_not_believed(issuer, user):
+def test_issuer_that_is_trusted_no_longer_is_refused(issuer, user):
     TrustedIssuer.objects.update(is_active=False)
 
-    assert why_refused(believe, issuer, user) == DISTRUSTED
+    assert why_refused(verify_grant, issuer, user) == DISTRUSTED
 
 
-def test_issuer_is_believed_by_its_own_algorithms_only(issuer, user):
+def test_issuer_must_use_one_of_its_own_algorithms(issuer, user):
     TrustedIssuer.objects.update(algorithms="RS256")
 
-    assert why_refused(believe, issuer, user) == SIGNATURE
+    assert why_refused(verify_grant, issuer, user) == SIGNATURE
 
 
-def test_issuer_is_not_believed_by_the_keys_of_another(issuer, user):
+def test_issuer_is_not_verified_with_the_keys_of_another(issuer, user):
     TrustedIssuerFactory(jwks=jwks(OTHER_KEY))
 
-    assert why_refused(believe, issuer, user, key=OTHER_KEY) == SIGNATURE
+    assert why_refused(verify_grant, issuer, user, key=OTHER_KEY) == SIGNATURE
 
 
 def test_inactive_user_is_not_spoken_for(issuer, user):
     type(user).objects.update(is_active=False)
 
-    assert why_refused(believe, issuer, user) == "the user is not active"
+    assert why_refused(verify_grant, issuer, user) == "the user is not active"
 
 
 @pytest.mark.parametrize("uri", ["https://127.0.0.1/keys", "https://name.invalid/keys"])
@@ -239,39 +238,39 @@ def test_keys_that_are_unavailable_refuse_the_assertion(key_app, issuer, user, u
         model.objects.update(jwks=None, jwks_uri=uri)
     key_app.refresh_from_db()
 
-    assert why_refused(accept, key_app).startswith("the keys could not be fetched: ")
-    assert why_refused(believe, issuer, user).startswith("the last attempt to fetch the keys failed")
+    assert why_refused(verify_client, key_app).startswith("the keys could not be fetched: ")
+    assert why_refused(verify_grant, issuer, user).startswith("the last attempt to fetch the keys failed")
 
 
 # Once.
 
 
 def test_assertion_is_used_up_until_it_is_expired_for_every_clock(key_app):
-    accept(key_app, exp=NOW + 60)
+    verify_client(key_app, exp=NOW + 60)
 
     assert UsedAssertion.objects.get().expires_at == datetime.fromtimestamp(NOW + 60 + SKEW, UTC)
 
 
 def test_used_assertion_is_refused(key_app):
-    accept(key_app, jti="1")
+    verify_client(key_app, jti="1")
 
-    assert why_refused(accept, key_app, jti="1") == USED
-    assert why_refused(accept, key_app, jti="1", exp=NOW + 100, iat=LEFT_OUT) == USED
+    assert why_refused(verify_client, key_app, jti="1") == USED
+    assert why_refused(verify_client, key_app, jti="1", exp=NOW + 100, iat=LEFT_OUT) == USED
 
 
 @pytest.mark.parametrize(
     ("first", "second"), [("1", "1 "), ("a", "A"), ("1", "01"), ('"', '\\"'), ("\ud800", "\udfff")]
 )
 def test_identifiers_are_compared_character_by_character(key_app, first, second):
-    accept(key_app, jti=first)
-    accept(key_app, jti=second)
+    verify_client(key_app, jti=first)
+    verify_client(key_app, jti=second)
 
     assert UsedAssertion.objects.count() == 2
 
 
 def test_identifier_belongs_to_its_issuer(key_app):
-    accept(key_app, jti="1")
-    accept(key_application(EC_KEY), jti="1")
+    verify_client(key_app, jti="1")
+    verify_client(key_application(EC_KEY), jti="1")
 
     assert UsedAssertion.objects.count() == 2
 
@@ -279,7 +278,7 @@ def test_identifier_belongs_to_its_issuer(key_app):
 def test_issuer_and_identifier_are_kept_apart(frozen, db):
     for issuer, identifier in (("a", "bc"), ("ab", "c"), ('a", "b', "c")):
         token = parse_jwt(sign({"iss": issuer, "jti": identifier, "exp": NOW + 60}))
-        use_up_assertion(token, now=timezone.now())
+        consume_jti(token, now=timezone.now())
 
     assert UsedAssertion.objects.count() == 3
 
@@ -288,30 +287,30 @@ def test_issuer_and_identifier_are_kept_apart(frozen, db):
 def test_assertion_without_an_identifier_cannot_be_used_up(frozen, db, identifier):
     claims = {"iss": "a", "exp": NOW + 60} | ({} if identifier is LEFT_OUT else {"jti": identifier})
 
-    assert why_refused(use_up_assertion, parse_jwt(sign(claims)), now=timezone.now()) == IDENTIFIER
+    assert why_refused(consume_jti, parse_jwt(sign(claims)), now=timezone.now()) == IDENTIFIER
 
 
 @pytest.mark.parametrize("expiry", [None, NOW - HOUR, NOW + 2 * HOUR])
-def test_assertion_is_not_remembered_longer_than_it_may_live(frozen, db, expiry):
+def test_assertion_is_remembered_until_it_expires(frozen, db, expiry):
     token = parse_jwt(sign({"iss": "a", "jti": "1", "exp": expiry}))
 
-    assert why_refused(use_up_assertion, token, now=timezone.now()) == EXPIRY
+    assert why_refused(consume_jti, token, now=timezone.now()) == EXPIRY
 
 
 def test_transaction_of_the_caller_survives_a_used_assertion(key_app):
     with transaction.atomic():
-        accept(key_app, jti="1")
-        assert why_refused(accept, key_app, jti="1") == USED
-        accept(key_app, jti="2")
+        verify_client(key_app, jti="1")
+        assert why_refused(verify_client, key_app, jti="1") == USED
+        verify_client(key_app, jti="2")
 
     assert UsedAssertion.objects.count() == 2
 
 
-def test_failed_assertion_is_told_with_its_reason(key_app):
-    with heard(client_authentication_failed) as told:
+def test_failed_assertion_sends_a_signal_with_its_reason(key_app):
+    with recorded(client_authentication_failed) as sent:
         KeyClient(key_app, key=OTHER_KEY).token(grant_type="client_credentials")
 
-    assert [(call["application"], call["reason"]) for call in told] == [
+    assert [(call["application"], call["reason"]) for call in sent] == [
         (key_app, f"The assertion is refused: {SIGNATURE}.")
     ]
 
@@ -340,7 +339,7 @@ def test_refused_scope_leaves_the_assertion_of_an_issuer_unused(issuer, user):
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("is_inside", [False, True], ids=["alone", "inside a transaction"])
-def test_one_of_two_parallel_uses_wins(is_inside):
+def test_one_of_two_parallel_uses_succeeds(is_inside):
     if connection.vendor == "sqlite":
         pytest.skip("threads share no database in memory")
     token, barrier = parse_jwt(sign(client_claims("client"))), Barrier(RACERS)
@@ -350,9 +349,9 @@ def test_one_of_two_parallel_uses_wins(is_inside):
             barrier.wait()
             if is_inside:
                 with transaction.atomic():
-                    use_up_assertion(token, now=timezone.now())
+                    consume_jti(token, now=timezone.now())
             else:
-                use_up_assertion(token, now=timezone.now())
+                consume_jti(token, now=timezone.now())
         except AssertionRefused as refusal:
             return str(refusal)
         finally:
@@ -371,10 +370,10 @@ def test_one_of_two_parallel_uses_wins(is_inside):
 
 @pytest.mark.django_db(transaction=True)
 def test_refresh_by_a_client_with_keys_costs_one_statement_more_than_by_a_secret(user):
-    session = KeyClient(key_application(EC_KEY)).start(user=user)
+    client = KeyClient(key_application(EC_KEY)).start(user=user)
 
     with CaptureQueriesContext(connection) as queries:
-        session.rotate()
+        client.rotate()
 
     found = [re.match(r"(\w+)(?:.*?oauth_refresh_(\w+))?", query["sql"]) for query in queries.captured_queries]
     assert [" ".join(filter(None, match.groups())) for match in found] == [
@@ -391,20 +390,20 @@ def test_refresh_by_a_client_with_keys_costs_one_statement_more_than_by_a_secret
 
 def test_assertion_that_is_refused_costs_no_statement(key_app, django_assert_num_queries):
     with django_assert_num_queries(0), pytest.raises(AssertionRefused, match=SIGNATURE):
-        accept(key_app, key=OTHER_KEY)
+        verify_client(key_app, key=OTHER_KEY)
 
 
 @pytest.mark.parametrize("audience", [LEFT_OUT, None, "", ISSUER])
-def test_server_without_an_issuer_believes_no_assertion(key_app, issuer, user, settings, audience):
-    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "ISSUER": None}
+def test_server_without_an_issuer_accepts_no_assertion(key_app, issuer, user, oauth_settings, audience):
+    oauth_settings(ISSUER=None)
     reason = "this server has no issuer that an assertion could be meant for"
 
-    assert why_refused(accept, key_app, aud=audience) == reason
-    assert why_refused(believe, issuer, user, aud=audience) == reason
+    assert why_refused(verify_client, key_app, aud=audience) == reason
+    assert why_refused(verify_grant, issuer, user, aud=audience) == reason
 
 
-def test_server_without_an_issuer_has_no_addresses(settings):
-    settings.OAUTH_REFRESH = {}
+def test_server_without_an_issuer_has_no_addresses(oauth_settings):
+    oauth_settings(ISSUER=None)
 
     with pytest.raises(ValueError, match="'ISSUER'"):
         endpoint_url("token")

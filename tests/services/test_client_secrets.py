@@ -9,10 +9,9 @@ from django.db import OperationalError, transaction
 
 from oauth_refresh import crypto
 from oauth_refresh.models import Application, Grant
-from oauth_refresh.services.client_secrets import SecretReplaced, replace_secret, withdraw_old_secret
-from tests.conftest import SECRET
-from tests.factories import ApplicationFactory, GrantFactory
-from tests.interference import fails_once
+from oauth_refresh.services.clients import SecretReplaced, replace_secret, withdraw_old_secret
+from tests.factories import SECRET, ApplicationFactory, GrantFactory
+from tests.interference import deadlock_once
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -72,7 +71,7 @@ def test_replacement_without_overlap_ends_both(application):
     assert columns() == (crypto.digest(third), "", None)
 
 
-def test_of_two_who_replace_the_secret_the_second_is_told_and_kills_nothing(application):
+def test_second_of_two_replacements_of_a_secret_is_refused_and_changes_nothing(application):
     stale = Application.objects.get()
     replace_secret(application, overlap=HOUR)
     before = columns()
@@ -83,7 +82,7 @@ def test_of_two_who_replace_the_secret_the_second_is_told_and_kills_nothing(appl
     assert columns() == before
 
 
-def test_whoever_withdraws_on_a_stale_page_keeps_the_present_secret(application):
+def test_withdrawal_on_a_stale_page_keeps_the_present_secret(application):
     stale = Application.objects.get()
     present = replace_secret(application, overlap=HOUR)
 
@@ -112,7 +111,7 @@ def test_nothing_but_the_secret_is_written(application):
     ],
     ids=str,
 )
-def test_withdrawing_says_that_no_old_secret_was_alive(old):
+def test_withdrawing_says_that_no_old_secret_was_valid(old):
     application = ApplicationFactory(raw_secret=SECRET, **old)
 
     was_alive = withdraw_old_secret(application)
@@ -146,14 +145,14 @@ def test_caller_may_roll_a_replacement_back(application):
 def test_deadlock_is_tried_again(act):
     application = ApplicationFactory(raw_secret=SECRET, old_secret_digest="0ld" * 21, old_secret_expires_at=NOW + HOUR)
 
-    with fails_once("UPDATE") as tried:
+    with deadlock_once("UPDATE") as tried:
         done = act(application)
 
     assert (done, len(tried)) == (True, 2)
 
 
-def test_deadlock_in_the_callers_transaction_is_the_callers(application):
-    with fails_once("UPDATE") as tried, pytest.raises(OperationalError), transaction.atomic():
+def test_deadlock_in_the_callers_transaction_is_raised(application):
+    with deadlock_once("UPDATE") as tried, pytest.raises(OperationalError), transaction.atomic():
         replace_secret(application, overlap=HOUR)
 
     assert len(tried) == 1

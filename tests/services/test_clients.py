@@ -1,4 +1,4 @@
-"""Client authentication and registration: every way to be refused, and that none tells more than another."""
+"""Client authentication and registration: every refusal, and that all of them look the same."""
 
 from datetime import timedelta
 
@@ -9,12 +9,12 @@ from joserfc.jwk import ECKey
 
 from oauth_refresh import crypto
 from oauth_refresh.errors import InvalidClient
-from oauth_refresh.models import NO_CLIENT_INFO, Application, AuthMethod, ClientInfo
+from oauth_refresh.http import NO_CLIENT_INFO, ClientInfo
+from oauth_refresh.models import Application, AuthMethod
 from oauth_refresh.services.clients import ClientCredentials, authenticate_client, create_application
 from oauth_refresh.signals import client_authentication_failed
-from tests.conftest import SECRET
-from tests.factories import ApplicationFactory
-from tests.interference import heard
+from tests.factories import SECRET, ApplicationFactory
+from tests.signals import recorded
 
 BASIC = {AuthMethod.CLIENT_SECRET_BASIC}
 POST = {AuthMethod.CLIENT_SECRET_POST}
@@ -125,21 +125,21 @@ def test_client_is_looked_up_by_one_statement(application, django_assert_num_que
 @pytest.mark.parametrize(
     ("client_id", "reason", "is_known"), [("another-client", UNKNOWN, False), (CLIENT_ID, WRONG, True)]
 )
-def test_failed_authentication_is_told_at_once(client_id, reason, is_known):
+def test_failed_authentication_sends_a_signal_at_once(client_id, reason, is_known):
     application = ApplicationFactory(client_id=CLIENT_ID)
     caller = ClientInfo(address="192.0.2.66")
 
-    with heard(client_authentication_failed) as told, pytest.raises(InvalidClient):
+    with recorded(client_authentication_failed) as sent, pytest.raises(InvalidClient):
         authenticate(client_id, "a guess", BASIC, client_info=caller)
 
-    assert told == [{"application": application if is_known else None, "reason": reason, "client_info": caller}]
+    assert sent == [{"application": application if is_known else None, "reason": reason, "client_info": caller}]
 
 
-def test_successful_authentication_tells_nobody(application):
-    with heard(client_authentication_failed) as told:
+def test_successful_authentication_sends_no_signal(application):
+    with recorded(client_authentication_failed) as sent:
         authenticate(application.client_id, SECRET, BASIC)
 
-    assert told == []
+    assert sent == []
 
 
 def test_credentials_show_nothing_of_themselves():
@@ -156,7 +156,7 @@ def test_registered_application_gets_a_secret_that_only_its_owner_knows():
     assert authenticate(application.client_id, raw_secret, BASIC) == application
 
 
-def test_registered_application_may_bring_its_credentials_along():
+def test_registered_application_may_have_chosen_credentials():
     application, raw_secret = create_application(name="Notes", client_id="notes", raw_secret=SECRET)
 
     assert (application.client_id, raw_secret) == ("notes", SECRET)
@@ -197,7 +197,7 @@ def test_application_with_keys_is_registered_without_a_secret():
         ),
         (
             {"auth_method": AuthMethod.PRIVATE_KEY_JWT},
-            {"jwks": ["private_key_jwt needs the application's public keys, or their address."]},
+            {"jwks": ["private_key_jwt needs the application's public keys, or their URL."]},
         ),
         ({"name": ""}, {"name": ["This field cannot be blank."]}),
         ({"client_id": "taken"}, {"client_id": ["Application with this Client ID already exists."]}),

@@ -1,7 +1,7 @@
-"""Authorization codes: what a redemption refuses, what it hands out and for how long, what it costs and tells."""
+"""Authorization codes: what a redemption refuses, issues, sends as signals, and how many statements it takes."""
 
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from http import HTTPStatus
 
 import pytest
@@ -11,25 +11,19 @@ from django.test.utils import CaptureQueriesContext
 
 from oauth_refresh import crypto
 from oauth_refresh.errors import ContentionError, InvalidGrant, InvalidRequest
-from oauth_refresh.models import (
-    NO_CLIENT_INFO,
-    AccessToken,
-    Application,
-    AuthorizationCode,
-    ClientInfo,
-    Grant,
-    GrantEvent,
-    RefreshToken,
-)
+from oauth_refresh.http import NO_CLIENT_INFO, ClientInfo
+from oauth_refresh.models import AccessToken, Application, AuthorizationCode, Grant, GrantEvent, RefreshToken
 from oauth_refresh.services import issue_tokens, revoke_grant, revoke_grants
-from oauth_refresh.services.codes import Consent, has_consented, issue_code, redeem_code
+from oauth_refresh.services.codes import has_consented, issue_code, redeem_code
 from oauth_refresh.signals import grant_revoked, grants_revoked, refresh_token_reused, tokens_issued
-from tests.consent import CHALLENGE, REDIRECT_URI, VERIFIER, start_flow
+from tests.conftest import NOW
+from tests.consent import CHALLENGE, REDIRECT_URI, VERIFIER, consent_to, start_flow
+from tests.database import database_snapshot
 from tests.factories import ApplicationFactory, AuthorizationCodeFactory, GrantFactory, UserFactory
-from tests.interference import everything, fails_once, heard, rival_acts_after_the_code_was_read
-from tests.test_budgets import statements
+from tests.interference import deadlock_once, run_after_code_lookup
+from tests.queries import statements
+from tests.signals import recorded
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
 NO_CODE = "The text is no authorization code of this server."
 OTHER_APPLICATION = "The code was issued to another application."
 OTHER_URI = "The redirect URI is not that of the authorization request."
@@ -43,17 +37,9 @@ class Redemption:
 
     def __init__(self, application, user):
         self.application = application
-        self.raw_code = issue_code(
-            Consent(
-                application=application,
-                user=user,
-                scope=("notes:read", "notes:write"),
-                redirect_uri=REDIRECT_URI,
-                code_challenge=CHALLENGE,
-                consented=True,
-                client_info=ClientInfo(address="192.0.2.1", user_agent="browser/1"),
-            )
-        )
+        caller = ClientInfo(address="192.0.2.1", user_agent="browser/1")
+        consent = consent_to(application, user, scope=("notes:read", "notes:write"), client_info=caller)
+        self.raw_code = issue_code(consent)
         self.redirect_uri = REDIRECT_URI
         self.code_verifier = VERIFIER
 
@@ -72,14 +58,7 @@ def redeem(application, user):
     return Redemption(application, user)
 
 
-@pytest.fixture
-def frozen(time_machine):
-    """A clock that stands at ``NOW`` until it is moved."""
-    time_machine.move_to(NOW, tick=False)
-    return time_machine
-
-
-# How a row, or what is presented, is bent, so that a redemption is refused.
+# Changes to a row or to the request, so that the redemption is refused.
 
 
 def no_code_at_all(redeem):
@@ -200,7 +179,7 @@ def spent_and_refreshed_since(redeem):
 
 def spent_long_ago(redeem):
     redeem()
-    AuthorizationCode.objects.update(created_at=NOW - timedelta(days=7), expires_at=NOW - timedelta(days=6))
+    AuthorizationCode.objects.update(created_at=NOW - timedelta(days=7))
 
 
 def spent_by_an_inactive_user(redeem):
@@ -242,21 +221,21 @@ NOTHING_CHANGES = [
 GRANT_IS_REVOKED = [spent, spent_and_refreshed_since, spent_long_ago, spent_by_an_inactive_user]
 
 
-@pytest.mark.parametrize(("bend", "error", "reason"), NOTHING_CHANGES)
-def test_refused_redemption_changes_nothing(frozen, redeem, bend, error, reason):
-    bend(redeem)
-    before = everything()
+@pytest.mark.parametrize(("change", "error", "reason"), NOTHING_CHANGES)
+def test_refused_redemption_changes_nothing(stopped_clock, redeem, change, error, reason):
+    change(redeem)
+    before = database_snapshot()
 
     with pytest.raises(error) as refusal:
         redeem()
 
     assert refusal.value.reason == reason
-    assert everything() == before
+    assert database_snapshot() == before
 
 
-@pytest.mark.parametrize("bend", GRANT_IS_REVOKED)
-def test_code_redeemed_twice_revokes_the_grant(frozen, redeem, bend):
-    bend(redeem)
+@pytest.mark.parametrize("change", GRANT_IS_REVOKED)
+def test_code_redeemed_twice_revokes_the_grant(stopped_clock, redeem, change):
+    change(redeem)
 
     with pytest.raises(InvalidGrant) as refusal:
         redeem()
@@ -281,20 +260,20 @@ def test_code_redeemed_twice_is_logged_as_a_warning_with_the_grant_and_nothing_s
     assert redeem.raw_code not in caplog.text
 
 
-def test_reason_of_a_refusal_is_logged_and_not_told(caplog, user):
+def test_reason_of_a_refusal_is_logged_and_not_sent(caplog, user):
     flow = start_flow(user)
 
-    with caplog.at_level(logging.INFO, "oauth_refresh.api"):
+    with caplog.at_level(logging.INFO, "oauth_refresh.authorization_server"):
         response = flow.redeem(flow.code(), code_verifier="x" * 43)
 
     assert f"Refused with invalid_grant: {OTHER_VERIFIER}" in caplog.messages
     assert OTHER_VERIFIER not in response.content.decode()
 
 
-# What consent stores, and what a redemption hands out, and for how long.
+# What consent stores, and what a redemption issues and for how long.
 
 
-def test_consent_stores_a_grant_that_is_not_started_and_a_code(frozen, redeem, application, user):
+def test_consent_stores_a_grant_that_is_not_started_and_a_code(stopped_clock, redeem, application, user):
     grant = Grant.objects.get()
 
     assert (grant.application, grant.user, grant.grant_type) == (application, user, "authorization_code")
@@ -310,19 +289,18 @@ def test_consent_stores_a_grant_that_is_not_started_and_a_code(frozen, redeem, a
             "redirect_uri": REDIRECT_URI,
             "code_challenge": CHALLENGE,
             "created_at": NOW,
-            "expires_at": NOW + timedelta(seconds=60),
         }
     ]
     assert (RefreshToken.objects.count(), AccessToken.objects.count()) == (0, 0)
 
 
-def test_grant_whose_code_is_out_is_not_live(redeem):
+def test_grant_whose_code_was_not_redeemed_is_not_active(redeem):
     assert not Grant.objects.get().is_live
     assert not Grant.objects.live().exists()
 
 
-def test_redemption_starts_the_grant_and_inserts_one_pair(frozen, redeem):
-    frozen.shift(30)
+def test_redemption_starts_the_grant_and_inserts_one_pair(stopped_clock, redeem):
+    stopped_clock.shift(30)
 
     issued = redeem(client_info=ClientInfo(address="192.0.2.7", user_agent="curl/8"))
 
@@ -358,8 +336,8 @@ def test_redemption_starts_the_grant_and_inserts_one_pair(frozen, redeem):
 
 
 @pytest.mark.parametrize(("seconds", "succeeds"), [(59, True), (60, False)])
-def test_code_lives_for_its_minute(frozen, redeem, seconds, succeeds):
-    frozen.shift(seconds)
+def test_code_is_valid_for_a_minute(stopped_clock, redeem, seconds, succeeds):
+    stopped_clock.shift(seconds)
 
     if succeeds:
         assert redeem().refresh_token is not None
@@ -368,17 +346,17 @@ def test_code_lives_for_its_minute(frozen, redeem, seconds, succeeds):
             redeem()
 
 
-def test_lifetime_of_codes_is_the_projects(frozen, settings, application, user):
-    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "CODE_LIFETIME": 600}
+def test_lifetime_of_codes_is_the_projects(stopped_clock, oauth_settings, application, user):
+    oauth_settings(CODE_LIFETIME=600)
 
     redeem = Redemption(application, user)
-    frozen.shift(599)
+    assert Grant.objects.get().idle_expires_at == NOW + timedelta(seconds=600)
+    stopped_clock.shift(599)
 
     assert redeem().expires_in == 3600
-    assert AuthorizationCode.objects.get().expires_at == NOW + timedelta(seconds=600)
 
 
-def test_lifetimes_of_the_application_override_those_of_the_project(frozen, redeem):
+def test_lifetimes_of_the_application_override_those_of_the_project(stopped_clock, redeem):
     redeem.application.access_token_lifetime = timedelta(seconds=30)
     redeem.application.refresh_token_lifetime = timedelta(seconds=90)
 
@@ -388,10 +366,10 @@ def test_lifetimes_of_the_application_override_those_of_the_project(frozen, rede
     assert Grant.objects.get().idle_expires_at == NOW + timedelta(seconds=90)
 
 
-def test_absolute_cap_counts_from_the_consent_and_cuts_the_lifetimes_short(frozen, application, user):
+def test_absolute_cap_counts_from_the_consent_and_cuts_the_lifetimes_short(stopped_clock, application, user):
     application.grant_lifetime = timedelta(minutes=10)
     redeem = Redemption(application, user)
-    frozen.shift(40)
+    stopped_clock.shift(40)
 
     issued = redeem()
 
@@ -399,15 +377,15 @@ def test_absolute_cap_counts_from_the_consent_and_cuts_the_lifetimes_short(froze
     assert Grant.objects.get().expires_at == NOW + timedelta(minutes=10)
 
 
-def without_refresh_tokens_for_codes(settings, application):
-    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "REFRESH_TOKEN_GRANT_TYPES": ["password"]}
+def without_refresh_tokens_for_codes(oauth_settings, application):
+    oauth_settings(REFRESH_TOKEN_GRANT_TYPES=["password"])
 
 
-def without_refresh_tokens_at_all(settings, application):
-    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "GRANT_TYPES": ["authorization_code"]}
+def without_refresh_tokens_at_all(oauth_settings, application):
+    oauth_settings(GRANT_TYPES=["authorization_code"])
 
 
-def without_refresh_tokens_for_the_application(settings, application):
+def without_refresh_tokens_for_the_application(oauth_settings, application):
     application.grant_types = "authorization_code"
 
 
@@ -419,10 +397,10 @@ def without_refresh_tokens_for_the_application(settings, application):
         without_refresh_tokens_for_the_application,
     ],
 )
-def test_grant_that_yields_no_refresh_token_lives_as_long_as_its_access_token(
-    frozen, settings, redeem, application, forbid
+def test_grant_without_a_refresh_token_lasts_as_long_as_its_access_token(
+    stopped_clock, oauth_settings, redeem, application, forbid
 ):
-    forbid(settings, application)
+    forbid(oauth_settings, application)
 
     issued = redeem()
 
@@ -431,8 +409,8 @@ def test_grant_that_yields_no_refresh_token_lives_as_long_as_its_access_token(
     assert Grant.objects.get().idle_expires_at == AccessToken.objects.get().expires_at == NOW + timedelta(hours=1)
 
 
-def test_code_of_a_grant_without_a_refresh_token_ends_it_when_it_comes_again(settings, redeem, application):
-    without_refresh_tokens_for_the_application(settings, application)
+def test_code_used_twice_revokes_a_grant_without_a_refresh_token(oauth_settings, redeem, application):
+    without_refresh_tokens_for_the_application(oauth_settings, application)
     redeem()
 
     with pytest.raises(InvalidGrant):
@@ -442,17 +420,7 @@ def test_code_of_a_grant_without_a_refresh_token_ends_it_when_it_comes_again(set
 
 
 def test_empty_verifier_and_redirect_uri_are_right_where_there_were_none(application, user):
-    raw_code = issue_code(
-        Consent(
-            application=application,
-            user=user,
-            scope=("notes:read",),
-            redirect_uri="",
-            code_challenge="",
-            consented=True,
-            client_info=NO_CLIENT_INFO,
-        )
-    )
+    raw_code = issue_code(consent_to(application, user, redirect_uri="", code_challenge=""))
 
     issued = redeem_code(
         application, raw_code=raw_code, redirect_uri=None, code_verifier=None, client_info=NO_CLIENT_INFO
@@ -475,8 +443,8 @@ def test_factory_makes_a_code_that_can_be_redeemed(db):
     assert issued.grant.pk == code.grant_id
 
 
-def test_password_may_change_where_the_project_says_so(settings, redeem):
-    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "REVOKE_ON_PASSWORD_CHANGE": False}
+def test_password_may_change_where_the_project_says_so(oauth_settings, redeem):
+    oauth_settings(REVOKE_ON_PASSWORD_CHANGE=False)
     of_another_password(redeem)
 
     assert redeem().refresh_token is not None
@@ -486,7 +454,7 @@ def test_password_may_change_where_the_project_says_so(settings, redeem):
 
 
 @pytest.mark.parametrize("owner", ["user", "application"])
-def test_revocation_of_everything_covers_codes_that_are_still_out(redeem, application, user, owner):
+def test_revocation_of_everything_covers_codes_that_were_not_redeemed(redeem, application, user, owner):
     redeem_too = Redemption(application, user)
     started = issue_tokens(application, user=user, grant_type="password").grant
 
@@ -500,38 +468,38 @@ def test_revocation_of_everything_covers_codes_that_are_still_out(redeem, applic
             redemption()
 
 
-def test_deactivated_user_takes_the_codes_along(redeem, user):
+def test_deactivated_user_revokes_codes(redeem, user):
     user.is_active = False
     user.save()
 
     assert Grant.objects.get().revoked_reason == "user_deactivated"
 
 
-def test_changed_password_takes_the_codes_along(redeem, user):
+def test_changed_password_revokes_codes(redeem, user):
     user.set_password("another long password")
     user.save()
 
     assert Grant.objects.get().revoked_reason == "password_changed"
 
 
-def test_deactivated_application_takes_the_codes_along(redeem, application):
+def test_deactivated_application_revokes_codes(redeem, application):
     application.is_active = False
     application.save()
 
     assert Grant.objects.get().revoked_reason == "application_deactivated"
 
 
-# Whether a user need not be asked again.
+# Whether the user's consent is remembered.
 
 
-def test_live_grant_shows_the_consent_to_its_scopes(redeem, application, user):
+def test_consent_is_read_from_an_active_grant(redeem, application, user):
     redeem()
 
     assert has_consented(application, user, ("notes:read",))
     assert has_consented(application, user, ("notes:write", "notes:read"))
 
 
-def test_no_consent_is_read_from_a_code_that_is_out(redeem, application, user):
+def test_no_consent_is_read_from_a_code_that_was_not_redeemed(redeem, application, user):
     assert not has_consented(application, user, ("notes:read",))
 
 
@@ -543,10 +511,10 @@ def test_no_consent_is_read_for_more_scopes_other_users_or_other_applications(re
     assert not has_consented(ApplicationFactory(), user, ("notes:read",))
 
 
-@pytest.mark.parametrize("bend", [of_a_revoked_grant, expired, of_another_password, of_an_inactive_user])
-def test_no_consent_is_read_from_a_grant_that_ended(frozen, redeem, application, user, bend):
+@pytest.mark.parametrize("change", [of_a_revoked_grant, expired, of_another_password, of_an_inactive_user])
+def test_no_consent_is_read_from_a_grant_that_ended(stopped_clock, redeem, application, user, change):
     redeem()
-    bend(redeem)
+    change(redeem)
     user.refresh_from_db()
 
     assert not has_consented(application, user, ("notes:read",))
@@ -559,58 +527,58 @@ def test_scopes_of_two_grants_do_not_add_up_to_a_consent(application, user):
     assert not has_consented(application, user, ("notes:read", "notes:write"))
 
 
-# What a redemption tells.
+# Which signals a redemption sends.
 
 
-def test_redemption_is_told_after_commit(redeem, django_capture_on_commit_callbacks):
-    with heard(tokens_issued) as told, django_capture_on_commit_callbacks(execute=True):
+def test_redemption_sends_a_signal_after_commit(redeem, django_capture_on_commit_callbacks):
+    with recorded(tokens_issued) as sent, django_capture_on_commit_callbacks(execute=True):
         redeem()
-        told_before_commit = list(told)
+        sent_before_commit = list(sent)
 
-    assert told_before_commit == []
-    assert told == [{"grant": Grant.objects.get(), "grant_type": "authorization_code"}]
+    assert sent_before_commit == []
+    assert sent == [{"grant": Grant.objects.get(), "grant_type": "authorization_code"}]
 
 
-def test_told_grant_is_as_the_redemption_left_it(redeem, django_capture_on_commit_callbacks):
-    with heard(tokens_issued) as told, django_capture_on_commit_callbacks(execute=True):
+def test_signal_carries_the_grant_as_it_is_after_the_redemption(redeem, django_capture_on_commit_callbacks):
+    with recorded(tokens_issued) as sent, django_capture_on_commit_callbacks(execute=True):
         redeem()
 
-    (carried,) = told
-    assert {column.attname: getattr(carried["grant"], column.attname) for column in Grant._meta.concrete_fields} == (
+    [arguments] = sent
+    assert {column.attname: getattr(arguments["grant"], column.attname) for column in Grant._meta.concrete_fields} == (
         Grant.objects.values().get()
     )
 
 
-def test_consent_tells_nobody(application, user, django_capture_on_commit_callbacks):
-    with heard(tokens_issued) as told, django_capture_on_commit_callbacks(execute=True) as callbacks:
+def test_consent_sends_no_signal(application, user, django_capture_on_commit_callbacks):
+    with recorded(tokens_issued) as sent, django_capture_on_commit_callbacks(execute=True):
         Redemption(application, user)
 
-    assert told == callbacks == []
+    assert sent == []
 
 
-def test_replay_is_told_after_commit(redeem, django_capture_on_commit_callbacks):
+def test_code_used_twice_sends_a_signal_after_commit(redeem, django_capture_on_commit_callbacks):
     redeem()
     grant = Grant.objects.get()
 
     with (
-        heard(grant_revoked) as revoked,
-        heard(grants_revoked) as sets,
-        heard(tokens_issued) as issued,
-        heard(refresh_token_reused) as reused,
+        recorded(grant_revoked) as revoked,
+        recorded(grants_revoked) as sets,
+        recorded(tokens_issued) as issued,
+        recorded(refresh_token_reused) as reused,
         django_capture_on_commit_callbacks(execute=True),
     ):
         with pytest.raises(InvalidGrant):
             redeem()
-        told_before_commit = list(revoked)
+        sent_before_commit = list(revoked)
 
-    assert told_before_commit == []
+    assert sent_before_commit == []
     assert revoked == [{"grant": grant, "reason": "code_replayed", "by": None}]
     assert sets == issued == reused == []
 
 
-@pytest.mark.parametrize("bend", [no_code_at_all, with_another_verifier, of_a_revoked_grant, of_an_inactive_user])
-def test_refused_redemption_tells_nobody(redeem, django_capture_on_commit_callbacks, bend):
-    bend(redeem)
+@pytest.mark.parametrize("change", [no_code_at_all, with_another_verifier, of_a_revoked_grant, of_an_inactive_user])
+def test_refused_redemption_sends_no_signal(redeem, django_capture_on_commit_callbacks, change):
+    change(redeem)
 
     with django_capture_on_commit_callbacks() as callbacks, pytest.raises(InvalidGrant):
         redeem()
@@ -628,7 +596,7 @@ def atomic_requests(request, monkeypatch):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_replay_revokes_although_the_answer_is_an_error(atomic_requests, user):
+def test_code_used_twice_revokes_although_the_answer_is_an_error(atomic_requests, user):
     flow = start_flow(user)
     code = flow.code()
     tokens = flow.redeem(code).json()
@@ -641,20 +609,20 @@ def test_replay_revokes_although_the_answer_is_an_error(atomic_requests, user):
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("bend", [lambda redeem: None, spent], ids=["still out", "spent"])
-def test_redemption_inside_a_transaction_of_the_caller_is_an_error_and_changes_nothing(redeem, bend):
-    bend(redeem)
-    before = everything()
+@pytest.mark.parametrize("change", [lambda redeem: None, spent], ids=["still out", "spent"])
+def test_redemption_inside_a_transaction_of_the_caller_is_an_error_and_changes_nothing(redeem, change):
+    change(redeem)
+    before = database_snapshot()
 
     with pytest.raises(RuntimeError, match="durable"), transaction.atomic():
         redeem()
 
-    assert everything() == before
+    assert database_snapshot() == before
 
 
-def test_loser_of_a_race_revokes_the_grant(redeem):
+def test_slower_of_two_redemptions_revokes_the_grant(redeem):
     with (
-        rival_acts_after_the_code_was_read(redeem),
+        run_after_code_lookup(redeem),
         pytest.raises(InvalidGrant) as refusal,
     ):
         redeem()
@@ -664,11 +632,11 @@ def test_loser_of_a_race_revokes_the_grant(redeem):
     assert (RefreshToken.objects.count(), AccessToken.objects.count()) == (1, 1)
 
 
-def test_redemption_that_loses_to_a_revocation_is_refused(redeem):
+def test_redemption_is_refused_if_the_grant_was_revoked_meanwhile(redeem):
     grant = Grant.objects.get()
 
     with (
-        rival_acts_after_the_code_was_read(lambda: revoke_grant(grant, reason="lost device")),
+        run_after_code_lookup(lambda: revoke_grant(grant, reason="lost device")),
         pytest.raises(InvalidGrant) as refusal,
     ):
         redeem()
@@ -678,35 +646,35 @@ def test_redemption_that_loses_to_a_revocation_is_refused(redeem):
     assert (RefreshToken.objects.count(), AccessToken.objects.count()) == (0, 0)
 
 
-def test_redemption_that_loses_to_a_deactivation_is_refused(redeem, user):
+def test_redemption_is_refused_if_the_user_was_deactivated_meanwhile(redeem, user):
     def deactivate():
         user.is_active = False
         user.save()
 
-    with rival_acts_after_the_code_was_read(deactivate), pytest.raises(InvalidGrant):
+    with run_after_code_lookup(deactivate), pytest.raises(InvalidGrant):
         redeem()
 
     assert (RefreshToken.objects.count(), AccessToken.objects.count()) == (0, 0)
 
 
-def test_redemption_that_loses_to_nobody_is_a_fault_and_changes_nothing(redeem):
+def test_redemption_whose_update_matches_no_row_is_an_error_and_changes_nothing(redeem):
     def move_nothing(execute, sql, params, many, context):
         return execute(
             sql.replace("WHERE", "WHERE 1 = 0 AND", 1) if sql.startswith("UPDATE") else sql, params, many, context
         )
 
-    before = everything()
+    before = database_snapshot()
 
     with connection.execute_wrapper(move_nothing), pytest.raises(ContentionError):
         redeem()
 
-    assert everything() == before
+    assert database_snapshot() == before
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("statement", ["UPDATE", "INSERT"])
-def test_victim_of_a_deadlock_tries_once_more(redeem, statement):
-    with fails_once(statement) as tried:
+def test_request_that_a_deadlock_rolls_back_is_retried(redeem, statement):
+    with deadlock_once(statement) as tried:
         issued = redeem()
 
     assert len(tried) > 1
@@ -715,10 +683,10 @@ def test_victim_of_a_deadlock_tries_once_more(redeem, statement):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_replay_revokes_although_the_database_breaks_a_deadlock_at_our_cost(redeem):
+def test_code_used_twice_revokes_although_a_deadlock_rolls_back(redeem):
     redeem()
 
-    with fails_once("UPDATE") as tried, pytest.raises(InvalidGrant):
+    with deadlock_once("UPDATE") as tried, pytest.raises(InvalidGrant):
         redeem()
 
     assert len(tried) == 2
@@ -726,18 +694,18 @@ def test_replay_revokes_although_the_database_breaks_a_deadlock_at_our_cost(rede
 
 
 @pytest.mark.django_db(transaction=True)
-def test_fault_after_the_update_leaves_the_code_unspent(redeem):
+def test_error_after_the_update_leaves_the_code_unused(redeem):
     def fail_to_insert(execute, sql, params, many, context):
         if sql.startswith("INSERT"):
             raise LookupError
         return execute(sql, params, many, context)
 
-    before = everything()
+    before = database_snapshot()
 
     with connection.execute_wrapper(fail_to_insert), pytest.raises(LookupError):
         redeem()
 
-    assert everything() == before
+    assert database_snapshot() == before
     assert redeem().refresh_token is not None
 
 
@@ -768,7 +736,7 @@ def test_redemption_costs_seven_statements(user, public):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_replay_costs_at_most_twelve_statements(user):
+def test_code_used_twice_costs_at_most_twelve_statements(user):
     flow = start_flow(user)
     code = flow.code()
     flow.redeem(code)
@@ -802,5 +770,5 @@ def test_consent_costs_four_statements(application, user):
 def test_no_raw_value_is_stored(redeem):
     issued = redeem()
 
-    rows = repr([everything(), list(Application.objects.values())])
+    rows = repr([database_snapshot(), list(Application.objects.values())])
     assert not [raw for raw in (redeem.raw_code, issued.access_token, issued.refresh_token, VERIFIER) if raw in rows]

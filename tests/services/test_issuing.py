@@ -1,27 +1,22 @@
 """Starting a grant: what is refused, what is stored, and who gets a refresh token."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from django.db import transaction
 
 from oauth_refresh import crypto
 from oauth_refresh.errors import InvalidGrant, InvalidScope
-from oauth_refresh.models import OPERATOR, AccessToken, ClientInfo, Grant, RefreshToken, password_fingerprints
+from oauth_refresh.http import ClientInfo
+from oauth_refresh.models import STAFF, AccessToken, Grant, RefreshToken, password_fingerprints
 from oauth_refresh.services import issue_tokens
 from oauth_refresh.signals import tokens_issued
+from tests.conftest import NOW
 from tests.factories import ApplicationFactory
-from tests.interference import heard
+from tests.signals import recorded
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
-NOT_ALLOWED = "A requested scope is unknown or not the application's."
-NO_SCOPE = "Nothing was requested, or nothing of it is the application's and the user's to grant."
-
-
-@pytest.fixture
-def frozen(time_machine):
-    time_machine.move_to(NOW, tick=False)
-    return time_machine
+NOT_ALLOWED = "A requested scope is unknown, or this application may not request it."
+NO_SCOPE = "This user cannot grant any of the requested scopes to this application."
 
 
 def start(application, user, *, grant_type="password", **parameters):
@@ -61,14 +56,14 @@ def of_an_inactive_user(application, user):
 
 
 @pytest.mark.parametrize(
-    ("bend", "reason"),
+    ("change", "reason"),
     [
         (of_an_inactive_application, "A grant cannot start: application inactive."),
         (of_an_inactive_user, "A grant cannot start: user inactive."),
     ],
 )
-def test_refused_start_leaves_no_grant(application, user, bend, reason):
-    bend(application, user)
+def test_refused_start_leaves_no_grant(application, user, change, reason):
+    change(application, user)
 
     with pytest.raises(InvalidGrant) as refusal:
         start(application, user)
@@ -77,14 +72,14 @@ def test_refused_start_leaves_no_grant(application, user, bend, reason):
     assert not Grant.objects.exists()
 
 
-def test_grant_of_a_user_who_is_gone_does_not_start(application, user):
+def test_grant_of_a_deleted_user_does_not_start(application, user):
     type(user).objects.filter(pk=user.pk).delete()
 
     with pytest.raises(InvalidGrant, match="the user is gone"):
         start(application, user)
 
 
-@pytest.mark.parametrize("grant_type", ["password", "authorization_code", OPERATOR])
+@pytest.mark.parametrize("grant_type", ["password", "authorization_code", STAFF])
 def test_grant_without_a_user_is_for_client_credentials_only(application, grant_type):
     with pytest.raises(ValueError, match=f"'{grant_type}' cannot start a grant without a user"):
         start(application, None, grant_type=grant_type)
@@ -92,7 +87,7 @@ def test_grant_without_a_user_is_for_client_credentials_only(application, grant_
     assert not Grant.objects.exists()
 
 
-def test_grant_is_stored_as_it_was_started(frozen, application, user):
+def test_grant_is_stored_as_it_was_started(stopped_clock, application, user):
     issued = start(application, user, client_info=ClientInfo(address="192.0.2.7", user_agent="curl/8"))
 
     grant = Grant.objects.values().get()
@@ -123,7 +118,7 @@ def test_grant_is_stored_as_it_was_started(frozen, application, user):
     }
 
 
-def test_tokens_are_stored_by_their_digests(frozen, application, user):
+def test_tokens_are_stored_by_their_digests(stopped_clock, application, user):
     issued = start(application, user, client_info=ClientInfo(address="192.0.2.7", user_agent="curl/8"))
 
     assert list(RefreshToken.objects.values()) == [
@@ -152,7 +147,7 @@ def test_tokens_are_stored_by_their_digests(frozen, application, user):
     ]
 
 
-def test_issued_pair_says_how_long_it_lives(frozen, application, user):
+def test_issued_pair_says_how_long_it_is_valid(stopped_clock, application, user):
     issued = start(application, user, scope="notes:write notes:read")
 
     assert (issued.expires_in, issued.refresh_token_expires_in, issued.scope) == (
@@ -165,10 +160,10 @@ def test_issued_pair_says_how_long_it_lives(frozen, application, user):
 def test_issued_tokens_show_nothing_of_themselves(application, user):
     issued = start(application, user)
 
-    assert repr(issued).startswith("<oauth_refresh.services.handing_out.IssuedTokens object")
+    assert repr(issued).startswith("<oauth_refresh.services.tokens.IssuedTokens object")
 
 
-def test_grant_of_the_application_itself_has_an_access_token_only(frozen, application):
+def test_grant_of_the_application_itself_has_an_access_token_only(stopped_clock, application):
     issued = start(application, None, grant_type="client_credentials")
 
     assert (issued.expires_in, issued.refresh_token, issued.refresh_token_expires_in) == (3600, None, None)
@@ -177,11 +172,11 @@ def test_grant_of_the_application_itself_has_an_access_token_only(frozen, applic
 
 
 @pytest.fixture
-def start_by(settings, application, user):
+def start_by(oauth_settings, application, user):
     """Start a grant by some grant type, under settings and an own list that a test chooses."""
 
     def start_by(grant_type, *, server, own_grant_types):
-        settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, **server}
+        oauth_settings(**server)
         application.grant_types = own_grant_types
         return start(application, user, grant_type=grant_type)
 
@@ -193,12 +188,12 @@ def start_by(settings, application, user):
     [
         ({}, "refresh_token", "authorization_code", True),
         ({}, "refresh_token", "password", True),
-        ({}, "refresh_token", OPERATOR, True),
+        ({}, "refresh_token", STAFF, True),
         ({}, "refresh_token", "client_credentials", False),
         ({"REFRESH_TOKEN_GRANT_TYPES": ["client_credentials"]}, "refresh_token", "client_credentials", True),
         ({"REFRESH_TOKEN_GRANT_TYPES": ["client_credentials"]}, "refresh_token", "password", False),
         ({}, "password", "password", False),
-        ({}, "authorization_code", OPERATOR, False),
+        ({}, "authorization_code", STAFF, False),
         ({"GRANT_TYPES": ["password"]}, "password refresh_token", "password", False),
     ],
 )
@@ -211,7 +206,7 @@ def test_refresh_token_needs_server_and_application_to_agree(
     assert RefreshToken.objects.exists() is refreshable
 
 
-@pytest.mark.usefixtures("frozen")
+@pytest.mark.usefixtures("stopped_clock")
 @pytest.mark.parametrize(
     ("own", "lives_for", "cap"),
     [
@@ -228,24 +223,20 @@ def test_lifetimes_of_the_application_override_those_of_the_project(user, own, l
     assert issued.grant.expires_at == NOW + cap
 
 
-def test_project_may_do_without_a_cap(settings, application, user):
-    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "GRANT_LIFETIME": None}
+def test_project_may_do_without_a_cap(oauth_settings, application, user):
+    oauth_settings(GRANT_LIFETIME=None)
 
     assert start(application, user).grant.expires_at is None
 
 
-def test_project_without_scopes_grants_an_empty_one(settings, application, user):
-    settings.OAUTH_REFRESH = {"GRANT_TYPES": ["password", "refresh_token"]}
+def test_project_without_scopes_grants_an_empty_one(oauth_settings, application, user):
+    oauth_settings(unset=["SCOPES", "DEFAULT_SCOPES"])
 
     assert start(application, user).scope == ""
 
 
-def test_prefixes_are_those_of_the_project(settings, application, user):
-    settings.OAUTH_REFRESH = {
-        **settings.OAUTH_REFRESH,
-        "ACCESS_TOKEN_PREFIX": "acme_at_",
-        "REFRESH_TOKEN_PREFIX": "acme_rt_",
-    }
+def test_prefixes_are_those_of_the_project(oauth_settings, application, user):
+    oauth_settings(ACCESS_TOKEN_PREFIX="acme_at_", REFRESH_TOKEN_PREFIX="acme_rt_")
 
     issued = start(application, user)
 
@@ -253,20 +244,20 @@ def test_prefixes_are_those_of_the_project(settings, application, user):
     assert issued.refresh_token.startswith("acme_rt_")
 
 
-def test_start_is_told_after_commit(application, user, django_capture_on_commit_callbacks):
-    with heard(tokens_issued) as told, django_capture_on_commit_callbacks(execute=True):
+def test_start_sends_a_signal_after_commit(application, user, django_capture_on_commit_callbacks):
+    with recorded(tokens_issued) as sent, django_capture_on_commit_callbacks(execute=True):
         issued = start(application, user)
-        told_before_commit = list(told)
+        sent_before_commit = list(sent)
 
-    assert told_before_commit == []
-    assert told == [{"grant": issued.grant, "grant_type": "password"}]
+    assert sent_before_commit == []
+    assert sent == [{"grant": issued.grant, "grant_type": "password"}]
 
 
 @pytest.mark.django_db(transaction=True)
 def test_start_may_be_part_of_a_transaction_that_is_undone(application, user):
-    with heard(tokens_issued) as told, transaction.atomic():
+    with recorded(tokens_issued) as sent, transaction.atomic():
         start(application, user)
         transaction.set_rollback(True)
 
     assert not Grant.objects.exists()
-    assert told == []
+    assert sent == []

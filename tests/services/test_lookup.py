@@ -9,14 +9,14 @@ from django.test.utils import CaptureQueriesContext
 
 from oauth_refresh import crypto
 from oauth_refresh.models import AccessToken, RefreshToken
+from oauth_refresh.services.db import is_valid_text
 from oauth_refresh.services.lookup import (
     find_access_token,
     find_refresh_token,
     find_tokens_in,
-    is_storable,
     mentions_token,
 )
-from tests.conftest import SECRET
+from tests.factories import SECRET
 from tests.oauth import OAuthClient
 
 pytestmark = pytest.mark.django_db
@@ -32,12 +32,12 @@ def refresh_token_of(grant, *, generation, mac_key=None):
 
 @pytest.mark.parametrize("text", ["", "text", "\N{GOAT}", "\ud7ff\ue000"])
 def test_text_is_storable(text):
-    assert is_storable(text)
+    assert is_valid_text(text)
 
 
 @pytest.mark.parametrize("text", ["\x00", "a\x00b", "\ud800", "a\udfffb"])
 def test_text_with_nul_or_half_a_character_is_not_storable(text):
-    assert not is_storable(text)
+    assert not is_valid_text(text)
 
 
 def test_refresh_token_is_found_by_its_digest(client_app):
@@ -140,7 +140,7 @@ def test_each_text_is_looked_up_once(client_app):
     assert len(queries) == 1
 
 
-def test_noise_hides_no_token_and_costs_a_few_statements(client_app, public_client):
+def test_other_text_hides_no_token_and_costs_a_few_statements(client_app, public_client):
     noise = " ".join(crypto.mint_opaque_token(prefix="oat_") for _number in range(1200))
     text = f"{noise} {client_app.access_token} {public_client.refresh_token}"
 
@@ -151,8 +151,8 @@ def test_noise_hides_no_token_and_costs_a_few_statements(client_app, public_clie
     assert len(queries) <= 6
 
 
-def test_prefixes_are_those_of_the_project(settings, application, user):
-    settings.OAUTH_REFRESH = settings.OAUTH_REFRESH | {"ACCESS_TOKEN_PREFIX": "a", "REFRESH_TOKEN_PREFIX": "acme_rt_"}
+def test_prefixes_are_those_of_the_project(oauth_settings, application, user):
+    oauth_settings(ACCESS_TOKEN_PREFIX="a", REFRESH_TOKEN_PREFIX="acme_rt_")
     client = OAuthClient(application, SECRET).start(user=user)
 
     found = find_tokens_in(f"{client.refresh_token} {UNKNOWN_REFRESH}")

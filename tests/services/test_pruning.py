@@ -1,4 +1,4 @@
-"""Prune: each kind of row at each age, what it says about itself, and that nothing living ever goes."""
+"""Prune: which rows are deleted at which age, what is counted, and that nothing that can be used is deleted."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -14,6 +14,7 @@ from oauth_refresh.errors import InvalidGrant
 from oauth_refresh.models import AccessToken, AuthorizationCode, Grant, GrantEvent, RefreshToken, UsedAssertion
 from oauth_refresh.services import Pruned, prune, refresh, revoke_grant
 from oauth_refresh.signals import tokens_pruned
+from tests.database import database_snapshot
 from tests.factories import (
     AccessTokenFactory,
     AuthorizationCodeFactory,
@@ -22,9 +23,10 @@ from tests.factories import (
     RefreshTokenFactory,
     UsedAssertionFactory,
 )
-from tests.interference import everything, fails_once, heard, rival_acts_after_a_look_at
+from tests.interference import deadlock_once, run_after_select
 from tests.members.models import Bookmark, Footnote, Receipt
-from tests.sessions import LaggingReplica
+from tests.routers import LaggingReplica
+from tests.signals import recorded
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 HOUR, DAY, LONG_AGO = timedelta(hours=1), timedelta(days=1), timedelta(days=400)
@@ -39,8 +41,8 @@ def _now(time_machine):
     time_machine.move_to(NOW, tick=False)
 
 
-def living_grant(**columns):
-    """Make a grant of generation 5 that began long ago, and was refreshed an hour ago."""
+def active_grant(**columns):
+    """Create a grant of generation 5 that started long ago and was refreshed an hour ago."""
     lasting = {"idle_expires_at": NOW + DAY, "expires_at": None, "created_at": NOW - LONG_AGO}
     lasting["refreshed_at"] = NOW - HOUR
     return GrantFactory(generation=5, access_floor=5, **{**lasting, **columns})
@@ -49,30 +51,30 @@ def living_grant(**columns):
 def refresh_token(*, generation, age):
     created_at = NOW - age
     return RefreshTokenFactory(
-        grant=living_grant(), generation=generation, created_at=created_at, expires_at=created_at + 14 * DAY
+        grant=active_grant(), generation=generation, created_at=created_at, expires_at=created_at + 14 * DAY
     )
 
 
 def access_token(*, expired_for, generation=1):
     expires_at = NOW - expired_for
     return AccessTokenFactory(
-        grant=living_grant(), generation=generation, created_at=expires_at - HOUR, expires_at=expires_at
+        grant=active_grant(), generation=generation, created_at=expires_at - HOUR, expires_at=expires_at
     )
 
 
 def newest_access_token(*, expired_for):
-    """Make one of a living grant that was not refreshed since."""
+    """Create one of an active grant that was not refreshed since."""
     token = access_token(expired_for=expired_for, generation=5)
     Grant.objects.filter(pk=token.grant.pk).update(refreshed_at=token.created_at)
     return token
 
 
 def event(*, age):
-    return GrantEventFactory(grant=living_grant(), at=NOW - age)
+    return GrantEventFactory(grant=active_grant(), at=NOW - age)
 
 
 def waiting_grant(*, expired_for, **columns):
-    """Make a grant of a code that nobody has redeemed."""
+    """Create a grant whose code was not redeemed."""
     expires_at = NOW - expired_for
     return AuthorizationCodeFactory(
         grant__created_at=expires_at - timedelta(minutes=1), grant__idle_expires_at=expires_at, **columns
@@ -80,7 +82,7 @@ def waiting_grant(*, expired_for, **columns):
 
 
 def revoked_grant(*, revoked_for, **columns):
-    return living_grant(revoked_at=NOW - revoked_for, revoked_reason="operator_request", **columns)
+    return active_grant(revoked_at=NOW - revoked_for, revoked_reason="operator_request", **columns)
 
 
 KEPT, GONE = False, True
@@ -101,19 +103,19 @@ KEPT, GONE = False, True
         pytest.param(lambda: newest_access_token(expired_for=LONG_AGO / 2), KEPT, id="access token, the newest"),
         pytest.param(lambda: access_token(expired_for=-HOUR), KEPT, id="access token, killed but unexpired"),
         pytest.param(lambda: access_token(expired_for=-HOUR, generation=5), KEPT, id="access token, live"),
-        pytest.param(lambda: event(age=RETAIN + MOMENT), GONE, id="event of a living grant, old"),
-        pytest.param(lambda: event(age=RETAIN), KEPT, id="event of a living grant, not old enough"),
+        pytest.param(lambda: event(age=RETAIN + MOMENT), GONE, id="event of an active grant, old"),
+        pytest.param(lambda: event(age=RETAIN), KEPT, id="event of an active grant, not old enough"),
         pytest.param(lambda: UsedAssertionFactory(expires_at=NOW - timedelta(seconds=31)), GONE, id="assertion"),
         pytest.param(lambda: UsedAssertionFactory(expires_at=NOW - timedelta(seconds=30)), KEPT, id="clock skew"),
         pytest.param(lambda: UsedAssertionFactory(expires_at=NOW + HOUR), KEPT, id="assertion still good"),
-        pytest.param(living_grant, KEPT, id="living grant"),
-        pytest.param(lambda: living_grant(user__is_active=False), KEPT, id="grant of an inactive user"),
+        pytest.param(active_grant, KEPT, id="active grant"),
+        pytest.param(lambda: active_grant(user__is_active=False), KEPT, id="grant of an inactive user"),
         pytest.param(lambda: revoked_grant(revoked_for=RETAIN + HOUR + MOMENT), GONE, id="revoked long ago"),
         pytest.param(lambda: revoked_grant(revoked_for=RETAIN + HOUR), KEPT, id="revoked, not long enough"),
-        pytest.param(lambda: living_grant(idle_expires_at=NOW - RETAIN - HOUR - MOMENT), GONE, id="idle long ago"),
-        pytest.param(lambda: living_grant(idle_expires_at=NOW - RETAIN - HOUR), KEPT, id="idle, not long enough"),
-        pytest.param(lambda: living_grant(expires_at=NOW - RETAIN - HOUR - MOMENT), GONE, id="over long ago"),
-        pytest.param(lambda: living_grant(expires_at=NOW - RETAIN - HOUR), KEPT, id="over, not long enough"),
+        pytest.param(lambda: active_grant(idle_expires_at=NOW - RETAIN - HOUR - MOMENT), GONE, id="idle long ago"),
+        pytest.param(lambda: active_grant(idle_expires_at=NOW - RETAIN - HOUR), KEPT, id="idle, not long enough"),
+        pytest.param(lambda: active_grant(expires_at=NOW - RETAIN - HOUR - MOMENT), GONE, id="over long ago"),
+        pytest.param(lambda: active_grant(expires_at=NOW - RETAIN - HOUR), KEPT, id="over, not long enough"),
         pytest.param(lambda: waiting_grant(expired_for=HOUR + MOMENT), GONE, id="code never redeemed"),
         pytest.param(lambda: waiting_grant(expired_for=HOUR), KEPT, id="code may be on its way"),
         pytest.param(
@@ -121,7 +123,7 @@ KEPT, GONE = False, True
         ),
     ],
 )
-def test_row_is_kept_or_goes_by_its_age_and_state(make, is_gone):
+def test_row_is_kept_or_deleted_by_its_age_and_state(make, is_gone):
     row = make()
 
     prune()
@@ -133,17 +135,17 @@ def test_row_is_kept_or_goes_by_its_age_and_state(make, is_gone):
 def test_retention_is_the_callers_choice(days):
     retain = days * DAY
     old, young = (refresh_token(generation=3, age=retain + offset) for offset in (MOMENT, timedelta(0)))
-    dead, dying = (revoked_grant(revoked_for=retain + HOUR + offset) for offset in (MOMENT, timedelta(0)))
+    deletable, kept = (revoked_grant(revoked_for=retain + HOUR + offset) for offset in (MOMENT, timedelta(0)))
 
     prune(retain=retain)
 
     assert list(RefreshToken.objects.all()) == [young]
-    assert set(Grant.objects.filter(pk__in=[dead.pk, dying.pk])) == {dying}
+    assert set(Grant.objects.filter(pk__in=[deletable.pk, kept.pk])) == {kept}
     assert not RefreshToken.objects.filter(pk=old.pk).exists()
 
 
 def family(grant):
-    """Give a grant one of everything that hangs on one."""
+    """Give a grant one row of each kind that belongs to a grant."""
     RefreshTokenFactory(grant=grant)
     AccessTokenFactory(grant=grant, created_at=NOW)
     AuthorizationCodeFactory(grant=grant)
@@ -151,15 +153,15 @@ def family(grant):
     return grant
 
 
-def test_dead_grant_goes_with_all_it_has_and_a_living_one_keeps_all():
+def test_ended_grant_is_deleted_with_all_its_rows_and_an_active_one_keeps_all():
     family(revoked_grant(revoked_for=LONG_AGO / 2))
-    living = family(living_grant())
+    active = family(active_grant())
 
     pruned = prune()
 
     assert pruned == Pruned(grants=1, refresh_tokens=1, access_tokens=1, authorization_codes=1, grant_events=1)
     for model in (RefreshToken, AccessToken, AuthorizationCode, GrantEvent):
-        assert [row.grant for row in model.objects.all()] == [living]
+        assert [row.grant for row in model.objects.all()] == [active]
 
 
 def rotate_and_wait(client, time_machine):
@@ -183,7 +185,7 @@ def test_pruned_spent_token_still_revokes_its_grant(client_app, time_machine):
     assert Grant.objects.get().revoked_reason == "reuse_detected"
 
 
-def test_session_goes_on_after_its_old_tokens_were_pruned(client_app, time_machine):
+def test_grant_is_refreshed_after_its_old_tokens_were_pruned(client_app, time_machine):
     rotate_and_wait(client_app, time_machine)
     prune()
 
@@ -209,8 +211,8 @@ def test_client_that_was_away_for_long_signs_out_by_its_access_token(client_app,
     assert Grant.objects.get().revoked_at == NOW + 40 * DAY
 
 
-def test_lost_response_is_answered_again_after_a_prune_that_retains_nothing(settings, client_app, time_machine):
-    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "RETRY_WINDOW": timedelta(seconds=30)}
+def test_lost_response_is_answered_again_after_a_prune_that_retains_nothing(oauth_settings, client_app, time_machine):
+    oauth_settings(RETRY_WINDOW=timedelta(seconds=30))
     client_app.rotate()
     predecessor = client_app.refresh_token
     pair = client_app.rotate()
@@ -283,7 +285,7 @@ def make_grant(application, user, *, generation, revoked, idle_expired, over, re
 
 
 def should_stay(row):
-    """Say by the rules in words, and apart from the code, whether a row outlives a prune."""
+    """Return whether a row is kept, by the rules as the documentation has them."""
     grant = row if isinstance(row, Grant) else row.grant
     limit = NOW - RETAIN - HOUR
     ends = [end for end in (grant.revoked_at, grant.idle_expires_at, grant.expires_at) if end is not None]
@@ -304,20 +306,20 @@ def should_stay(row):
     derandomize=True, deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(families=GRANTS, batch_size=st.integers(min_value=1, max_value=4))
-def test_any_mess_is_pruned_by_the_rules_and_a_dry_run_foretells_it(user, application, families, batch_size):
+def test_any_rows_are_pruned_by_the_rules_and_a_dry_run_counts_the_same(user, application, families, batch_size):
     Grant.objects.all().delete()
     make_families(application, user, families)
-    before = everything()
-    lives = [set(model.objects.live()) for model in (Grant, RefreshToken, AccessToken)]
+    before = database_snapshot()
+    valid_before = [set(model.objects.live()) for model in (Grant, RefreshToken, AccessToken)]
     expected = {model: {row for row in model.objects.all() if should_stay(row)} for model in FAMILY}
 
     foretold = prune(batch_size=batch_size, dry_run=True)
-    assert everything() == before
+    assert database_snapshot() == before
     pruned = prune(batch_size=batch_size)
 
     assert pruned == foretold
     assert {model: set(model.objects.all()) for model in FAMILY} == expected
-    assert [set(model.objects.live()) for model in (Grant, RefreshToken, AccessToken)] == lives
+    assert [set(model.objects.live()) for model in (Grant, RefreshToken, AccessToken)] == valid_before
     assert prune(batch_size=batch_size) == Pruned()
 
 
@@ -325,14 +327,14 @@ FAMILY = (Grant, RefreshToken, AccessToken, GrantEvent)
 
 
 def mixed(count=5):
-    """Make some dead of each kind, then as many that live; return how many rows of each kind are dead."""
+    """Create rows of each kind that may be deleted, and as many that may not; return the counts of the first."""
     for _turn in range(count):
         refresh_token(generation=2, age=LONG_AGO / 2)
         access_token(expired_for=LONG_AGO / 2)
         UsedAssertionFactory(expires_at=NOW - DAY)
     for _turn in range(count):
         family(revoked_grant(revoked_for=LONG_AGO / 2))
-        family(living_grant())
+        family(active_grant())
         waiting_grant(expired_for=DAY)
         UsedAssertionFactory(expires_at=NOW + DAY)
     return Pruned(
@@ -346,11 +348,11 @@ def mixed(count=5):
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 5, 1000])
-def test_everything_dead_goes_whatever_the_batch_size(batch_size):
-    dead = mixed()
+def test_everything_that_may_go_is_deleted_in_batches_of_any_size(batch_size):
+    deletable = mixed()
 
-    assert prune(batch_size=batch_size, dry_run=True) == dead
-    assert prune(batch_size=batch_size) == dead
+    assert prune(batch_size=batch_size, dry_run=True) == deletable
+    assert prune(batch_size=batch_size) == deletable
     assert prune(batch_size=batch_size) == Pruned()
 
 
@@ -366,47 +368,47 @@ def test_walk_ends_at_the_first_page_with_nothing_old():
     assert list(RefreshToken.objects.values_list("pk", flat=True)) == [brought_along.pk - 1]
 
 
-def test_it_is_told_what_went():
+def test_prune_sends_a_signal_with_its_counts():
     mixed(1)
 
-    with heard(tokens_pruned) as told:
+    with recorded(tokens_pruned) as sent:
         pruned = prune()
 
-    [carried] = told
-    assert carried == {"counts": pruned}
+    [arguments] = sent
+    assert arguments == {"counts": pruned}
     assert asdict(pruned)["grants"] == 2
 
 
-def test_dry_run_tells_nobody():
+def test_dry_run_sends_no_signal():
     mixed(1)
 
-    with heard(tokens_pruned) as told:
+    with recorded(tokens_pruned) as sent:
         prune(dry_run=True)
 
-    assert told == []
+    assert sent == []
 
 
-def test_progress_goes_ahead_along_each_table():
-    dead = mixed()
-    told = []
+def test_progress_advances_along_each_table():
+    deletable = mixed()
+    sent = []
 
-    prune(batch_size=2, progress=told.append)
+    prune(batch_size=2, progress=sent.append)
 
-    kinds = list(dict.fromkeys(one.kind for one in told))
+    kinds = list(dict.fromkeys(one.kind for one in sent))
     assert kinds == ["used assertions", "refresh tokens", "access tokens", "grants"]
-    assert all(0 <= one.fraction <= 1 for one in told)
-    assert [one.rows for one in told] == sorted(one.rows for one in told)
-    assert told[-1].rows == sum(count for field, count in asdict(dead).items() if field != "is_complete")
+    assert all(0 <= one.fraction <= 1 for one in sent)
+    assert [one.rows for one in sent] == sorted(one.rows for one in sent)
+    assert sent[-1].rows == sum(count for field, count in asdict(deletable).items() if field != "is_complete")
 
 
-def test_time_that_is_up_ends_it_after_the_batch_and_the_next_run_goes_on():
-    dead = mixed()
+def test_time_limit_ends_a_prune_after_a_batch_and_the_next_run_continues():
+    deletable = mixed()
 
     first = prune(batch_size=2, max_seconds=1e-9)
     second = prune()
 
     assert first == Pruned(used_assertions=2, is_complete=False)
-    assert asdict(second) == {**asdict(dead), "used_assertions": 3}
+    assert asdict(second) == {**asdict(deletable), "used_assertions": 3}
 
 
 @pytest.mark.parametrize(
@@ -416,26 +418,26 @@ def test_time_that_is_up_ends_it_after_the_batch_and_the_next_run_goes_on():
         ({"retain": 36_501 * DAY}, "0 to 36500 days"),
         ({"batch_size": 0}, "1 to 10000 rows"),
         ({"batch_size": 10_001}, "1 to 10000 rows"),
-        ({"max_seconds": 0}, "some time to prune in"),
+        ({"max_seconds": 0}, "max_seconds must be positive"),
     ],
 )
 def test_argument_out_of_its_range_is_an_error_and_deletes_nothing(arguments, sentence):
     mixed(1)
-    before = everything()
+    before = database_snapshot()
 
     with pytest.raises(ValueError, match=sentence):
         prune(**arguments)
 
-    assert everything() == before
+    assert database_snapshot() == before
 
 
-def test_longest_retention_keeps_everything_but_what_nobody_can_look_at():
+def test_longest_retention_keeps_everything_but_used_assertions():
     mixed(1)
 
     assert prune(retain=36_500 * DAY) == Pruned(grants=1, authorization_codes=1, used_assertions=1)
 
 
-def test_replica_that_lags_is_not_asked(settings):
+def test_lagging_replica_is_not_read(settings):
     mixed(1)
     settings.DATABASE_ROUTERS = [LaggingReplica()]
 
@@ -443,27 +445,32 @@ def test_replica_that_lags_is_not_asked(settings):
     assert prune().grants == 2
 
 
-def test_grant_that_came_to_life_after_the_look_keeps_everything():
-    grant = family(living_grant(idle_expires_at=NOW - LONG_AGO / 2))
+def test_grant_that_was_started_after_the_query_keeps_all_rows():
+    grant = family(active_grant(idle_expires_at=NOW - LONG_AGO / 2))
 
     def revive():
         Grant.objects.update(idle_expires_at=NOW + DAY)
 
-    with rival_acts_after_the_walk_saw_the_grants(revive):
+    with run_after_grants_were_selected(revive):
         pruned = prune()
 
     assert pruned == Pruned()
     assert RefreshToken.objects.get().grant == grant
 
 
-def rival_acts_after_the_walk_saw_the_grants(act):
-    """Let a rival act between the page that found a grant dead and the transaction that deletes it."""
-    rivals = [act]
+def run_after_grants_were_selected(act):
+    """Run ``act`` between the query that finds a grant to delete and the transaction that deletes it."""
+    pending = [act]
 
     def interleave(execute, sql, params, many, context):
         result = execute(sql, params, many, context)
-        if sql.startswith("SELECT") and "is_dead" in sql and f"FROM {quoted('oauth_refresh_grant')}" in sql and rivals:
-            rivals.pop()()
+        if (
+            sql.startswith("SELECT")
+            and "is_deletable" in sql
+            and f"FROM {quoted('oauth_refresh_grant')}" in sql
+            and pending
+        ):
+            pending.pop()()
         return result
 
     return connection.execute_wrapper(interleave)
@@ -476,18 +483,18 @@ def quoted(name):
 def test_rival_that_pruned_the_same_page_leaves_nothing_to_count():
     mixed(2)
 
-    with rival_acts_after_the_walk_saw_the_grants(prune):
+    with run_after_grants_were_selected(prune):
         pruned = prune()
 
     assert (pruned.grants, pruned.skipped) == (0, 0)
     assert not Grant.objects.filter(generation=0).exists()
 
 
-def test_session_that_moved_on_after_the_look_keeps_both_tokens_that_a_retry_needs(client_app):
+def test_grant_refreshed_after_the_query_keeps_both_tokens_that_a_retry_needs(client_app):
     client_app.rotate()
     RefreshToken.objects.update(created_at=NOW - LONG_AGO)
 
-    with rival_acts_after_a_look_at(RefreshToken, client_app.rotate):
+    with run_after_select(RefreshToken, client_app.rotate):
         pruned = prune()
 
     assert pruned.refresh_tokens == 0
@@ -496,7 +503,7 @@ def test_session_that_moved_on_after_the_look_keeps_both_tokens_that_a_retry_nee
 
 
 def dying_at(number):
-    """Let the process be told to end in the midst of a statement that reads or deletes."""
+    """End the process in the middle of a statement that reads or deletes."""
     seen = []
 
     def execute_or_die(execute, sql, params, many, context):
@@ -509,13 +516,14 @@ def dying_at(number):
     return connection.execute_wrapper(execute_or_die)
 
 
-def test_whoever_was_killed_at_any_statement_starts_again_and_loses_nothing():
+@pytest.mark.slow
+def test_prune_that_was_killed_at_any_statement_can_be_repeated():
     """The whole is done anew for each statement, until one run gets through."""
     for number in range(1, 200):
         Grant.objects.all().delete()
         UsedAssertion.objects.all().delete()
-        dead = mixed(1)
-        living = set(Grant.objects.live()), set(RefreshToken.objects.live()), set(AccessToken.objects.live())
+        deletable = mixed(1)
+        active = set(Grant.objects.live()), set(RefreshToken.objects.live()), set(AccessToken.objects.live())
         try:
             with dying_at(number):
                 prune(batch_size=2)
@@ -525,9 +533,9 @@ def test_whoever_was_killed_at_any_statement_starts_again_and_loses_nothing():
             was_killed = False
         again = prune(batch_size=2)
 
-        assert (set(Grant.objects.live()), set(RefreshToken.objects.live()), set(AccessToken.objects.live())) == living
+        assert (set(Grant.objects.live()), set(RefreshToken.objects.live()), set(AccessToken.objects.live())) == active
         assert prune() == Pruned()
-        assert again.grants <= dead.grants
+        assert again.grants <= deletable.grants
         if not was_killed:
             assert (again, number > 20) == (Pruned(), True)
             return
@@ -535,7 +543,7 @@ def test_whoever_was_killed_at_any_statement_starts_again_and_loses_nothing():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_the_projects_own_tables_hold_on_to_stays_and_the_rest_goes():
+def test_grants_that_other_tables_protect_are_kept_and_the_rest_is_deleted():
     protected, footnoted, *_others = [family(revoked_grant(revoked_for=LONG_AGO / 2)) for _turn in range(7)]
     spent_but_footnoted, _spent = (refresh_token(generation=2, age=LONG_AGO / 2) for _turn in range(2))
     Receipt.objects.create(grant=protected)
@@ -552,7 +560,7 @@ def test_what_the_projects_own_tables_hold_on_to_stays_and_the_rest_goes():
     assert prune() == Pruned(skipped=3)
 
 
-def test_what_the_project_gives_up_with_a_grant_goes_too():
+def test_rows_of_the_project_that_cascade_are_deleted_too():
     grant = revoked_grant(revoked_for=LONG_AGO / 2)
     Bookmark.objects.create(grant=grant)
 
@@ -562,27 +570,27 @@ def test_what_the_project_gives_up_with_a_grant_goes_too():
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("statement", ["deleting", "locking"])
-def test_batch_that_loses_a_deadlock_is_tried_once_more(statement):
-    dead = mixed(1)
+def test_batch_that_a_deadlock_rolls_back_is_retried(statement):
+    deletable = mixed(1)
     table = quoted("oauth_refresh_grant")
     locks = f"SELECT {table}.{quoted('id')} AS {quoted('pk')} FROM"
 
-    with fails_once({"deleting": f"DELETE FROM {table}", "locking": locks}[statement]) as tried:
+    with deadlock_once({"deleting": f"DELETE FROM {table}", "locking": locks}[statement]) as tried:
         pruned = prune()
 
     assert len(tried) == 2
-    assert pruned == dead
+    assert pruned == deletable
 
 
 @pytest.mark.django_db(transaction=True)
 def test_inside_a_transaction_of_the_caller_it_refuses():
     mixed(1)
-    before = everything()
+    before = database_snapshot()
 
     with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
         prune()
 
-    assert everything() == before
+    assert database_snapshot() == before
 
 
 def test_it_can_be_run_on_nothing():

@@ -31,7 +31,7 @@ pytestmark = [
 
 @pytest.fixture
 def large_tables():
-    """Fill every table; each hundredth grant is dead, and so are its tokens."""
+    """Fill every table; each hundredth grant has expired."""
     now = timezone.now()
     long_ago, days = now - timedelta(days=100), timedelta(days=1)
     application, user = ApplicationFactory(), UserFactory()

@@ -1,4 +1,4 @@
-"""A spent refresh token comes back: the family dies for good, although the answer is an error."""
+"""Reuse of a spent refresh token: the whole grant is revoked, although the answer is an error."""
 
 import logging
 from http import HTTPStatus
@@ -10,17 +10,17 @@ from django.http import HttpResponse
 from django.urls import resolve, reverse
 
 from oauth_refresh.errors import InvalidGrant
-from oauth_refresh.models import AccessToken, ClientInfo, Grant, GrantEvent, RefreshToken
+from oauth_refresh.http import ClientInfo
+from oauth_refresh.models import AccessToken, Grant, GrantEvent, RefreshToken
 from oauth_refresh.services import refresh
 from oauth_refresh.signals import grant_revoked, refresh_token_reused, tokens_issued
+from tests.database import database_snapshot
 from tests.factories import ApplicationFactory
-from tests.interference import DEADLOCK, everything, heard
+from tests.interference import RAISE_DEADLOCK
 from tests.oauth import OAuthClient
+from tests.refusals import INVALID_GRANT, answer_of
+from tests.signals import recorded
 
-INVALID_GRANT = {
-    "error": "invalid_grant",
-    "error_description": "The credential presented is invalid, expired, revoked, or was issued to another client.",
-}
 SPENT = "The refresh token was spent before."
 THIEF = ClientInfo(address="192.0.2.66", user_agent="thief/1.0")
 
@@ -45,12 +45,12 @@ def atomic_requests(request, monkeypatch):
     return request.param
 
 
-def test_reuse_kills_every_token_of_the_family(client_app, spent):
+def test_reuse_revokes_every_token_of_the_grant(client_app, spent):
     assert present(client_app.application, spent) == SPENT
 
     assert (RefreshToken.objects.count(), RefreshToken.objects.live().count()) == (2, 0)
     assert (AccessToken.objects.count(), AccessToken.objects.live().count()) == (2, 0)
-    assert client_app.refresh().json() == INVALID_GRANT
+    assert answer_of(client_app.refresh()) == INVALID_GRANT
 
 
 def test_reuse_leaves_other_grants_of_the_same_user_and_application_alone(client_app, spent, user):
@@ -61,7 +61,7 @@ def test_reuse_leaves_other_grants_of_the_same_user_and_application_alone(client
     assert list(Grant.objects.live()) == [other.grant]
 
 
-def test_reuse_is_written_down_with_who_asked(client_app, spent):
+def test_reuse_is_recorded_with_its_caller(client_app, spent):
     present(client_app.application, spent)
 
     assert list(GrantEvent.objects.values("grant", "kind", "generation", "address", "user_agent")) == [
@@ -79,53 +79,53 @@ def test_reuse_is_logged_as_a_warning(caplog, client_app, spent):
     present(client_app.application, spent)
 
     assert (
-        "oauth_refresh.services.reuse",
+        "oauth_refresh.services.rotation",
         logging.WARNING,
-        f"Refresh token 1 of grant {client_app.grant.public_id} came back after it was spent.",
+        f"Refresh token 1 of grant {client_app.grant.public_id} was used again after it was spent.",
     ) in caplog.record_tuples
 
 
-def test_reuse_is_told_after_commit(client_app, spent, django_capture_on_commit_callbacks):
+def test_reuse_sends_signals_after_commit(client_app, spent, django_capture_on_commit_callbacks):
     grant = Grant.objects.get()
 
     with (
-        heard(refresh_token_reused) as reused,
-        heard(grant_revoked) as revoked,
-        heard(tokens_issued) as issued,
+        recorded(refresh_token_reused) as reused,
+        recorded(grant_revoked) as revoked,
+        recorded(tokens_issued) as issued,
         django_capture_on_commit_callbacks(execute=True),
     ):
         present(client_app.application, spent)
-        told_before_commit = [*reused, *revoked]
+        sent_before_commit = [*reused, *revoked]
 
-    assert told_before_commit == []
+    assert sent_before_commit == []
     assert reused == [{"grant": grant, "generation": 1, "client_info": THIEF}]
     assert revoked == [{"grant": grant, "reason": "reuse_detected", "by": None}]
     assert issued == []
 
 
-def test_second_reuse_raises_no_second_alarm(client_app, spent):
+def test_second_reuse_sends_no_second_signal(client_app, spent):
     present(client_app.application, spent)
-    before = everything()
+    before = database_snapshot()
 
     assert present(client_app.application, spent) == "The grant is revoked."
 
-    assert everything() == before
+    assert database_snapshot() == before
 
 
-def test_stranger_with_a_stolen_spent_token_raises_no_alarm(spent):
-    before = everything()
+def test_spent_token_from_another_application_revokes_nothing(spent):
+    before = database_snapshot()
 
     assert present(ApplicationFactory(), spent) == "The refresh token was issued to another application."
 
-    assert everything() == before
+    assert database_snapshot() == before
 
 
-def test_project_may_choose_to_hear_of_reuse_and_keep_the_session(
-    settings, client_app, spent, django_capture_on_commit_callbacks
+def test_project_may_log_reuse_without_revoking_the_grant(
+    oauth_settings, client_app, spent, django_capture_on_commit_callbacks
 ):
-    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "REVOKE_ON_REUSE": False}
+    oauth_settings(REVOKE_ON_REUSE=False)
 
-    with heard(refresh_token_reused) as reused, django_capture_on_commit_callbacks(execute=True):
+    with recorded(refresh_token_reused) as reused, django_capture_on_commit_callbacks(execute=True):
         assert present(client_app.application, spent) == SPENT
 
     assert len(reused) == 1
@@ -148,7 +148,7 @@ def test_reuse_revokes_although_the_answer_is_an_error(atomic_requests, client_a
 
     replay = client_app.refresh(spent)
 
-    assert (replay.status_code, replay.json()) == (HTTPStatus.BAD_REQUEST, INVALID_GRANT)
+    assert answer_of(replay) == INVALID_GRANT
     assert Grant.objects.get().revoked_reason == "reuse_detected"
     assert GrantEvent.objects.get().kind == "reused"
 
@@ -165,11 +165,11 @@ def test_protocol_view_is_not_wrapped_in_a_transaction(atomic_requests, endpoint
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has no deadlocks, and cannot be asked to feign one")
-def test_reuse_revokes_although_the_database_breaks_a_deadlock_at_our_cost(client_app):
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has no deadlocks, and no statement to simulate one")
+def test_reuse_revokes_although_a_deadlock_rolls_back(client_app):
     spent = client_app.refresh_token
     client_app.rotate()
-    deadlocks = [DEADLOCK[connection.vendor]]
+    deadlocks = [RAISE_DEADLOCK[connection.vendor]]
 
     def break_a_deadlock(execute, sql, params, many, context):
         if deadlocks and sql.startswith("UPDATE"):

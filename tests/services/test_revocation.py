@@ -1,4 +1,4 @@
-"""Revocation: a token's grant by its client, one grant by whoever may, a set of grants by one selector."""
+"""Revocation: of a token's grant by its client, of one grant, and of a set of grants by a selector."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -14,42 +14,27 @@ from oauth_refresh.models import AccessToken, Grant, RefreshToken
 from oauth_refresh.services import revoke_grant, revoke_grants, revoke_token
 from oauth_refresh.services.revocation import grants_to_revoke
 from oauth_refresh.signals import grant_revoked, grants_revoked
+from tests.database import database_snapshot
 from tests.factories import AccessTokenFactory, ApplicationFactory, GrantFactory, UserFactory
-from tests.interference import everything, fails_once, heard
+from tests.interference import deadlock_once
+from tests.signals import recorded
 
 EVERY_GRANT = Q(pk__gt=0)
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def held(client_app):
-    """Every token that a client may come to hold, by what has become of it."""
-    spent, dead = client_app.refresh_token, client_app.access_token
-    client_app.rotate()
-    pruned = client_app.refresh_token
-    client_app.rotate()
-    RefreshToken.objects.filter(generation=2).delete()
-    return {
-        "live refresh token": client_app.refresh_token,
-        "spent refresh token": spent,
-        "pruned refresh token": pruned,
-        "live access token": client_app.access_token,
-        "dead access token": dead,
-    }
-
-
 EVERY_TOKEN = [
-    "live refresh token",
+    "current refresh token",
     "spent refresh token",
     "pruned refresh token",
-    "live access token",
-    "dead access token",
+    "active access token",
+    "revoked access token",
 ]
 
 
 @pytest.mark.parametrize("which", EVERY_TOKEN)
-def test_any_token_revokes_its_whole_grant(client_app, held, which):
-    revoke_token(client_app.application, held[which])
+def test_any_token_revokes_its_whole_grant(client_app, held_tokens, which):
+    revoke_token(client_app.application, held_tokens[which])
 
     assert Grant.objects.get().revoked_reason == "client_request"
     assert not RefreshToken.objects.live().exists()
@@ -57,14 +42,14 @@ def test_any_token_revokes_its_whole_grant(client_app, held, which):
 
 
 @pytest.mark.parametrize("which", EVERY_TOKEN)
-def test_token_of_another_application_is_refused_and_changes_nothing(held, which):
-    before = everything()
+def test_token_of_another_application_is_refused_and_changes_nothing(held_tokens, which):
+    before = database_snapshot()
 
     with pytest.raises(InvalidGrant) as refusal:
-        revoke_token(ApplicationFactory(), held[which])
+        revoke_token(ApplicationFactory(), held_tokens[which])
 
     assert refusal.value.reason == "The token was issued to another application."
-    assert everything() == before
+    assert database_snapshot() == before
 
 
 @pytest.mark.parametrize(
@@ -81,27 +66,27 @@ def test_token_of_another_application_is_refused_and_changes_nothing(held, which
         ),
     ],
 )
-def test_text_that_is_no_token_of_ours_changes_nothing(client_app, text):
-    before = everything()
+def test_text_that_is_no_token_of_this_server_changes_nothing(client_app, text):
+    before = database_snapshot()
 
     revoke_token(client_app.application, text)
 
-    assert everything() == before
+    assert database_snapshot() == before
 
 
 def test_forged_refresh_token_of_a_known_grant_changes_nothing(client_app):
-    before = everything()
+    before = database_snapshot()
 
     revoke_token(
         client_app.application,
         crypto.mint_refresh_token(public_id=client_app.grant.public_id, generation=1, mac_key=bytes(32), prefix="ort_"),
     )
 
-    assert everything() == before
+    assert database_snapshot() == before
 
 
-def test_access_token_may_be_revoked_alone(settings, client_app):
-    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "REVOKE_GRANT_WITH_ACCESS_TOKEN": False}
+def test_access_token_may_be_revoked_alone(oauth_settings, client_app):
+    oauth_settings(REVOKE_GRANT_WITH_ACCESS_TOKEN=False)
 
     revoke_token(client_app.application, client_app.access_token)
 
@@ -109,19 +94,19 @@ def test_access_token_may_be_revoked_alone(settings, client_app):
     assert RefreshToken.objects.live().exists()
 
 
-def test_access_token_that_was_revoked_alone_keeps_its_time(settings, client_app, time_machine):
-    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "REVOKE_GRANT_WITH_ACCESS_TOKEN": False}
+def test_access_token_that_was_revoked_alone_keeps_its_time(oauth_settings, client_app, time_machine):
+    oauth_settings(REVOKE_GRANT_WITH_ACCESS_TOKEN=False)
     revoke_token(client_app.application, client_app.access_token)
-    before = everything()
+    before = database_snapshot()
     time_machine.move_to(timezone.now() + timedelta(minutes=1))
 
     revoke_token(client_app.application, client_app.access_token)
 
-    assert everything() == before
+    assert database_snapshot() == before
 
 
-def test_refresh_token_revokes_its_grant_even_where_access_tokens_are_revoked_alone(settings, client_app):
-    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "REVOKE_GRANT_WITH_ACCESS_TOKEN": False}
+def test_refresh_token_revokes_its_grant_even_where_access_tokens_are_revoked_alone(oauth_settings, client_app):
+    oauth_settings(REVOKE_GRANT_WITH_ACCESS_TOKEN=False)
 
     revoke_token(client_app.application, client_app.refresh_token)
 
@@ -129,25 +114,25 @@ def test_refresh_token_revokes_its_grant_even_where_access_tokens_are_revoked_al
 
 
 def test_revoking_a_grant_records_when_why_and_by_whom(time_machine):
-    grant, operator = GrantFactory(), UserFactory()
+    grant, staff = GrantFactory(), UserFactory()
     now = timezone.now() + timedelta(minutes=1)
     time_machine.move_to(now, tick=False)
 
-    assert revoke_grant(grant, reason="lost device", by=operator) is True
+    assert revoke_grant(grant, reason="lost device", by=staff) is True
 
     grant.refresh_from_db()
-    assert (grant.revoked_at, grant.revoked_reason, grant.revoked_by) == (now, "lost device", operator)
+    assert (grant.revoked_at, grant.revoked_reason, grant.revoked_by) == (now, "lost device", staff)
     assert grant.revocation_id is not None
 
 
 def test_first_revocation_of_a_grant_stands():
     grant = GrantFactory()
     revoke_grant(grant, reason="lost device")
-    before = everything()
+    before = database_snapshot()
 
     assert revoke_grant(grant, reason="second thoughts") is False
 
-    assert everything() == before
+    assert database_snapshot() == before
 
 
 @pytest.mark.parametrize(
@@ -179,15 +164,15 @@ def test_set_without_a_selector_is_an_error_and_changes_nothing():
 
 def test_set_of_grants_is_revoked_as_one(django_assert_num_queries):
     grants = [GrantFactory() for _turn in range(3)]
-    spared, operator = GrantFactory(), UserFactory()
+    spared, staff = GrantFactory(), UserFactory()
     selector = Q(pk__in=[grant.pk for grant in grants])
 
     with django_assert_num_queries(1):
-        revocation = revoke_grants(selector, reason="breach", by=operator)
+        revocation = revoke_grants(selector, reason="breach", by=staff)
 
     assert revocation.count == 3
     assert set(Grant.objects.filter(revocation_id=revocation.revocation_id)) == set(grants)
-    assert set(Grant.objects.values_list("revoked_reason", "revoked_by")) == {("breach", operator.pk), ("", None)}
+    assert set(Grant.objects.values_list("revoked_reason", "revoked_by")) == {("breach", staff.pk), ("", None)}
     assert list(Grant.objects.unrevoked()) == [spared]
 
 
@@ -205,7 +190,7 @@ def test_set_of_grants_is_revoked_as_one(django_assert_num_queries):
         ({"expired": True}, 0),
     ],
 )
-def test_set_holds_every_grant_that_may_still_matter(state, count):
+def test_set_includes_every_grant_that_may_still_be_used(state, count):
     GrantFactory(**state)
 
     assert grants_to_revoke(Q()).count() == count
@@ -228,27 +213,27 @@ def test_second_revocation_of_a_set_finds_nothing():
     assert revoke_grants(EVERY_GRANT, reason="breach").count == 0
 
 
-def test_revoked_grant_is_told_after_commit(django_capture_on_commit_callbacks):
-    grant, operator = GrantFactory(), UserFactory()
+def test_revocation_of_a_grant_sends_a_signal_after_commit(django_capture_on_commit_callbacks):
+    grant, staff = GrantFactory(), UserFactory()
 
-    with heard(grant_revoked) as told, django_capture_on_commit_callbacks(execute=True):
-        revoke_grant(grant, reason="lost device", by=operator)
-        told_before_commit = list(told)
+    with recorded(grant_revoked) as sent, django_capture_on_commit_callbacks(execute=True):
+        revoke_grant(grant, reason="lost device", by=staff)
+        sent_before_commit = list(sent)
 
-    assert told_before_commit == []
-    assert told == [{"grant": grant, "reason": "lost device", "by": operator}]
+    assert sent_before_commit == []
+    assert sent == [{"grant": grant, "reason": "lost device", "by": staff}]
 
 
-def test_revoked_set_is_told_once_after_commit(django_capture_on_commit_callbacks):
+def test_revocation_of_a_set_sends_one_signal_after_commit(django_capture_on_commit_callbacks):
     GrantFactory.create_batch(2)
     selector = Q(grant_type="password")
 
-    with heard(grants_revoked) as told, django_capture_on_commit_callbacks(execute=True):
+    with recorded(grants_revoked) as sent, django_capture_on_commit_callbacks(execute=True):
         revocation = revoke_grants(selector, reason="breach")
-        told_before_commit = list(told)
+        sent_before_commit = list(sent)
 
-    assert told_before_commit == []
-    assert told == [
+    assert sent_before_commit == []
+    assert sent == [
         {
             "selector": selector,
             "count": 2,
@@ -259,10 +244,14 @@ def test_revoked_set_is_told_once_after_commit(django_capture_on_commit_callback
     ]
 
 
-def test_revocation_that_ends_nothing_tells_nobody(django_capture_on_commit_callbacks):
+def test_revocation_that_ends_nothing_sends_no_signal(django_capture_on_commit_callbacks):
     grant = GrantFactory(revoked=True)
 
-    with heard(grant_revoked) as one, heard(grants_revoked) as many, django_capture_on_commit_callbacks(execute=True):
+    with (
+        recorded(grant_revoked) as one,
+        recorded(grants_revoked) as many,
+        django_capture_on_commit_callbacks(execute=True),
+    ):
         revoke_grant(grant, reason="breach")
         revoke_grants(EVERY_GRANT, reason="breach")
 
@@ -273,12 +262,12 @@ def test_revocation_that_ends_nothing_tells_nobody(django_capture_on_commit_call
 def test_revocation_may_be_part_of_a_transaction_that_is_undone():
     grant = GrantFactory()
 
-    with heard(grant_revoked) as told, transaction.atomic():
+    with recorded(grant_revoked) as sent, transaction.atomic():
         revoke_grant(grant, reason="lost device")
         transaction.set_rollback(True)
 
     assert Grant.objects.live().exists()
-    assert told == []
+    assert sent == []
 
 
 def test_expired_access_token_still_revokes_its_grant():
@@ -291,10 +280,10 @@ def test_expired_access_token_still_revokes_its_grant():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_revocation_that_falls_victim_to_a_deadlock_tries_once_more():
+def test_revocation_that_a_deadlock_rolls_back_is_retried():
     grant = GrantFactory()
 
-    with fails_once("UPDATE") as tried:
+    with deadlock_once("UPDATE") as tried:
         revoke_grant(grant, reason="lost device")
 
     assert len(tried) == 2
@@ -302,10 +291,10 @@ def test_revocation_that_falls_victim_to_a_deadlock_tries_once_more():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_revocation_inside_a_transaction_leaves_the_second_try_to_its_owner():
+def test_revocation_inside_a_transaction_is_not_retried():
     grant = GrantFactory()
 
-    with fails_once("UPDATE") as tried, pytest.raises(OperationalError), transaction.atomic():
+    with deadlock_once("UPDATE") as tried, pytest.raises(OperationalError), transaction.atomic():
         revoke_grant(grant, reason="lost device")
 
     assert len(tried) == 1

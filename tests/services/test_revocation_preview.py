@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from oauth_refresh.services import revoke_grants
-from oauth_refresh.services.revocation_preview import RevocationPreview, Share, preview_revocation
+from oauth_refresh.services.revocation import RevocationPreview, Share, preview_revocation
 from tests.factories import ApplicationFactory, GrantFactory, UserFactory
 
 EVERY_GRANT = Q(pk__gt=0)

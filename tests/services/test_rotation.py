@@ -1,7 +1,8 @@
-"""Refresh: what it refuses, how long its tokens live, what it tells, and that it is all or nothing."""
+"""Refresh: what it refuses, how long its tokens are valid, which signals it sends, and that it is all or nothing."""
 
 import logging
-from datetime import UTC, datetime, timedelta
+from contextlib import suppress
+from datetime import timedelta
 from http import HTTPStatus
 
 import factory
@@ -9,156 +10,141 @@ import pytest
 from django.db import OperationalError, connection, transaction
 
 from oauth_refresh import crypto
-from oauth_refresh.errors import ContentionError, DeactivationMissing, InvalidGrant, InvalidScope, RefreshVetoed
-from oauth_refresh.models import AccessToken, Application, ClientInfo, Grant, RefreshToken
+from oauth_refresh.errors import ContentionError, InvalidGrant, InvalidScope, ReceiverMissing, RefreshVetoed
+from oauth_refresh.http import ClientInfo
+from oauth_refresh.models import AccessToken, Application, Grant, RefreshToken
 from oauth_refresh.services import refresh, revoke_grant
-from oauth_refresh.services.rotation import Deactivation
 from oauth_refresh.signals import (
     grant_revoked,
     refresh_token_exchanged,
     refresh_token_reused,
     tokens_issued,
 )
+from tests.conftest import NOW
+from tests.database import database_snapshot
 from tests.factories import ApplicationFactory
-from tests.interference import (
-    DriverError,
-    connected,
-    everything,
-    fails_once,
-    heard,
-    rival_acts_after_the_token_was_read,
-)
+from tests.interference import DriverError, deadlock_once, run_after_token_lookup
+from tests.refusals import UNAVAILABLE, answer_of
+from tests.signals import connected, recorded
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
 NO_TOKEN = "The text is no refresh token of this server."
-NOT_KNOWN = "The refresh token is genuine, but not known for its generation: a pruned or restored row."
+NOT_KNOWN = "The refresh token has a valid MAC, but its row is missing: a restored backup, or a deleted row."
 SPENT = "The refresh token was spent before."
-SERVER_FAULT = {
-    "error": "temporarily_unavailable",
-    "error_description": "The server could not answer now. Try again.",
-}
 
 
-def refresh_of(session, **parameters):
-    return refresh(session.application, raw_refresh_token=session.refresh_token, **parameters)
+def refresh_of(client, **parameters):
+    return refresh(client.application, raw_refresh_token=client.refresh_token, **parameters)
 
 
-@pytest.fixture
-def frozen(time_machine):
-    """A clock that stands at ``NOW`` until it is moved."""
-    time_machine.move_to(NOW, tick=False)
-    return time_machine
+# Changes to a row or to the request, so that the refresh is refused.
 
 
-# How a row, or what is presented, is bent, so that a refresh is refused.
+def no_token_at_all(client):
+    client.refresh_token = "nonsense"
 
 
-def no_token_at_all(session):
-    session.refresh_token = "nonsense"
+def an_access_token(client):
+    client.refresh_token = client.access_token
 
 
-def an_access_token(session):
-    session.refresh_token = session.access_token
+def changed_in_one_character(client):
+    last = client.refresh_token[-1]
+    client.refresh_token = client.refresh_token[:-1] + ("B" if last == "A" else "A")
 
 
-def changed_in_one_character(session):
-    last = session.refresh_token[-1]
-    session.refresh_token = session.refresh_token[:-1] + ("B" if last == "A" else "A")
-
-
-def forged_for_the_grant(session):
-    session.refresh_token = crypto.mint_refresh_token(
-        public_id=session.grant.public_id, generation=1, mac_key=bytes(32), prefix="ort_"
+def forged_for_the_grant(client):
+    client.refresh_token = crypto.mint_refresh_token(
+        public_id=client.grant.public_id, generation=1, mac_key=bytes(32), prefix="ort_"
     )
 
 
-def of_another_application(session):
-    session.application = ApplicationFactory()
+def of_another_application(client):
+    client.application = ApplicationFactory()
 
 
-def spent_and_of_another_application(session):
-    spent(session)
-    session.application = ApplicationFactory()
+def spent_and_of_another_application(client):
+    spent(client)
+    client.application = ApplicationFactory()
 
 
-def expired_itself(session):
+def expired_itself(client):
     RefreshToken.objects.update(created_at=NOW - timedelta(days=2), expires_at=NOW - timedelta(days=1))
 
 
-def of_a_revoked_grant(session):
-    revoke_grant(session.grant, reason="lost device")
+def of_a_revoked_grant(client):
+    revoke_grant(client.grant, reason="lost device")
 
 
-def of_an_idle_grant(session):
+def of_an_idle_grant(client):
     Grant.objects.update(created_at=NOW - timedelta(days=20), idle_expires_at=NOW - timedelta(days=1))
 
 
-def of_a_grant_over_its_cap(session):
+def of_a_grant_over_its_cap(client):
     Grant.objects.update(created_at=NOW - timedelta(days=20), expires_at=NOW - timedelta(days=1))
 
 
-def of_an_inactive_application(session):
+def of_an_inactive_application(client):
     Application.objects.update(is_active=False)
-    session.application.refresh_from_db()
+    client.application.refresh_from_db()
 
 
-def of_an_inactive_user(session):
-    type(session.grant.user).objects.update(is_active=False)
+def of_an_inactive_user(client):
+    type(client.grant.user).objects.update(is_active=False)
 
 
-def of_another_password(session):
-    type(session.grant.user).objects.update(password="!another")
+def of_another_password(client):
+    type(client.grant.user).objects.update(password="!another")
 
 
-def spent(session):
-    refresh_of(session)
+def spent(client):
+    refresh_of(client)
 
 
-def spent_and_pruned(session):
-    spent(session)
+def spent_and_pruned(client):
+    spent(client)
     RefreshToken.objects.filter(generation=1).delete()
 
 
-def spent_long_ago_and_pruned(session):
-    first = session.refresh_token
+def spent_long_ago_and_pruned(client):
+    first = client.refresh_token
     for _turn in range(3):
-        session.refresh_token = refresh_of(session).refresh_token
-    session.refresh_token = first
+        client.refresh_token = refresh_of(client).refresh_token
+    client.refresh_token = first
     RefreshToken.objects.exclude(generation=4).delete()
 
 
-def spent_by_an_inactive_user(session):
-    spent(session)
-    of_an_inactive_user(session)
+def spent_by_an_inactive_user(client):
+    spent(client)
+    of_an_inactive_user(client)
 
 
-def spent_in_a_grant_that_was_revoked(session):
-    spent(session)
-    revoke_grant(session.grant, reason="lost device")
+def spent_in_a_grant_that_was_revoked(client):
+    spent(client)
+    revoke_grant(client.grant, reason="lost device")
 
 
-def spent_in_a_grant_that_expired(session):
-    spent(session)
-    of_an_idle_grant(session)
+def spent_in_a_grant_that_expired(client):
+    spent(client)
+    of_an_idle_grant(client)
 
 
-def spent_and_pruned_in_a_grant_that_was_revoked(session):
-    spent_and_pruned(session)
-    revoke_grant(session.grant, reason="lost device")
+def spent_and_pruned_in_a_grant_that_was_revoked(client):
+    spent_and_pruned(client)
+    revoke_grant(client.grant, reason="lost device")
 
 
-def pruned_but_current(session):
+def pruned_but_current(client):
     RefreshToken.objects.all().delete()
 
 
-def lost_by_restoring_a_backup(session):
-    session.refresh_token = refresh_of(session).refresh_token
+def lost_by_restoring_a_backup(client):
+    client.refresh_token = refresh_of(client).refresh_token
     RefreshToken.objects.filter(generation=2).delete()
     Grant.objects.update(generation=1, access_floor=1)
 
 
-def kept_by_a_partly_restored_backup(session):
-    session.refresh_token = refresh_of(session).refresh_token
+def kept_by_a_partly_restored_backup(client):
+    client.refresh_token = refresh_of(client).refresh_token
     Grant.objects.update(generation=1, access_floor=1)
 
 
@@ -173,9 +159,9 @@ NOTHING_CHANGES = [
     (of_a_revoked_grant, "The grant is revoked."),
     (of_an_idle_grant, "The grant is expired."),
     (of_a_grant_over_its_cap, "The grant is expired."),
-    (of_an_inactive_application, "The grant is not live: application inactive."),
-    (of_an_inactive_user, "The grant is not live: user inactive."),
-    (of_another_password, "The grant is not live: password changed."),
+    (of_an_inactive_application, "The grant is not active: application inactive."),
+    (of_an_inactive_user, "The grant is not active: user inactive."),
+    (of_another_password, "The grant is not active: password changed."),
     (spent_in_a_grant_that_was_revoked, "The grant is revoked."),
     (spent_in_a_grant_that_expired, "The grant is expired."),
     (spent_and_pruned_in_a_grant_that_was_revoked, "The grant is revoked."),
@@ -186,21 +172,21 @@ NOTHING_CHANGES = [
 FAMILY_IS_REVOKED = [spent, spent_and_pruned, spent_long_ago_and_pruned, spent_by_an_inactive_user]
 
 
-@pytest.mark.parametrize(("bend", "reason"), NOTHING_CHANGES)
-def test_refused_refresh_changes_nothing(frozen, client_app, bend, reason):
-    bend(client_app)
-    before = everything()
+@pytest.mark.parametrize(("change", "reason"), NOTHING_CHANGES)
+def test_refused_refresh_changes_nothing(stopped_clock, client_app, change, reason):
+    change(client_app)
+    before = database_snapshot()
 
     with pytest.raises(InvalidGrant) as refusal:
         refresh_of(client_app)
 
     assert refusal.value.reason == reason
-    assert everything() == before
+    assert database_snapshot() == before
 
 
-@pytest.mark.parametrize("bend", FAMILY_IS_REVOKED)
-def test_spent_refresh_token_revokes_the_family(client_app, bend):
-    bend(client_app)
+@pytest.mark.parametrize("change", FAMILY_IS_REVOKED)
+def test_spent_refresh_token_revokes_the_family(client_app, change):
+    change(client_app)
 
     with pytest.raises(InvalidGrant) as refusal:
         refresh_of(client_app)
@@ -223,32 +209,32 @@ def test_spent_refresh_token_revokes_the_family(client_app, bend):
 )
 def test_refused_scope_changes_nothing(client_app, scope, allowed, reason):
     client_app.application.scope = allowed
-    before = everything()
+    before = database_snapshot()
 
     with pytest.raises(InvalidScope) as refusal:
         refresh_of(client_app, scope=scope)
 
     assert refusal.value.reason == reason
-    assert everything() == before
+    assert database_snapshot() == before
 
 
-@pytest.mark.parametrize("bend", [no_token_at_all, of_a_revoked_grant, spent])
-def test_reason_of_a_refusal_is_logged_and_not_told(caplog, client_app, bend):
-    bend(client_app)
+@pytest.mark.parametrize("change", [no_token_at_all, of_a_revoked_grant, spent])
+def test_reason_of_a_refusal_is_logged_and_not_sent(caplog, client_app, change):
+    change(client_app)
 
-    with caplog.at_level(logging.INFO, "oauth_refresh.api"):
+    with caplog.at_level(logging.INFO, "oauth_refresh.authorization_server"):
         response = client_app.refresh()
 
-    reason = {no_token_at_all: NO_TOKEN, of_a_revoked_grant: "The grant is revoked.", spent: SPENT}[bend]
+    reason = {no_token_at_all: NO_TOKEN, of_a_revoked_grant: "The grant is revoked.", spent: SPENT}[change]
     assert f"Refused with invalid_grant: {reason}" in caplog.messages
     assert reason not in response.content.decode()
 
 
-# What a refresh hands out, and for how long.
+# What a refresh issues and for how long.
 
 
-def test_refresh_moves_the_grant_and_inserts_one_pair(frozen, client_app):
-    frozen.shift(60)
+def test_refresh_advances_the_grant_and_inserts_one_pair(stopped_clock, client_app):
+    stopped_clock.shift(60)
 
     issued = refresh_of(client_app, client_info=ClientInfo(address="192.0.2.7", user_agent="curl/8"))
 
@@ -278,24 +264,24 @@ def test_refresh_moves_the_grant_and_inserts_one_pair(frozen, client_app):
     assert (issued.expires_in, issued.refresh_token_expires_in) == (3600, 1209600)
 
 
-def test_each_refresh_restarts_the_idle_limit(frozen, client_app):
+def test_each_refresh_restarts_the_idle_limit(stopped_clock, client_app):
     for _turn in range(6):
-        frozen.shift(timedelta(days=13))
+        stopped_clock.shift(timedelta(days=13))
         client_app.refresh_token = refresh_of(client_app).refresh_token
 
     assert Grant.objects.get().generation == 7
 
 
-def test_refresh_is_refused_once_the_idle_limit_is_reached(frozen, client_app):
-    frozen.shift(timedelta(days=14))
+def test_refresh_is_refused_once_the_idle_limit_is_reached(stopped_clock, client_app):
+    stopped_clock.shift(timedelta(days=14))
 
     with pytest.raises(InvalidGrant, match=r"The grant is expired\."):
         refresh_of(client_app)
 
 
-def test_absolute_cap_cuts_the_lifetimes_short(frozen, client_app):
+def test_absolute_cap_cuts_the_lifetimes_short(stopped_clock, client_app):
     Grant.objects.update(expires_at=NOW + timedelta(minutes=40))
-    frozen.shift(timedelta(minutes=10))
+    stopped_clock.shift(timedelta(minutes=10))
 
     issued = refresh_of(client_app)
 
@@ -304,24 +290,24 @@ def test_absolute_cap_cuts_the_lifetimes_short(frozen, client_app):
     assert AccessToken.objects.get(generation=2).expires_at == NOW + timedelta(minutes=40)
 
 
-def test_refresh_never_moves_the_absolute_cap(frozen, client_app):
-    frozen.shift(timedelta(days=1))
+def test_refresh_never_moves_the_absolute_cap(stopped_clock, client_app):
+    stopped_clock.shift(timedelta(days=1))
 
     refresh_of(client_app)
 
     assert Grant.objects.get().expires_at == NOW + timedelta(days=90)
 
 
-@pytest.mark.parametrize(("seconds", "lives"), [(3599, True), (3600, False)])
-def test_access_token_lives_for_its_hour(frozen, client_app, seconds, lives):
+@pytest.mark.parametrize(("seconds", "is_valid"), [(3599, True), (3600, False)])
+def test_access_token_is_valid_for_an_hour(stopped_clock, client_app, seconds, is_valid):
     refresh_of(client_app)
 
-    frozen.shift(seconds)
+    stopped_clock.shift(seconds)
 
-    assert AccessToken.objects.get(generation=2).is_live is lives
+    assert AccessToken.objects.get(generation=2).is_live is is_valid
 
 
-def test_lifetimes_of_the_application_override_those_of_the_project(frozen, client_app):
+def test_lifetimes_of_the_application_override_those_of_the_project(stopped_clock, client_app):
     client_app.application.access_token_lifetime = timedelta(seconds=30)
     client_app.application.refresh_token_lifetime = timedelta(seconds=90)
 
@@ -331,7 +317,7 @@ def test_lifetimes_of_the_application_override_those_of_the_project(frozen, clie
     assert Grant.objects.get().idle_expires_at == NOW + timedelta(seconds=90)
 
 
-def test_refresh_kills_the_old_access_token(client_app):
+def test_refresh_revokes_the_old_access_token(client_app):
     refresh_of(client_app)
 
     assert list(AccessToken.objects.live().values_list("generation", flat=True)) == [2]
@@ -346,17 +332,17 @@ def test_application_may_keep_its_old_access_tokens(client_app):
     assert set(AccessToken.objects.live().values_list("generation", flat=True)) == {1, 2}
 
 
-def test_project_may_keep_old_access_tokens(settings, client_app):
-    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "REVOKE_ACCESS_TOKENS_ON_REFRESH": False}
+def test_project_may_keep_old_access_tokens(oauth_settings, client_app):
+    oauth_settings(REVOKE_ACCESS_TOKENS_ON_REFRESH=False)
 
     refresh_of(client_app)
 
     assert AccessToken.objects.live().count() == 2
 
 
-def test_without_rotation_the_same_refresh_token_is_returned(frozen, client_app):
+def test_without_rotation_the_same_refresh_token_is_returned(stopped_clock, client_app):
     client_app.application.rotate_refresh_tokens = False
-    frozen.shift(60)
+    stopped_clock.shift(60)
 
     issued = refresh_of(client_app)
 
@@ -364,10 +350,10 @@ def test_without_rotation_the_same_refresh_token_is_returned(frozen, client_app)
     assert (issued.expires_in, issued.refresh_token_expires_in) == (3600, 1209600 - 60)
 
 
-def test_without_rotation_nothing_of_the_grant_moves_but_the_time_of_its_refresh(frozen, client_app):
+def test_without_rotation_a_refresh_changes_only_the_time_of_the_grant(stopped_clock, client_app):
     client_app.application.rotate_refresh_tokens = False
     before = Grant.objects.values().get()
-    frozen.shift(60)
+    stopped_clock.shift(60)
 
     refresh_of(client_app)
 
@@ -375,7 +361,7 @@ def test_without_rotation_nothing_of_the_grant_moves_but_the_time_of_its_refresh
     assert RefreshToken.objects.get().expires_at == NOW + timedelta(days=14)
 
 
-def test_without_rotation_old_access_tokens_live_on(client_app):
+def test_without_rotation_old_access_tokens_stay_valid(client_app):
     client_app.application.rotate_refresh_tokens = False
 
     refresh_of(client_app)
@@ -384,17 +370,17 @@ def test_without_rotation_old_access_tokens_live_on(client_app):
     assert AccessToken.objects.live().count() == 3
 
 
-def test_without_rotation_access_token_never_outlives_the_refresh_token(frozen, client_app):
+def test_without_rotation_access_token_never_outlives_the_refresh_token(stopped_clock, client_app):
     client_app.application.rotate_refresh_tokens = False
-    frozen.shift(timedelta(days=14) - timedelta(minutes=10))
+    stopped_clock.shift(timedelta(days=14) - timedelta(minutes=10))
 
     issued = refresh_of(client_app)
 
     assert (issued.expires_in, issued.refresh_token_expires_in) == (600, 600)
 
 
-def test_public_application_rotates_whatever_the_project_says(settings, public_client):
-    settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "ROTATE_REFRESH_TOKENS": False}
+def test_public_application_rotates_whatever_the_project_says(oauth_settings, public_client):
+    oauth_settings(ROTATE_REFRESH_TOKENS=False)
 
     assert refresh_of(public_client).refresh_token != public_client.refresh_token
 
@@ -415,10 +401,10 @@ def test_scope_that_is_no_longer_allowed_is_left_out(client_app):
     assert refresh_of(client_app).scope == "notes:read"
 
 
-# What a refresh tells, and whom it asks.
+# Which signals a refresh sends, and which receivers it calls.
 
 
-def test_receivers_are_asked_inside_the_transaction_before_there_is_a_successor(client_app):
+def test_receivers_are_called_inside_the_transaction_before_a_successor_exists(client_app):
     seen = []
 
     def look(grant, refresh_token, rotates, client_info, **kwargs):
@@ -431,7 +417,7 @@ def test_receivers_are_asked_inside_the_transaction_before_there_is_a_successor(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_receivers_are_asked_inside_a_transaction(client_app):
+def test_receivers_are_called_inside_a_transaction(client_app):
     seen = []
 
     def look(**kwargs):
@@ -443,34 +429,34 @@ def test_receivers_are_asked_inside_a_transaction(client_app):
     assert seen == [True]
 
 
-def test_refresh_is_told_after_commit(client_app, django_capture_on_commit_callbacks):
-    with heard(tokens_issued) as told, django_capture_on_commit_callbacks(execute=True):
+def test_refresh_sends_a_signal_after_commit(client_app, django_capture_on_commit_callbacks):
+    with recorded(tokens_issued) as sent, django_capture_on_commit_callbacks(execute=True):
         refresh_of(client_app)
-        told_before_commit = list(told)
+        sent_before_commit = list(sent)
 
-    assert told_before_commit == []
-    assert told == [{"grant": Grant.objects.get(), "grant_type": "refresh_token"}]
+    assert sent_before_commit == []
+    assert sent == [{"grant": Grant.objects.get(), "grant_type": "refresh_token"}]
 
 
-def test_told_grant_is_as_the_refresh_left_it(client_app, django_capture_on_commit_callbacks):
-    with heard(tokens_issued) as told, django_capture_on_commit_callbacks(execute=True):
+def test_signal_carries_the_grant_as_it_is_after_the_refresh(client_app, django_capture_on_commit_callbacks):
+    with recorded(tokens_issued) as sent, django_capture_on_commit_callbacks(execute=True):
         refresh_of(client_app)
 
-    (carried,) = told
-    assert {column.attname: getattr(carried["grant"], column.attname) for column in Grant._meta.concrete_fields} == (
+    [arguments] = sent
+    assert {column.attname: getattr(arguments["grant"], column.attname) for column in Grant._meta.concrete_fields} == (
         Grant.objects.values().get()
     )
 
 
-@pytest.mark.parametrize("bend", [no_token_at_all, of_another_application, of_a_revoked_grant, pruned_but_current])
-def test_refused_refresh_tells_nobody(client_app, django_capture_on_commit_callbacks, bend):
-    bend(client_app)
+@pytest.mark.parametrize("change", [no_token_at_all, of_another_application, of_a_revoked_grant, pruned_but_current])
+def test_refused_refresh_sends_no_signal(client_app, django_capture_on_commit_callbacks, change):
+    change(client_app)
 
     with (
-        heard(tokens_issued) as issued,
-        heard(refresh_token_exchanged) as exchanged,
-        heard(refresh_token_reused) as reused,
-        heard(grant_revoked) as revoked,
+        recorded(tokens_issued) as issued,
+        recorded(refresh_token_exchanged) as exchanged,
+        recorded(refresh_token_reused) as reused,
+        recorded(grant_revoked) as revoked,
         django_capture_on_commit_callbacks(execute=True),
         pytest.raises(InvalidGrant),
     ):
@@ -481,7 +467,7 @@ def test_refused_refresh_tells_nobody(client_app, django_capture_on_commit_callb
 
 @pytest.mark.parametrize("first", [True, False], ids=["before ours", "after ours"])
 def test_vetoed_refresh_is_refused_and_changes_nothing(client_app, django_capture_on_commit_callbacks, first):
-    before = everything()
+    before = database_snapshot()
 
     def veto(**kwargs):
         raise RefreshVetoed("not from this country")
@@ -494,13 +480,13 @@ def test_vetoed_refresh_is_refused_and_changes_nothing(client_app, django_captur
         refresh_of(client_app)
 
     assert refusal.value.reason == "A receiver vetoed the refresh: not from this country."
-    assert everything() == before
+    assert database_snapshot() == before
     assert callbacks == []
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["before ours", "after ours"])
-def test_fault_of_a_receiver_is_raised_and_changes_nothing(client_app, django_capture_on_commit_callbacks, first):
-    before = everything()
+def test_error_of_a_receiver_is_raised_and_changes_nothing(client_app, django_capture_on_commit_callbacks, first):
+    before = database_snapshot()
 
     def fail(**kwargs):
         raise LookupError
@@ -512,7 +498,7 @@ def test_fault_of_a_receiver_is_raised_and_changes_nothing(client_app, django_ca
     ):
         refresh_of(client_app)
 
-    assert everything() == before
+    assert database_snapshot() == before
     assert callbacks == []
 
 
@@ -531,52 +517,76 @@ def test_refresh_succeeds_after_one_that_a_receiver_stopped(client_app, error):
 
 
 def test_refresh_without_our_receiver_changes_nothing(client_app):
-    before = everything()
+    before = database_snapshot()
 
-    with factory.django.mute_signals(refresh_token_exchanged), pytest.raises(DeactivationMissing) as fault:
+    with factory.django.mute_signals(refresh_token_exchanged), pytest.raises(ReceiverMissing) as fault:
         refresh_of(client_app)
 
     assert str(fault.value) == (
-        "Nobody deactivated the old refresh token, so nothing was issued: connect "
-        "oauth_refresh.receivers.deactivate_old_refresh_tokens to refresh_token_exchanged, once."
+        "The old refresh token was not spent, so nothing was issued: connect "
+        "oauth_refresh.receivers.deactivate_old_refresh_tokens to refresh_token_exchanged."
     )
-    assert everything() == before
+    assert database_snapshot() == before
 
 
-@pytest.mark.parametrize("other", [{"generation": 2}, {"generation": 0}, {"grant_id": -1}])
-def test_answer_for_another_generation_or_grant_does_not_count(client_app, other):
-    def answer(grant, **kwargs):
-        return Deactivation(**{"grant_id": grant.pk, "generation": grant.generation, "succeeded": True, **other})
-
-    before = everything()
+def test_refresh_whose_receivers_spend_nothing_changes_nothing(client_app):
+    before = database_snapshot()
 
     with (
         factory.django.mute_signals(refresh_token_exchanged),
-        connected(refresh_token_exchanged, answer),
-        pytest.raises(DeactivationMissing),
+        connected(refresh_token_exchanged, lambda **kwargs: "spent"),
+        pytest.raises(ReceiverMissing),
     ):
         refresh_of(client_app)
 
-    assert everything() == before
+    assert database_snapshot() == before
 
 
-def test_two_answers_are_one_too_many(client_app):
-    def answer(grant, **kwargs):
-        return Deactivation(grant_id=grant.pk, generation=grant.generation, succeeded=True)
+def test_spending_an_earlier_token_again_does_not_count(client_app):
+    earlier = []
 
-    before = everything()
+    def keep(rotation, **kwargs):
+        earlier.append(rotation)
 
-    with connected(refresh_token_exchanged, answer), pytest.raises(DeactivationMissing):
+    with connected(refresh_token_exchanged, keep):
+        client_app.rotate()
+    before = database_snapshot()
+
+    with (
+        factory.django.mute_signals(refresh_token_exchanged),
+        connected(refresh_token_exchanged, lambda **kwargs: earlier[0].spend()),
+        pytest.raises(ReceiverMissing),
+    ):
         refresh_of(client_app)
 
-    assert everything() == before
+    assert database_snapshot() == before
 
 
-def test_without_our_receiver_the_client_is_asked_to_come_again(client_app):
+def test_token_whose_spending_a_receiver_takes_back_is_spent_all_the_same(client_app):
+    def spend_in_vain(rotation, **kwargs):
+        with suppress(LookupError), transaction.atomic():
+            rotation.spend()
+            raise LookupError
+
+    with connected(refresh_token_exchanged, spend_in_vain, first=True):
+        refresh_of(client_app)
+
+    assert Grant.objects.get().generation == 2
+    assert list(RefreshToken.objects.live().values_list("generation", flat=True)) == [2]
+
+
+def test_token_that_two_receivers_spend_is_spent_once(client_app):
+    with connected(refresh_token_exchanged, lambda rotation, **kwargs: rotation.spend()):
+        refresh_of(client_app)
+
+    assert Grant.objects.get().generation == 2
+
+
+def test_without_our_receiver_the_answer_is_a_503(client_app):
     with factory.django.mute_signals(refresh_token_exchanged):
         response = client_app.refresh()
 
-    assert (response.status_code, response.json()) == (HTTPStatus.SERVICE_UNAVAILABLE, SERVER_FAULT)
+    assert answer_of(response) == UNAVAILABLE
     assert response.headers["Retry-After"] == "5"
 
 
@@ -592,20 +602,20 @@ def test_answer_of_a_foreign_receiver_that_is_not_ours_is_ignored(client_app):
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("bend", [lambda session: None, spent], ids=["live", "spent"])
-def test_refresh_inside_a_transaction_of_the_caller_is_an_error_and_changes_nothing(client_app, bend):
-    bend(client_app)
-    before = everything()
+@pytest.mark.parametrize("change", [lambda client: None, spent], ids=["live", "spent"])
+def test_refresh_inside_a_transaction_of_the_caller_is_an_error_and_changes_nothing(client_app, change):
+    change(client_app)
+    before = database_snapshot()
 
     with pytest.raises(RuntimeError, match="durable"), transaction.atomic():
         refresh_of(client_app)
 
-    assert everything() == before
+    assert database_snapshot() == before
 
 
-def test_loser_of_a_race_revokes_the_family(client_app):
+def test_slower_of_two_refreshes_revokes_the_grant(client_app):
     with (
-        rival_acts_after_the_token_was_read(lambda: refresh_of(client_app)),
+        run_after_token_lookup(lambda: refresh_of(client_app)),
         pytest.raises(InvalidGrant) as refusal,
     ):
         refresh_of(client_app)
@@ -616,9 +626,9 @@ def test_loser_of_a_race_revokes_the_family(client_app):
     assert AccessToken.objects.count() == 2
 
 
-def test_refresh_that_loses_to_a_revocation_is_refused_without_an_alarm(client_app):
+def test_refresh_is_refused_if_the_grant_was_revoked_meanwhile_and_no_reuse_is_recorded(client_app):
     with (
-        rival_acts_after_the_token_was_read(lambda: revoke_grant(client_app.grant, reason="lost device")),
+        run_after_token_lookup(lambda: revoke_grant(client_app.grant, reason="lost device")),
         pytest.raises(InvalidGrant) as refusal,
     ):
         refresh_of(client_app)
@@ -631,22 +641,22 @@ def test_refresh_that_loses_to_a_revocation_is_refused_without_an_alarm(client_a
 def test_refresh_without_rotation_does_not_race_with_itself(client_app):
     client_app.application.rotate_refresh_tokens = False
 
-    with rival_acts_after_the_token_was_read(lambda: refresh_of(client_app)):
+    with run_after_token_lookup(lambda: refresh_of(client_app)):
         refresh_of(client_app)
 
     assert AccessToken.objects.live().count() == 3
 
 
-def test_refresh_that_loses_to_nobody_is_a_fault_and_changes_nothing(client_app):
+def test_refresh_whose_update_matches_no_row_is_an_error_and_changes_nothing(client_app):
     def spend(grant, **kwargs):
         Grant.objects.filter(pk=grant.pk).update(generation=grant.generation + 1)
 
-    before = everything()
+    before = database_snapshot()
 
     with connected(refresh_token_exchanged, spend, first=True), pytest.raises(ContentionError):
         refresh_of(client_app)
 
-    assert everything() == before
+    assert database_snapshot() == before
 
 
 def fail_times(times, *args, sqlstate=None):
@@ -670,7 +680,7 @@ def fail_times(times, *args, sqlstate=None):
         ((1020, "Record has changed since last read"), None),
     ],
 )
-def test_victim_of_a_deadlock_tries_once_more(client_app, args, sqlstate):
+def test_request_that_a_deadlock_rolls_back_is_retried(client_app, args, sqlstate):
     with connected(refresh_token_exchanged, fail_times(1, *args, sqlstate=sqlstate)):
         refresh_of(client_app)
 
@@ -679,32 +689,32 @@ def test_victim_of_a_deadlock_tries_once_more(client_app, args, sqlstate):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_second_try_begins_with_what_was_read(client_app):
-    with fails_once("INSERT"), heard(refresh_token_exchanged) as exchanged:
+def test_second_attempt_begins_with_the_rows_that_were_read(client_app):
+    with deadlock_once("INSERT"), recorded(refresh_token_exchanged) as exchanged:
         refresh_of(client_app)
 
-    assert [carried["grant"].generation for carried in exchanged] == [1, 1]
+    assert [arguments["grant"].generation for arguments in exchanged] == [1, 1]
     assert Grant.objects.get().generation == 2
 
 
 @pytest.mark.django_db(transaction=True)
-def test_victim_of_two_deadlocks_gives_up_and_changes_nothing(client_app):
-    before = everything()
+def test_second_deadlock_is_raised_and_changes_nothing(client_app):
+    before = database_snapshot()
 
     with connected(refresh_token_exchanged, fail_times(2, "deadlock detected", sqlstate="40P01")):
         response = client_app.refresh()
 
-    assert (response.status_code, response.json()) == (HTTPStatus.SERVICE_UNAVAILABLE, SERVER_FAULT)
-    assert everything() == before
+    assert answer_of(response) == UNAVAILABLE
+    assert database_snapshot() == before
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("args", [(), ("server closed the connection",), (1205, "Lock wait timeout exceeded")])
-def test_other_failure_of_the_database_is_not_tried_again(client_app, args):
-    before = everything()
+def test_other_database_error_is_not_retried(client_app, args):
+    before = database_snapshot()
 
     with connected(refresh_token_exchanged, fail_times(1, *args)):
         response = client_app.refresh()
 
-    assert (response.status_code, response.json()) == (HTTPStatus.SERVICE_UNAVAILABLE, SERVER_FAULT)
-    assert everything() == before
+    assert answer_of(response) == UNAVAILABLE
+    assert database_snapshot() == before

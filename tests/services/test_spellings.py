@@ -5,10 +5,9 @@ from django.core.exceptions import ValidationError
 from django.db import connection
 
 from oauth_refresh.models import Application, TrustedIssuer
-from oauth_refresh.services.accounts import find_user
+from oauth_refresh.services.assertions import trust_issuer
 from oauth_refresh.services.clients import create_application, find_application
-from oauth_refresh.services.issuers import trust_issuer
-from oauth_refresh.services.lookup import find_access_token, find_refresh_token
+from oauth_refresh.services.lookup import find_access_token, find_refresh_token, find_user
 from tests.factories import ApplicationFactory, TrustedIssuerFactory, UserFactory
 from tests.jwts import EC_KEY, jwks
 

@@ -1,4 +1,4 @@
-"""Show the server at work: real requests over real HTTP, printed as they go, then a site to look at."""
+"""Send the demonstration's requests over HTTP, print them, and then serve the site."""
 
 import logging
 from argparse import ArgumentParser
@@ -12,20 +12,20 @@ from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler,
 
 from example_project.demo.accounts import ADMIN, USER
 from example_project.demo.data import create_demo_data
-from example_project.demo.story import play
-from example_project.demo.wire import UnexpectedAnswer
+from example_project.demo.http_client import UnexpectedResponse
+from example_project.demo.steps import run_steps
 
 HOST = "127.0.0.1"
 
 
 class Command(BaseCommand):
-    help = "Migrate, make demo data, play refresh, replay and revoke against the running site, then serve it."
+    help = "Migrate, create demo data, refresh, reuse and revoke tokens over HTTP, then serve the site."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--port", type=int, default=8000, metavar="N", choices=range(1, 65_536), help="default: 8000"
         )
-        parser.add_argument("--no-serve", action="store_true", help="stop after the story")
+        parser.add_argument("--no-serve", action="store_true", help="stop after the requests")
 
     def handle(self, *, port: int, no_serve: bool, **options: Any) -> None:
         if not settings.DEBUG:
@@ -33,33 +33,32 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0)
         create_demo_data()
         origin = f"http://{HOST}:{port}"
-        settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "ISSUER": origin}  # only now is the port known
+        settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "ISSUER": origin}  # the port is known only now
         server = _server(port)
         thread = Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
-            self._play(origin)
+            self._run_steps(origin)
             if not no_serve:
-                self._invite(origin)
+                self._print_addresses(origin)
                 thread.join()
         except KeyboardInterrupt:
-            self.stdout.write("Bye.")
+            self.stdout.write("Stopped.")
         finally:
             server.shutdown()
             server.server_close()
 
-    def _play(self, origin: str) -> None:
-        logging.disable()  # the story prints each exchange itself
+    def _run_steps(self, origin: str) -> None:
+        logging.disable()  # each exchange is printed already
         try:
-            play(origin=origin, write=self.stdout.write)
-        except UnexpectedAnswer as error:
+            run_steps(origin=origin, write=self.stdout.write)
+        except UnexpectedResponse as error:
             raise CommandError(str(error)) from error
         finally:
             logging.disable(logging.NOTSET)
 
-    def _invite(self, origin: str) -> None:
-        self.stdout.write("That was the story on the terminal. To see a refresh token live and die on a page,")
-        self.stdout.write(f"then open {origin}/ (Ctrl-C stops the site)")
+    def _print_addresses(self, origin: str) -> None:
+        self.stdout.write(f"Open {origin}/ to try the same in a browser. Ctrl-C stops the site.")
         self.stdout.write(f"Admin:   {origin}/admin/ as {ADMIN.username} / {ADMIN.password}")
         self.stdout.write(f"User:    {USER.username} / {USER.password}")
 

@@ -23,7 +23,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--client-secret",
             metavar="SECRET",
-            help="bring a random secret of at least 22 characters along, for a migration; default: generated",
+            help="use this random secret of at least 22 characters instead of generating one",
         )
         parser.add_argument("--public", action="store_true", help="the application cannot keep a secret")
         parser.add_argument("--auth-method", choices=AuthMethod.values, metavar="M", help=", ".join(AuthMethod.values))
@@ -62,7 +62,7 @@ class Command(BaseCommand):
 
 
 def _fields(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the columns that the operator set; what is left out keeps the model's default."""
+    """Return the columns that were given; the others keep the model's defaults."""
     if options["public"] and options["auth_method"] not in {None, AuthMethod.NONE}:
         raise CommandError("--public means --auth-method none; leave one of the two out.")
     given = {

@@ -1,4 +1,4 @@
-"""Hand out tokens without a request of the client: for tests, benchmarks, and an operator who knows why."""
+"""Issue tokens without a request of the client: for tests, benchmarks and administrators."""
 
 import json
 from argparse import ArgumentParser
@@ -10,7 +10,7 @@ from oauth_refresh.errors import OAuthError
 from oauth_refresh.management.arguments import positive, require_application, require_user
 from oauth_refresh.models import Application
 from oauth_refresh.services import IssuedTokens
-from oauth_refresh.services.operator import issue_for_operator
+from oauth_refresh.services.issuing import issue_by_staff
 
 
 class Command(BaseCommand):
@@ -30,7 +30,7 @@ class Command(BaseCommand):
         user = require_user(options["user"]) if options["user"] is not None else None
         for _number in range(options["count"]):
             try:
-                issued = issue_for_operator(application, user=user, scope=options["scope"])
+                issued = issue_by_staff(application, user=user, scope=options["scope"])
             except OAuthError as error:
                 raise CommandError(error.reason) from error
             self.stdout.write(json.dumps(_line(application, issued)))

@@ -1,4 +1,4 @@
-"""Delete what is long dead: for a scheduler at night, or an operator who watches."""
+"""Delete rows that are no longer needed: run by a scheduler, or by hand."""
 
 import json
 from argparse import ArgumentParser
@@ -31,9 +31,9 @@ _NAMES = {
 
 class Command(BaseCommand):
     help = (
-        "Delete what is long dead: spent and expired tokens, events, grants with all they have, codes never redeemed, "
-        "used assertions. Safe beside a running server, twice at once, and to kill. "
-        "Spent tokens are recognised ever after."
+        "Delete what is no longer needed: spent and expired tokens, events, grants that ended, codes never redeemed, "
+        "used assertions. It can run while the server is running, more than once at a time, and can be interrupted. "
+        "A spent token is still recognised after its row was deleted."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -42,14 +42,14 @@ class Command(BaseCommand):
             type=positive,
             default=BATCH_SIZE,
             metavar="N",
-            help="how many rows one transaction looks at; default: %(default)s",
+            help="how many rows one transaction visits; default: %(default)s",
         )
         parser.add_argument(
             "--retain",
             type=days,
             default=RETENTION,
             metavar="DAYS",
-            help=f"how long what is dead is kept for people to look at; default: {RETENTION.days}",
+            help=f"how long rows are kept after they ended; default: {RETENTION.days}",
         )
         parser.add_argument(
             "--max-seconds",
@@ -57,7 +57,7 @@ class Command(BaseCommand):
             metavar="S",
             help="begin no further batch after that time; default: never",
         )
-        parser.add_argument("--dry-run", action="store_true", help="only say how much would go")
+        parser.add_argument("--dry-run", action="store_true", help="only say how many rows would be deleted")
         parser.add_argument("--json", action="store_true")
 
     def handle(self, **options: Any) -> None:
@@ -77,7 +77,7 @@ class Command(BaseCommand):
 
     @contextmanager
     def _progress(self) -> Iterator[Callable[[Progress], None] | None]:
-        """Yield what draws a bar on standard error; None where nobody watches, or there is nothing to draw it with."""
+        """Yield a function that draws a bar on standard error; None without a terminal, or without tqdm."""
         if tqdm is None or not self.stderr.isatty():
             yield None
             return
@@ -95,9 +95,9 @@ def _sentences(pruned: Pruned, *, dry_run: bool) -> str:
     counts = asdict(pruned)
     gone = [f"{counts[field]} {names[counts[field] != 1]}" for field, names in _NAMES.items() if counts[field]]
     verb = "Would delete" if dry_run else "Deleted"
-    text = f"{verb} {', '.join(gone)}." if gone else "Nothing is dead for long enough to be deleted."
+    text = f"{verb} {', '.join(gone)}." if gone else "Nothing ended long enough ago to be deleted."
     if pruned.skipped:
-        text += f" Left alone, since other tables refer to them: {pruned.skipped}."
+        text += f" Kept, because other tables refer to them: {pruned.skipped}."
     if not pruned.is_complete:
-        text += " The time was up before everything was looked at: run it again."
+        text += " The time was up before every row was visited: run it again."
     return text

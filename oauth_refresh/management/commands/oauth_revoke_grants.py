@@ -1,4 +1,4 @@
-"""End sessions in bulk: of an application, a user, an age, or the one a leaked token belongs to."""
+"""Revoke grants in bulk: of an application, a user, an age, or those of leaked tokens."""
 
 import json
 import sys
@@ -15,7 +15,7 @@ from oauth_refresh.models import RevocationReason
 from oauth_refresh.models.grant import REASON_LENGTH
 from oauth_refresh.services import revoke_grants
 from oauth_refresh.services.lookup import find_tokens_in, mentions_token
-from oauth_refresh.services.revocation_preview import RevocationPreview, Share, preview_revocation
+from oauth_refresh.services.revocation import RevocationPreview, Share, preview_revocation
 
 LARGEST = 10
 """How many users and applications a preview names."""
@@ -34,7 +34,7 @@ class Command(BaseCommand):
             help="the grants of the tokens in the text on standard input, say a log",
         )
         parser.add_argument(
-            "--reason", default=RevocationReason.OPERATOR_REQUEST.value, metavar="TEXT", help="default: %(default)s"
+            "--reason", default=RevocationReason.STAFF_REQUEST.value, metavar="TEXT", help="default: %(default)s"
         )
         parser.add_argument("--dry-run", action="store_true", help="only say how many there are, and whose")
         parser.add_argument("--yes", action="store_true", help="do not ask")
@@ -72,7 +72,9 @@ class Command(BaseCommand):
 
     def _confirm(self, options: dict[str, Any], preview: RevocationPreview) -> None:
         if options["token_stdin"]:
-            raise CommandError("Standard input holds the token, so nobody can answer: add --yes or --dry-run.")
+            raise CommandError(
+                "Standard input holds the token, so it cannot answer the question: add --yes or --dry-run."
+            )
         self.stderr.write(f"This revokes, for good, {_described(preview)}\nType yes to go on:")
         if sys.stdin.readline().strip() != "yes":
             raise CommandError("Nothing was revoked: type yes, or add --yes.")
@@ -93,7 +95,7 @@ def _selector(options: dict[str, Any]) -> Q:
     if options["token_stdin"]:
         grants = [token.grant.pk for token in find_tokens_in(_standard_input())]
         if not grants:
-            raise CommandError("Standard input holds no token of this server, or its row is gone.")
+            raise CommandError("Standard input holds no token of this server, or the token's row was deleted.")
         selector &= Q(pk__in=grants)
     if not selector:
         raise CommandError("Say which grants: --application, --user, --created-before or --token-stdin.")
@@ -101,7 +103,7 @@ def _selector(options: dict[str, Any]) -> Q:
 
 
 def _standard_input() -> str:
-    """Return what stands there, whatever its encoding: tokens are ASCII."""
+    """Return the text on standard input, in any encoding: tokens are ASCII."""
     octets = getattr(sys.stdin, "buffer", None)
     return sys.stdin.read() if octets is None else octets.read().decode("ascii", "replace")
 
@@ -124,4 +126,4 @@ def _shares(kind: str, largest: Sequence[Share], total: int) -> Iterator[str]:
     for share in largest:
         yield f"  {kind} {share.name}: {share.grants}"
     if total > len(largest):
-        yield f"  and of {total - len(largest)} more {kind}s"
+        yield f"  and {total - len(largest)} more {kind}s"

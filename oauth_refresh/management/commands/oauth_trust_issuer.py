@@ -1,4 +1,4 @@
-"""Trust somebody's signed assertions, or change how far (RFC 7523 §2.1)."""
+"""Trust the signed assertions of an issuer, or change what they may ask for (RFC 7523 §2.1)."""
 
 import json
 from argparse import ArgumentParser, BooleanOptionalAction
@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from oauth_refresh import jose
 from oauth_refresh.management.arguments import read_json, sentence
-from oauth_refresh.services.issuers import trust_issuer
+from oauth_refresh.services.assertions import trust_issuer
 
 
 class Command(BaseCommand):

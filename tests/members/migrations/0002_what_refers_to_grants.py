@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("members", "0001_initial"),
-        ("oauth_refresh", "0003_resource_server"),
+        ("oauth_refresh", "0001_initial"),
     ]
 
     operations = [

@@ -1,7 +1,7 @@
 "use strict";
 
-// All of the playground works without this file. It adds the countdown and the copy buttons, and takes a double click
-// for one: pressed twice, a button would let the client use its token twice, which is an alarm.
+// The playground works without this file. It adds the countdown and the copy buttons, and ignores the second click of a
+// double click: sent twice, a form would let the client use its refresh token twice, which revokes the grant.
 
 let isSent = false;
 document.addEventListener("submit", (event) => {
@@ -12,7 +12,7 @@ document.addEventListener("submit", (event) => {
 });
 addEventListener("pageshow", ({ persisted }) => {
   if (persisted) {
-    isSent = false; // the browser went back to the page as it was left
+    isSent = false; // the browser went back to a page that it kept in memory
   }
 });
 
@@ -21,7 +21,7 @@ for (const countdown of document.querySelectorAll("[data-until]")) {
   bar.hidden = false;
   const tick = () => {
     const left = Math.max(0, Math.round(countdown.dataset.until - Date.now() / 1000));
-    text.textContent = left ? `Expires in ${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}` : "Expired: now refresh";
+    text.textContent = left ? `Expires in ${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}` : "Expired: refresh now";
     bar.value = left;
     if (!left) {
       clearInterval(timer);

@@ -1,0 +1,156 @@
+"""The authorization endpoint (RFC 6749 §3.1): a signed-in user decides whether an application may act for them."""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from django.contrib.auth import logout
+from django.contrib.auth.views import redirect_to_login
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.shortcuts import render
+from django.utils.decorators import method_decorator
+from django.views import View
+
+from oauth_refresh.authorization_server.authorization_request import (
+    AuthorizationRequest,
+    RedirectTarget,
+    find_redirect_target,
+    read_authorization_request,
+)
+from oauth_refresh.conf import app_settings
+from oauth_refresh.errors import AccessDenied, OAuthError, ServerError
+from oauth_refresh.http import (
+    PAGE_DECORATORS,
+    log_server_error,
+    protect_page,
+    read_client_info,
+    refusal_page,
+    require_https,
+)
+from oauth_refresh.services.codes import Consent, has_consented, issue_code
+
+logger = logging.getLogger(__name__)
+
+
+@method_decorator(PAGE_DECORATORS, name="dispatch")
+class AuthorizeView(View):
+    """``GET authorize`` shows the consent page, ``POST authorize`` takes the user's decision.
+
+    The request is read from the query string only, also of a POST: what is granted is what the page of this address
+    has shown, whatever further fields a form sends.
+    """
+
+    # No HEAD: Django would run get(), and a link preview would start a grant for a trusted application.
+    http_method_names = ["get", "post"]
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if app_settings.issuer is None:
+            raise Http404("OAUTH_REFRESH['ISSUER'] is not set, so there is no authorization endpoint.")
+        query = dict(request.GET.lists())
+        # None until the user is signed in, so that every error before is a page of this site. Otherwise a link with a
+        # mistake in it would redirect any visitor to an address that its author registered: an open redirector, useful
+        # for phishing since the link names this site (RFC 9700 §4.11.2).
+        target: RedirectTarget | None = None
+        try:
+            require_https(request)
+            valid_target = find_redirect_target(query)
+            if not request.user.is_authenticated:
+                return redirect_to_login(request.get_full_path())
+            target = valid_target
+            return super().dispatch(request, read_authorization_request(target, query, user=request.user))
+        except OAuthError as error:
+            logger.info("Refused with %s: %s", error.code, error.reason)
+            return _error_response(request, target, error)
+        except Exception as error:  # noqa: BLE001  the catch-all of this endpoint
+            response = _error_response(request, target, ServerError("A server error."))
+            log_server_error(error, request=request, response=response)
+            return response
+
+    def get(self, request: HttpRequest, authorization_request: AuthorizationRequest) -> HttpResponse:
+        """Ask the user, unless the application is trusted or the user allowed it all of this before."""
+        target, scope = authorization_request.target, authorization_request.scope
+        # Another application on the same device can take over a loopback port or a private-use scheme, and with it
+        # the code. Then the consent page is what makes the user notice (RFC 8252 §8.6), so it is always shown.
+        is_https = target.redirect_uri.startswith("https:")
+        if is_https and app_settings.remember_consent and has_consented(target.application, request.user, scope):
+            return _redirect_with_code(request, authorization_request, consented=True)
+        if is_https and target.application.is_trusted:
+            return _redirect_with_code(request, authorization_request, consented=False)
+        return _consent_page(request, authorization_request)
+
+    def post(self, request: HttpRequest, authorization_request: AuthorizationRequest) -> HttpResponse:
+        decision = request.POST.get("decision")
+        if decision == "switch":
+            logout(request)
+            return redirect_to_login(request.get_full_path())
+        if decision != "allow":  # also if it is missing: only an explicit "allow" grants anything
+            raise AccessDenied("The user refused.")
+        return _redirect_with_code(request, authorization_request, consented=True)
+
+
+def _error_response(request: HttpRequest, target: RedirectTarget | None, error: OAuthError) -> HttpResponse:
+    """Redirect to the client with the error, or show it to the user if there is no target to redirect to."""
+    if target is None:
+        return refusal_page(request, error)
+    return RedirectToClient(target, {"error": error.code, "error_description": error.description})
+
+
+def _redirect_with_code(
+    request: HttpRequest, authorization_request: AuthorizationRequest, *, consented: bool
+) -> HttpResponse:
+    """Issue a code. ``consented``: the user was asked, now or before, so that the answer may be remembered."""
+    target = authorization_request.target
+    consent = Consent(
+        application=target.application,
+        user=request.user,
+        scope=authorization_request.scope,
+        redirect_uri=target.requested_uri,
+        code_challenge=authorization_request.code_challenge,
+        consented=consented,
+        client_info=read_client_info(request),
+    )
+    return RedirectToClient(target, {"code": issue_code(consent)})
+
+
+def _consent_page(request: HttpRequest, authorization_request: AuthorizationRequest) -> HttpResponse:
+    target = authorization_request.target
+    context = {
+        "application": target.application,
+        "destination": describe_destination(target.redirect_uri),
+        "scope_texts": [app_settings.scopes[name] for name in authorization_request.scope],
+    }
+    response = render(request, "oauth_refresh/consent.html", context)
+    return protect_page(response, form_action=f"'self' {form_action_source(target.redirect_uri)}")
+
+
+class RedirectToClient(HttpResponseRedirect):
+    """Send the browser to the client's registered URI, of any scheme: native apps register their own."""
+
+    status_code = HTTPStatus.SEE_OTHER  # 307 would repeat the POST, and send the form to the client (RFC 9700 §4.12)
+
+    def __init__(self, target: RedirectTarget, answer: dict[str, str]) -> None:
+        uri = target.redirect_uri
+        self.allowed_schemes = [urlsplit(uri).scheme]
+        # With "iss", a client of several servers notices an answer of another one: the mix-up attack (RFC 9207).
+        members = answer | {"state": target.state, "iss": app_settings.issuer}
+        query = urlencode({name: value for name, value in members.items() if value is not None})
+        super().__init__(f"{uri}{'&' if '?' in uri else '?'}{query}")  # its own query stays (RFC 6749 §3.1.2)
+
+
+def form_action_source(redirect_uri: str) -> str:
+    """Return the Content-Security-Policy source that lets the response to a form redirect to ``redirect_uri``."""
+    parts = urlsplit(redirect_uri)
+    if parts.scheme not in {"http", "https"} or ":" in (parts.hostname or ""):
+        return f"{parts.scheme}:"  # the grammar of sources has no IPv6 address
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def describe_destination(redirect_uri: str) -> str:
+    """Return what the consent page names as the destination: the host of a website, or the scheme of an app.
+
+    The host of an app's URI is left out: it proves nothing, since the system looks at the scheme alone, and
+    ``app://bank.example`` would look like a bank.
+    """
+    parts = urlsplit(redirect_uri)
+    return (parts.hostname or "") if parts.scheme in {"http", "https"} else parts.scheme

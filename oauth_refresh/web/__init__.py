@@ -1,1 +1,0 @@
-"""Pages for people: plain Django views and templates, no JavaScript needed."""

@@ -1,0 +1,582 @@
+"""The consent page in a browser: what it shows, what protects it, and where it redirects to."""
+
+import logging
+import re
+from http import HTTPStatus
+
+import pytest
+from django.contrib.sessions.models import Session
+from django.db import OperationalError, connection
+from django.test import Client
+from django.utils.functional import SimpleLazyObject
+
+from oauth_refresh.models import Application, AuthorizationCode, Grant
+from oauth_refresh.services import revoke_grant
+from tests.consent import REDIRECT_URI, read_answer, start_flow
+from tests.database import stored_texts
+from tests.factories import UserFactory
+from tests.reports import Reports
+from tests.routers import BrokenRouter
+from tests.user_pages.pages import LOGIN, text_of, token_of
+
+CODE = re.compile(r"oac_[A-Za-z0-9_-]{43}")
+MALICE = "<script>alert('x')</script>\"&amp;"
+
+
+@pytest.fixture
+def flow(user):
+    """A confidential application, and the browser of a user who is signed in."""
+    return start_flow(user)
+
+
+def assert_asks(response):
+    assert response.status_code == HTTPStatus.OK
+    assert "to act for you?" in text_of(response)
+
+
+def assert_redirects_to_sign_in(response, flow):
+    assert response.status_code == HTTPStatus.FOUND
+    assert response.headers["Location"].startswith(LOGIN)
+    assert read_answer(response) == {"next": flow.url()}
+
+
+def test_plain_http_is_refused(flow, oauth_settings):
+    oauth_settings(REQUIRE_HTTPS=True)
+
+    response = flow.ask()
+
+    assert response.status_code == HTTPStatus.BAD_REQUEST
+    assert "This page must be opened over https." in text_of(response)
+
+
+# What the page shows.
+
+
+def test_page_shows_application_user_scopes_owner_and_destination(user):
+    flow = start_flow(user, name="Notebook", owner=UserFactory(username="acme"))
+
+    response = flow.ask(scope="notes:read notes:write")
+
+    assert text_of(response) == (
+        "Allow Notebook to act for you? "
+        f"You are signed in as {user.username} . Not you? "
+        "It will be able to Read your notes Write your notes "
+        "This application belongs to acme. You will then return to app.example . "
+        "Allow Deny"
+    )
+
+
+def test_application_without_owner_and_name_is_shown_by_its_client_id(user):
+    flow = start_flow(user, name="", client_id="notebook-7")
+
+    text = text_of(flow.ask())
+
+    assert text.startswith("Allow notebook-7 to act for you?")
+    assert "belongs to" not in text
+
+
+def test_page_of_a_project_without_scopes_has_no_list_of_scopes(flow, oauth_settings):
+    oauth_settings(SCOPES={}, DEFAULT_SCOPES=[])
+
+    assert "It will be able to" not in text_of(flow.ask(scope=None))
+
+
+@pytest.mark.parametrize(
+    ("redirect_uri", "destination"),
+    [
+        ("https://app.example:8443/callback", "app.example"),
+        ("http://127.0.0.1:8000/callback", "127.0.0.1"),
+        ("http://[::1]/callback", "::1"),
+        ("com.example.app:/callback", "com.example.app"),
+        ("com.example.app://bank.example/callback", "com.example.app"),
+    ],
+)
+def test_page_shows_host_or_scheme_of_the_redirect_uri(user, redirect_uri, destination):
+    flow = start_flow(user, public=True, redirect_uris=redirect_uri)
+
+    assert f"You will then return to {destination} ." in text_of(flow.ask())
+
+
+def test_page_works_without_scripts(flow):
+    page = flow.ask().content.decode()
+
+    assert re.findall(r'name="decision" value="(\w+)"', page) == ["switch", "allow", "deny"]
+    assert '<form method="post">' in page
+    assert "<script" not in page
+
+
+def test_enter_key_does_not_press_allow(flow):
+    first_button = re.search(r"<button[^>]*>", flow.ask().content.decode())[0]
+
+    assert 'value="allow"' not in first_button
+
+
+def test_names_and_texts_are_escaped(user, oauth_settings):
+    oauth_settings(SCOPES={"notes:read": MALICE})
+    flow = start_flow(user, name=MALICE, owner=UserFactory(username=f"owner {MALICE}"))
+    type(user).objects.filter(pk=user.pk).update(username=MALICE)
+
+    response = flow.ask(state=MALICE, nonce=MALICE)
+
+    assert "<script" not in response.content.decode()
+    assert "&amp;amp;" in response.content.decode()
+    assert text_of(response).count("alert('x')") >= 4
+
+
+@pytest.mark.parametrize("parameter", ["client_id", "redirect_uri", "state"])
+def test_refusal_page_repeats_nothing_of_the_request(flow, parameter):
+    response = flow.ask(**{"client_id": "unknown", parameter: MALICE})
+
+    assert response.status_code == HTTPStatus.BAD_REQUEST
+    assert "alert" not in response.content.decode()
+
+
+@pytest.mark.parametrize(("language", "direction"), [("de", "ltr"), ("ar", "rtl"), ("en", "ltr")])
+@pytest.mark.parametrize("client_id", [None, "unknown"], ids=["consent", "refusal"])
+def test_pages_use_the_language_of_the_project(flow, settings, language, direction, client_id):
+    settings.LANGUAGE_CODE = language
+    client_id = client_id or flow.client.application.client_id
+
+    page = flow.ask(client_id=client_id).content.decode()
+
+    assert f'<html lang="{language}" dir="{direction}">' in page
+
+
+# What protects the page.
+
+
+@pytest.mark.parametrize(
+    ("redirect_uri", "source"),
+    [
+        ("https://app.example/callback?a=b", "https://app.example"),
+        ("https://app.example:8443/callback", "https://app.example:8443"),
+        ("http://127.0.0.1:8000/callback", "http://127.0.0.1:8000"),
+        ("http://localhost/callback", "http://localhost"),
+        ("http://[::1]:8000/callback", "http:"),
+        ("com.example.app:/callback", "com.example.app:"),
+        ("com.example.app://host/callback", "com.example.app:"),
+    ],
+)
+def test_form_may_only_be_sent_to_this_site_and_the_redirect_uri(user, redirect_uri, source):
+    flow = start_flow(user, public=True, redirect_uris=redirect_uri)
+
+    response = flow.ask()
+
+    assert response.headers["Content-Security-Policy"] == (
+        f"frame-ancestors 'none'; form-action 'self' {source}; base-uri 'none'; object-src 'none'"
+    )
+
+
+def test_form_may_be_sent_to_the_port_of_the_native_app(user):
+    flow = start_flow(user, public=True, redirect_uris="http://127.0.0.1/callback")
+
+    response = flow.ask(redirect_uri="http://127.0.0.1:51004/callback")
+
+    assert "form-action 'self' http://127.0.0.1:51004;" in response.headers["Content-Security-Policy"]
+
+
+def test_refusal_page_has_no_form(flow):
+    response = flow.ask(client_id="unknown")
+
+    assert response.headers["Content-Security-Policy"] == (
+        "frame-ancestors 'none'; form-action 'none'; base-uri 'none'; object-src 'none'"
+    )
+    assert "<form" not in response.content.decode()
+
+
+@pytest.mark.parametrize("client_id", [None, "unknown"], ids=["consent", "refusal"])
+def test_page_is_not_framed_not_stored_and_not_sent_as_a_referrer(flow, client_id):
+    headers = flow.ask(client_id=client_id or flow.client.application.client_id).headers
+
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["Referrer-Policy"] == "same-origin"
+    assert {"no-store", "private"} <= set(headers["Cache-Control"].split(", "))
+
+
+@pytest.mark.parametrize("decision", ["allow", "deny"])
+def test_redirect_to_the_application_is_not_stored(flow, decision):
+    assert "no-store" in flow.decide(decision).headers["Cache-Control"]
+
+
+def test_form_of_the_page_is_accepted(flow, strict_browser):
+    form = {"decision": "allow", "csrfmiddlewaretoken": token_of(strict_browser.get(flow.url()))}
+
+    response = strict_browser.post(flow.url(), form)
+
+    assert CODE.fullmatch(read_answer(response)["code"])
+
+
+@pytest.mark.usefixtures("csrf_middleware")
+@pytest.mark.parametrize("token", ["", "x" * 64], ids=["none", "another"])
+def test_form_without_the_csrf_token_changes_nothing(flow, strict_browser, token):
+    strict_browser.get(flow.url())
+
+    response = strict_browser.post(flow.url(), {"decision": "allow", "csrfmiddlewaretoken": token})
+
+    assert response.status_code == HTTPStatus.FORBIDDEN
+    assert not Grant.objects.exists()
+
+
+@pytest.mark.usefixtures("csrf_middleware")
+@pytest.mark.parametrize("origin", ["https://evil.example", "null"])
+def test_form_of_another_origin_changes_nothing(flow, strict_browser, origin):
+    form = {"decision": "allow", "csrfmiddlewaretoken": token_of(strict_browser.get(flow.url()))}
+
+    response = strict_browser.post(flow.url(), form, headers={"Origin": origin})
+
+    assert response.status_code == HTTPStatus.FORBIDDEN
+    assert not Grant.objects.exists()
+
+
+def test_head_request_allows_nothing(user):
+    flow = start_flow(user, is_trusted=True)
+
+    response = flow.browser.head(flow.url())
+
+    assert response.status_code == HTTPStatus.METHOD_NOT_ALLOWED
+    assert not Grant.objects.exists()
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
+def test_other_methods_allow_nothing(user, method):
+    flow = start_flow(user, is_trusted=True)
+
+    response = flow.browser.generic(method, flow.url())
+
+    assert response.status_code == HTTPStatus.METHOD_NOT_ALLOWED
+    assert not Grant.objects.exists()
+
+
+def test_parameters_in_the_form_are_ignored(flow):
+    response = flow.browser.post(
+        flow.url(), {"decision": "allow", "redirect_uri": "https://evil.example/", "scope": "SANDBOX", "state": "x"}
+    )
+
+    assert response.headers["Location"].startswith(REDIRECT_URI)
+    assert Grant.objects.get().scope == "notes:read"
+
+
+def test_decision_in_the_query_string_is_ignored(flow):
+    assert_asks(flow.ask(decision="allow"))
+
+
+# Signing in.
+
+
+def test_anonymous_visitor_signs_in_and_returns(flow):
+    assert_redirects_to_sign_in(Client().get(flow.url()), flow)
+
+
+def test_user_who_signed_out_meanwhile_signs_in_again(flow):
+    flow.browser.logout()
+
+    assert_redirects_to_sign_in(flow.decide("allow"), flow)
+    assert not Grant.objects.exists()
+
+
+def test_user_who_was_deactivated_meanwhile_allows_nothing(flow, user):
+    type(user).objects.update(is_active=False)
+
+    assert_redirects_to_sign_in(flow.decide("allow"), flow)
+    assert not Grant.objects.exists()
+
+
+def test_switching_signs_out_and_returns(flow):
+    response = flow.decide("switch")
+
+    assert_redirects_to_sign_in(response, flow)
+    assert not Session.objects.exists()
+    assert_redirects_to_sign_in(flow.ask(), flow)
+    assert not Grant.objects.exists()
+
+
+@pytest.mark.parametrize("signed_in", [True, False])
+def test_refusal_page_is_shown_before_a_required_login(flow, settings, signed_in):
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.contrib.auth.middleware.LoginRequiredMiddleware"]
+    browser = flow.browser if signed_in else Client()
+
+    assert browser.get(flow.url(client_id="unknown")).status_code == HTTPStatus.BAD_REQUEST
+
+
+def test_flow_works_with_login_required_middleware(flow, settings):
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.contrib.auth.middleware.LoginRequiredMiddleware"]
+
+    assert_redirects_to_sign_in(Client().get(flow.url()), flow)
+    assert flow.redeem(flow.code()).status_code == HTTPStatus.OK
+
+
+# Remembered and trusted.
+
+
+def test_trusted_application_needs_no_consent(user):
+    flow = start_flow(user, is_trusted=True)
+
+    response = flow.ask()
+
+    assert response.status_code == HTTPStatus.SEE_OTHER
+    assert flow.redeem(read_answer(response)["code"]).status_code == HTTPStatus.OK
+
+
+def test_trusted_application_needs_a_signed_in_user(user):
+    flow = start_flow(user, is_trusted=True)
+
+    assert_redirects_to_sign_in(Client().get(flow.url()), flow)
+    assert not Grant.objects.exists()
+
+
+@pytest.mark.parametrize("scope", ["notes:read", "notes:write", "notes:write notes:read"])
+def test_consent_to_the_same_or_more_scopes_is_remembered(flow, scope):
+    flow.redeem(flow.code(scope="notes:read notes:write"))
+
+    response = flow.ask(scope=scope)
+
+    assert flow.redeem(read_answer(response)["code"]).json()["scope"] == scope
+
+
+def code_not_redeemed(flow):
+    flow.code()
+
+
+def consent_to_fewer_scopes(flow):
+    flow.redeem(flow.code(scope="notes:write"))
+
+
+def revoked_consent(flow):
+    flow.redeem(flow.code())
+    revoke_grant(Grant.objects.get(), reason="lost device")
+
+
+def consent_of_another_user(flow):
+    flow.redeem(flow.code())
+    flow.browser.force_login(UserFactory())
+
+
+@pytest.mark.parametrize(
+    "arrange", [code_not_redeemed, consent_to_fewer_scopes, revoked_consent, consent_of_another_user]
+)
+def test_consent_that_does_not_cover_the_request_is_asked_for_again(flow, arrange):
+    arrange(flow)
+
+    assert_asks(flow.ask())
+
+
+def test_consent_is_asked_for_again_without_remember_consent(flow, oauth_settings):
+    oauth_settings(REMEMBER_CONSENT=False)
+    flow.redeem(flow.code())
+
+    assert_asks(flow.ask())
+
+
+@pytest.mark.parametrize(
+    "redirect_uri", ["http://127.0.0.1/callback", "http://localhost/callback", "com.example.app:/callback"]
+)
+def test_consent_is_always_asked_for_if_another_application_could_receive_the_code(user, redirect_uri):
+    flow = start_flow(user, public=True, redirect_uris=redirect_uri, is_trusted=True)
+    flow.redeem(flow.code())
+
+    assert_asks(flow.ask())
+
+
+def test_trusted_application_is_still_refused_for_errors(user):
+    flow = start_flow(user, is_trusted=True)
+
+    assert read_answer(flow.ask(scope="unknown"))["error"] == "invalid_scope"
+    assert read_answer(flow.decide("deny"))["error"] == "access_denied"
+    assert not Grant.objects.exists()
+
+
+# Records and logs.
+
+
+def test_address_and_user_agent_are_recorded_with_the_grant(flow):
+    flow.browser.post(flow.url(), {"decision": "allow"}, REMOTE_ADDR="192.0.2.7", headers={"User-Agent": "browser/1"})
+
+    assert Grant.objects.values("address", "user_agent").get() == {"address": "192.0.2.7", "user_agent": "browser/1"}
+
+
+def test_raw_code_is_only_in_the_redirect(flow, caplog):
+    caplog.set_level(logging.DEBUG)
+
+    response = flow.decide("allow")
+    flow.redeem(read_answer(response)["code"])
+
+    assert CODE.search(response.headers["Location"])
+    assert not CODE.search(caplog.text)
+    assert not CODE.search("\n".join(stored_texts()))
+    assert not CODE.search(repr([session.get_decoded() for session in Session.objects.all()]))
+    assert AuthorizationCode.objects.count() == 1
+
+
+def test_refusal_reason_is_logged(flow, caplog):
+    caplog.set_level(logging.INFO, "oauth_refresh.authorization_server.authorize")
+
+    flow.ask(scope="unknown")
+    flow.ask(client_id="unknown")
+
+    assert [
+        record.getMessage()
+        for record in caplog.records
+        if record.name == "oauth_refresh.authorization_server.authorize"
+    ] == [
+        "Refused with invalid_scope: A requested scope is unknown, or this application may not request it.",
+        "Refused with invalid_request: The application that sent you here is unknown or no longer active.",
+    ]
+
+
+def fail_to_insert_a_code(execute, sql, params, many, context):
+    if sql.startswith("INSERT") and AuthorizationCode._meta.db_table in sql:
+        raise LookupError
+    return execute(sql, params, many, context)
+
+
+@pytest.fixture
+def reports():
+    """Keep all log records, and what would be mailed to the administrators."""
+    reports, logger = Reports(), logging.getLogger("django.request")
+    logger.addHandler(reports)
+    yield reports
+    logger.removeHandler(reports)
+
+
+def test_server_error_is_sent_to_the_client_and_reported_without_a_secret(flow, reports):
+    with connection.execute_wrapper(fail_to_insert_a_code):
+        response = flow.decide("allow")
+
+    assert read_answer(response)["error"] == "server_error"
+    (record,) = reports.records
+    assert record.getMessage() == "Server error at /oauth/authorize"
+    assert record.exc_info[0] is LookupError
+    assert any("LookupError" in mail for mail in reports.mails)
+    assert not [mail for mail in reports.mails if CODE.search(mail)]
+    assert not Grant.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("atomic_requests", [False, True], ids=["without ATOMIC_REQUESTS", "with ATOMIC_REQUESTS"])
+def test_server_error_rolls_back(flow, monkeypatch, atomic_requests):
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", atomic_requests)
+
+    with connection.execute_wrapper(fail_to_insert_a_code):
+        response = flow.decide("allow")
+
+    assert read_answer(response)["error"] == "server_error"
+    assert not Grant.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_code_is_committed_with_atomic_requests_too(flow, monkeypatch):
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+
+    assert flow.redeem(flow.code()).status_code == HTTPStatus.OK
+
+
+def test_login_url_of_the_project_is_used(flow, settings):
+    settings.LOGIN_URL = "/accounts/sign-in/"
+
+    response = Client().get(flow.url())
+
+    assert response.headers["Location"].startswith("/accounts/sign-in/?next=")
+
+
+def test_application_that_was_deactivated_meanwhile_receives_nothing(flow):
+    assert_asks(flow.ask())
+    Application.objects.update(is_active=False)
+
+    assert flow.decide("allow").status_code == HTTPStatus.BAD_REQUEST
+    assert not Grant.objects.exists()
+
+
+@pytest.mark.parametrize("state", ["s" * 17_000, "€" * 1_000], ids=["long", "long when encoded"])
+def test_state_too_long_for_a_redirect_is_refused_before_anything_is_stored(flow, state):
+    response = flow.ask(state=state)
+
+    assert response.status_code == HTTPStatus.BAD_REQUEST
+    assert "is too long." in text_of(response)
+    assert not Grant.objects.exists()
+
+
+def test_grant_of_a_trusted_application_is_not_consent(user):
+    flow = start_flow(user, is_trusted=True)
+    flow.redeem(read_answer(flow.ask())["code"])
+    Application.objects.update(is_trusted=False)
+
+    assert_asks(flow.ask())
+
+
+# Server errors before the user is signed in.
+
+
+def break_the_application_lookup(settings):
+    settings.DATABASE_ROUTERS = [BrokenRouter()]
+
+
+def break_the_user(settings):
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"{__name__}.breaks_the_user"]
+
+
+def breaks_the_user(get_response):
+    """A middleware, or an authentication backend behind it, that cannot tell who the user is."""
+
+    def fail():
+        raise LookupError
+
+    def middleware(request):
+        request.user = SimpleLazyObject(fail)
+        return get_response(request)
+
+    return middleware
+
+
+@pytest.mark.parametrize("break_something", [break_the_application_lookup, break_the_user])
+@pytest.mark.parametrize("signed_in", [True, False])
+def test_server_error_before_the_user_is_known_is_shown_and_not_redirected(
+    flow, settings, reports, break_something, signed_in
+):
+    break_something(settings)
+    browser = flow.browser if signed_in else Client()
+
+    response = browser.get(flow.url())
+
+    assert response.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+    assert "Location" not in response.headers
+    assert response.headers["Retry-After"] == "5"
+    assert text_of(response) == (
+        "Something went wrong The server could not answer now. Try again. "
+        "Nothing was shared. Wait a moment, then load this page again."
+    )
+    (record,) = reports.records
+    assert record.getMessage() == "Server error at /oauth/authorize"
+    assert record.exc_info[0] is LookupError
+
+
+@pytest.mark.parametrize(
+    "changes", [{"scope": "unknown"}, {"response_type": "token"}, {"code_challenge": ["a", "b"]}, {"state": ["a", "b"]}]
+)
+def test_error_of_the_client_is_not_redirected_before_the_user_is_signed_in(flow, changes):
+    assert read_answer(flow.ask(**changes))["error"]
+
+    response = Client().get(flow.url(**changes))
+
+    assert response.headers["Location"].startswith(LOGIN)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_database_that_is_down_is_answered_with_a_page(flow):
+    def fail(execute, sql, params, many, context):
+        raise OperationalError("the database is down")
+
+    with connection.execute_wrapper(fail):
+        response = flow.ask()
+
+    assert response.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+    assert "The server could not answer now." in text_of(response)
+
+
+@pytest.mark.parametrize("redirect_uri", ["https://[1.2.3.4]/cb", "https://[::::]/cb", "javascript:alert(1)"])
+def test_redirect_uri_that_bypassed_the_validators_is_refused(user, redirect_uri):
+    flow = start_flow(user, redirect_uris=redirect_uri)
+
+    response = flow.decide("allow")
+
+    assert response.status_code == HTTPStatus.BAD_REQUEST
+    assert not AuthorizationCode.objects.exists()

@@ -1,0 +1,53 @@
+"""The transaction of a decision: a database error in it cannot be hidden."""
+
+from contextlib import suppress
+
+import pytest
+from django.db import OperationalError, connection, transaction
+
+from oauth_refresh.errors import TransactionBroken
+from oauth_refresh.models import Grant
+from oauth_refresh.services.db import atomic_write
+from tests.interference import deadlock_once
+
+pytestmark = pytest.mark.django_db
+
+
+def hide_deadlock(statement="SELECT"):
+    """Let a bare cursor's statement fail as in a deadlock, and hide that."""
+    with deadlock_once(statement), suppress(OperationalError), connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
+def test_deadlock_that_a_receiver_hides_breaks_the_transaction():
+    with pytest.raises(TransactionBroken), atomic_write(durable=False):
+        hide_deadlock()
+
+
+def test_nothing_is_written_after_a_deadlock_that_a_receiver_hides():
+    def write_afterwards():
+        with atomic_write(durable=False):
+            hide_deadlock()
+            Grant.objects.update(scope="lost")
+
+    with pytest.raises(transaction.TransactionManagementError):
+        write_afterwards()
+
+
+def test_deadlock_within_a_savepoint_that_was_rolled_back_breaks_nothing():
+    with atomic_write(durable=False):
+        with suppress(OperationalError), deadlock_once("SELECT"), transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+
+        assert Grant.objects.count() == 0
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="only PostgreSQL keeps prepared statements")
+def test_statements_of_a_request_are_prepared_if_the_settings_ask_for_it(client_app):
+    for _turn in range(3):
+        client_app.rotate()
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%oauth_refresh_%'")
+        [prepared] = cursor.fetchone()
+    assert (prepared > 0) is ("prepare_threshold" in connection.settings_dict["OPTIONS"])
