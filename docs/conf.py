@@ -1,6 +1,6 @@
 """Build these pages: ``sphinx-build -W -n --keep-going -b html docs build/docs``.
 
-What the code says of itself (settings, commands, checks, errors) is put in where a page has ``<!-- generated: … -->``.
+``<!-- generated: … -->`` on a page is replaced by what is generated from the code: settings, commands, checks, errors.
 """
 
 import re
@@ -29,7 +29,7 @@ settings.configure(
 )
 django.setup()
 
-import generated  # noqa: E402  it asks models and settings, which exist only now
+import generated  # noqa: E402  it needs models and settings, which exist only now
 
 import oauth_refresh  # noqa: E402
 
@@ -41,8 +41,9 @@ language = "en"
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 exclude_patterns = ["_build"]
 nitpicky = True
-# Only our own names must lead somewhere: the pages are built without a network.
+# Only references to our own names must resolve: the pages are built without a network.
 nitpick_ignore_regex = [("py:.*", r"(?!oauth_refresh\b).*")]
+nitpick_ignore = [("py:class", "oauth_refresh.resource_server.decorators.R")]  # a type variable: the view's own result
 
 myst_heading_anchors = 3
 autodoc_member_order = "bysource"
@@ -61,12 +62,12 @@ _MARKER = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
 
 
 def insert_generated(app, page, source):
-    """Replace each marker by what the code says now."""
+    """Replace each marker by what is generated from the code."""
     source[0] = _MARKER.sub(lambda marker: generated.PARTS[marker[1]](), source[0])
 
 
 def hide_constructor(app, kind, name, member, *details):
-    """Leave out how rows, sets of rows and constants are made: nobody who reads this makes them."""
+    """Leave out the constructors of models, querysets and enumerations: readers of these pages do not call them."""
     return ("", None) if isinstance(member, type) and issubclass(member, Enum | Model | QuerySet) else None
 
 

@@ -1,4 +1,4 @@
-"""The parts of the reference that the code itself says, in Markdown: settings, commands, checks, reasons and errors."""
+"""The parts of the reference that are generated from the code, in Markdown: settings, commands, checks, errors."""
 
 import ast
 import inspect
@@ -17,7 +17,7 @@ from django.core.management.base import BaseCommand
 from oauth_refresh import checks, errors
 from oauth_refresh.conf import AppSettings, Setting
 from oauth_refresh.models import RevocationReason
-from oauth_refresh.models.overrides import Overrides
+from oauth_refresh.models.token_settings import TokenSettings
 
 CHECK_ID = re.compile(r"oauth_refresh\.[EW][0-9]{3}")
 _UNBROKEN = "\x00"
@@ -25,8 +25,8 @@ _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 
 def settings() -> str:
-    """Return a section for each key: what it means, its default, and what may be written."""
-    overridable = {field.name for field in Overrides._meta.get_fields()}
+    """Return a section for each key: its meaning, its default, and its possible values."""
+    overridable = {field.name for field in TokenSettings._meta.get_fields()}
     return "\n\n".join(_setting(setting, overridable=overridable) for setting in AppSettings.declared())
 
 
@@ -58,7 +58,7 @@ def duration(delta: timedelta) -> str:
 
 
 def _accepted(setting: Setting) -> str:
-    """Return what the setting itself asks for, when it is given what it cannot use."""
+    """Return what the setting accepts, by the errors that it raises for unusable values."""
     refusals = [refusal for value in (object(), timedelta(0)) if (refusal := _refusal(setting, value))]
     accepted = refusals[-1].removeprefix("write ")
     return accepted if _refusal(setting, None) or "None" in accepted else f"{accepted}; or None"
@@ -110,7 +110,7 @@ def _help(action: Action) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckMessage:
-    """What a check may say, and when it is asked; ``…`` stands for what it found."""
+    """A message of a check, and when the check runs; ``…`` stands for what it found."""
 
     id: str
     message: str
@@ -119,7 +119,7 @@ class CheckMessage:
 
 
 def check_messages() -> list[CheckMessage]:
-    """Return every message that the source of the checks holds, by id."""
+    """Return every message in the source of the checks, by id."""
     found = []
     for path in sorted(Path(inspect.getfile(checks)).parent.glob("*.py")):
         for function in ast.walk(ast.parse(path.read_text())):
@@ -155,13 +155,13 @@ def _text(node: ast.AST | None) -> str:
 
 
 def system_checks() -> str:
-    """Return a table of everything the system checks may say."""
+    """Return a table of all messages of the system checks."""
     rows = [f"| `{one.id}` | {one.message} {one.hint} | {one.asked} |" for one in check_messages()]
-    return "\n".join(["| id | message, and what to do | asked by |", "|---|---|---|", *rows])
+    return "\n".join(["| id | message, and what to do | runs with |", "|---|---|---|", *rows])
 
 
 def error_classes() -> list[type[Exception]]:
-    """Return the exceptions that the package raises to whoever calls it, in the order of their file."""
+    """Return the exceptions that the package raises to its callers, in the order of their file."""
     return [
         member
         for member in vars(errors).values()
@@ -170,7 +170,7 @@ def error_classes() -> list[type[Exception]]:
 
 
 def protocol_errors() -> str:
-    """Return a table of the errors that a client is told."""
+    """Return a table of the errors that a client is answered with."""
     rows = [
         f"| `{error.__name__}` | `{error.code}` | {int(error.status)} | {_public(error)} |"
         for error in error_classes()
@@ -180,11 +180,11 @@ def protocol_errors() -> str:
 
 
 def _public(error: type[errors.OAuthError]) -> str:
-    return getattr(error, "public_description", "names the parameter or fault to mend")
+    return getattr(error, "public_description", "names the parameter or error to correct")
 
 
 def other_errors() -> str:
-    """Return a list of the exceptions that are no answer of the protocol."""
+    """Return a table of the exceptions that are not an answer of the protocol."""
     rows = [
         f"| `{error.__name__}` | {inspect.cleandoc(error.__doc__ or '').replace('``', '`').replace(chr(10), ' ')} |"
         for error in error_classes()

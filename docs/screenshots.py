@@ -54,7 +54,7 @@ def demonstration() -> Iterator[str]:
         )
         try:
             assert demo.stdout is not None  # noqa: S101
-            next(line for line in demo.stdout if line.startswith("then open"))
+            next(line for line in demo.stdout if line.startswith("Open http"))
             yield f"http://127.0.0.1:{port}"
         finally:
             demo.terminate()
