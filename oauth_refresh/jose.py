@@ -9,20 +9,42 @@ import base64
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 MAXIMUM_LENGTH = 16_384
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519")
 
 _COMPACT = r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)"
+_MAXIMUM_KEYS = 100
 _MAXIMUM_KEYS_TRIED = 10  # each is a signature to verify, and anyone may send a JWT
-_MINIMUM_RSA_BITS = 2048  # RFC 7518 §3.3
+_LONGEST_TEXT = 1_000
+_MOST_OPERATIONS = 8  # RFC 7517 §4.3
 _KEY_TYPES = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
+_NUMBER = r"[A-Za-z0-9_-]+"
+
+# The members that make a public key, and how many bits each may have: at least, at most (RFC 7518 §6, RFC 8037 §2).
+# A modulus of 8,192 bits and an exponent of 64 are verified within a millisecond or two.
+_PUBLIC_MEMBERS = {
+    "RSA": {"n": (2048, 8192), "e": (2, 64)},
+    "EC": {"x": (0, 521), "y": (0, 521)},
+    "OKP": {"x": (0, 456)},
+}
+_CURVES = {"EC": ("P-256", "P-384", "P-521"), "OKP": ("Ed25519", "Ed448")}
+_SECRET_MEMBERS = frozenset({"d", "dp", "dq", "k", "oth", "p", "q", "qi"})
 
 
 class UnreadableJWT(ValueError):
     """The text is not a signed JWT that this server accepts; the message says why, and holds nothing of it."""
+
+
+class UnusableKey(ValueError):
+    """A JWK is not a public key that we would verify with; the message says why, and holds nothing of it."""
+
+
+class SecretKey(UnusableKey):
+    """A JWK is private or symmetric: whoever reads it can sign with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -67,16 +89,54 @@ def has_key_for(token: SignedJWT, jwks: Mapping[str, Any]) -> bool:
     return any(True for _key in _candidates(token, jwks))
 
 
-def has_secret_keys(jwks: Mapping[str, Any]) -> bool:
-    """Whether a key of the set is private or symmetric. Raises ValueError if one cannot be read."""
+def public_key(jwk: Any) -> dict[str, Any]:
+    """Return the public members of a JWK (RFC 7517 §4), and nothing else of it.
+
+    Whoever controls a key set controls what is imported: a private member ``d`` without primes alone would make the
+    library factor the modulus, for minutes. So this is what every key passes before anything else looks at it, in
+    assertions, fetched sets, forms and commands. Raises UnusableKey.
+    """
+    if not isinstance(jwk, Mapping):
+        raise UnusableKey("it is not an object")
+    if _SECRET_MEMBERS & jwk.keys() or jwk.get("kty") == "oct":
+        raise SecretKey("it is private or symmetric")
+    key_type = jwk.get("kty")
+    if not isinstance(key_type, str) or key_type not in _PUBLIC_MEMBERS:
+        raise UnusableKey("its type is not RSA, EC or OKP")
+    purpose = {name: jwk[name] for name in ("kid", "use", "alg", "key_ops") if name in jwk}
+    if not all(_is_text(value) or (name == "key_ops" and _are_texts(value)) for name, value in purpose.items()):
+        raise UnusableKey("it does not say what it is for")
+    key = {"kty": key_type, **purpose}
+    if key_type in _CURVES:
+        if jwk.get("crv") not in _CURVES[key_type]:
+            raise UnusableKey("its curve is unknown")
+        key["crv"] = jwk["crv"]
+    for name, (least, most) in _PUBLIC_MEMBERS[key_type].items():
+        key[name] = _number(jwk.get(name), least=least, most=most)
+    return key
+
+
+def public_keys(jwks: Any) -> list[dict[str, Any]]:
+    """Return the usable public keys of a JWK set (RFC 7517 §5). Raises UnusableKey if it is no set, or too large."""
+    keys = jwks.get("keys") if isinstance(jwks, Mapping) else None
+    if not isinstance(keys, list) or len(keys) > _MAXIMUM_KEYS:
+        raise UnusableKey(f"it is not a set of at most {_MAXIMUM_KEYS} keys")
+    usable = []
+    for jwk in keys:
+        with suppress(UnusableKey):  # a set may hold keys for other purposes (RFC 7517 §5)
+            usable.append(public_key(jwk))
+    return usable
+
+
+def require_importable(key: Mapping[str, Any]) -> None:
+    """Raise UnusableKey if a public key cannot be used, such as a point that is not on its curve."""
     from joserfc.errors import JoseError  # noqa: PLC0415
-    from joserfc.jwk import KeySet  # noqa: PLC0415
+    from joserfc.jwk import JWKRegistry  # noqa: PLC0415
 
     try:
-        keys = KeySet.import_key_set(cast("Any", jwks)).keys
-    except (JoseError, TypeError, KeyError) as error:
-        raise ValueError("a key cannot be read") from error
-    return any(key.key_type == "oct" or key.is_private for key in keys)
+        JWKRegistry.import_key(dict(key)).public_key  # noqa: B018  it is made when it is first asked for
+    except (JoseError, ValueError, TypeError, KeyError) as error:
+        raise UnusableKey("it cannot be read") from error
 
 
 def read_json(text: bytes) -> Any:
@@ -111,11 +171,14 @@ def _candidates(token: SignedJWT, jwks: Mapping[str, Any]) -> Iterator[Mapping[s
     key_id, key_type = token.header.get("kid"), _KEY_TYPES.get(token.algorithm[:2])
     if not isinstance(key_id, str | None):
         return
+    try:
+        keys = public_keys(jwks)
+    except UnusableKey:
+        return
     fitting = [
         key
-        for key in jwks.get("keys", ())
-        if isinstance(key, Mapping)
-        and key.get("kty") == key_type
+        for key in keys
+        if key["kty"] == key_type
         and key.get("use", "sig") == "sig"
         and (key_id is None or key.get("kid") is None or key.get("kid") == key_id)
     ]
@@ -131,14 +194,25 @@ def _verifies(key: Mapping[str, Any], token: SignedJWT) -> bool:
     registry = jws.JWSRegistry(algorithms=[token.algorithm], strict_check_header=False)
     registry.max_header_length = MAXIMUM_LENGTH
     try:
-        if key.get("kty") == "RSA" and _modulus_bits(key) < _MINIMUM_RSA_BITS:
-            return False
         jws.deserialize_compact(token.text, JWKRegistry.import_key(dict(key)), registry=registry)
     except (JoseError, ValueError, TypeError, KeyError, RecursionError):
         return False
     return True
 
 
-def _modulus_bits(key: Mapping[str, Any]) -> int:
-    modulus = key["n"] + "=" * (-len(key["n"]) % 4)
-    return int.from_bytes(base64.urlsafe_b64decode(modulus)).bit_length()
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= _LONGEST_TEXT
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and len(value) <= _MOST_OPERATIONS and all(map(_is_text, value))
+
+
+def _number(text: Any, *, least: int, most: int) -> str:
+    """Return a base64url number of a JWK, if it has so many bits. Its length is tested before it is decoded."""
+    if not isinstance(text, str) or len(text) > most // 6 + 3 or not re.fullmatch(_NUMBER, text):
+        raise UnusableKey("a member of it is missing, too long or not base64url")
+    bits = int.from_bytes(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))).bit_length()
+    if not least <= bits <= most:
+        raise UnusableKey("a member of it has too few or too many bits")
+    return text

@@ -4,6 +4,7 @@ import base64
 import hmac
 import json
 import sys
+import time
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -29,6 +30,8 @@ JSON_VALUES = st.recursive(
     max_leaves=5,
 )
 HEADER_MEMBERS = st.sampled_from(["alg", "kid", "typ", "cty", "jku", "jwk", "x5u", "x5c", "x5t", "crit", "b64", "zip"])
+CPU_SECONDS = 0.05
+
 bounded = settings(derandomize=True, deadline=None, max_examples=300)
 
 
@@ -376,7 +379,7 @@ def test_ten_keys_are_tried_and_no_more(others, is_believed):
 def test_keys_of_other_kinds_do_not_count_as_tried():
     assert verifies(GOOD, jwks(*[RSA_KEY] * 50, EC_KEY))
     assert verifies(
-        sign(CLAIMS, EC_KEY, kid="mine"), {"keys": [public(OTHER_KEY, kid="x")] * 999 + [public(EC_KEY, kid="mine")]}
+        sign(CLAIMS, EC_KEY, kid="mine"), {"keys": [public(OTHER_KEY, kid="x")] * 99 + [public(EC_KEY, kid="mine")]}
     )
 
 
@@ -414,3 +417,72 @@ def test_key_of_the_very_name_is_tried_before_those_without_a_name():
     token = parse_jwt(sign(CLAIMS, EC_KEY, kid="mine"))
 
     assert is_signed_by(token, {"keys": [*[public(OTHER_KEY)] * 20, public(EC_KEY, kid="mine")]})
+
+
+# Keys of others are bounded before anything is computed with them.
+
+N = public(RSA_KEY)["n"]
+HOSTILE_KEYS = {
+    "private without primes": {"kty": "RSA", "n": "A" * 1366, "e": "AQAB", "d": "B" * 1366},
+    "modulus of 32 KB": {"kty": "RSA", "n": "f" * 32_768, "e": "AQAB"},
+    "modulus of 8,193 bits": {
+        "kty": "RSA",
+        "n": base64.urlsafe_b64encode(b"\x01" + bytes(1024)).decode().strip("="),
+        "e": "AQAB",
+    },
+    "modulus of 1,024 bits": {"kty": "RSA", "n": "f" * 171, "e": "AQAB"},
+    "exponent of 65 bits": {
+        "kty": "RSA",
+        "n": N,
+        "e": base64.urlsafe_b64encode(b"\x01" + bytes(8)).decode().strip("="),
+    },
+    "exponent of the modulus' length": {"kty": "RSA", "n": N, "e": N},
+    "exponent 1": {"kty": "RSA", "n": N, "e": "AQ"},
+    "number with padding": {"kty": "RSA", "n": N, "e": "AQAB=="},
+    "number that is a list": {"kty": "RSA", "n": [N], "e": "AQAB"},
+    "curve of another name": {"kty": "EC", "crv": "secp256k1", "x": "AA", "y": "AA"},
+    "curve that is a list": {"kty": "EC", "crv": ["P-256"], "x": "AA", "y": "AA"},
+    "coordinate of 64 KB": {"kty": "EC", "crv": "P-256", "x": "A" * 65_536, "y": "AA"},
+    "private point": {**public(EC_KEY), "d": "AA"},
+    "symmetric": {"kty": "oct", "k": "A" * 65_536},
+    "type that is a list": {"kty": ["RSA"]},
+    "key of a thousand operations": {**public(EC_KEY), "key_ops": ["verify"] * 1000},
+    "name of 64 KB": {**public(EC_KEY), "kid": "k" * 65_536},
+    "no object": ["RSA"],
+}
+
+
+@pytest.mark.parametrize("hostile", HOSTILE_KEYS.values(), ids=HOSTILE_KEYS)
+def test_hostile_key_is_not_imported_and_costs_next_to_nothing(hostile):
+    token = parse_jwt(sign(CLAIMS, RSA_KEY))
+    begun = time.process_time()
+
+    assert not is_signed_by(token, {"keys": [hostile] * 100})
+
+    assert time.process_time() - begun < CPU_SECONDS
+    with pytest.raises(jose.UnusableKey):
+        jose.public_key(hostile)
+
+
+def test_largest_keys_that_are_allowed_cost_little():
+    token = parse_jwt(sign(CLAIMS, RSA_KEY))
+    largest = {"kty": "RSA", "n": "_" * 1365 + "8", "e": "_" * 10 + "8"}
+    is_signed_by(token, {"keys": [largest]})  # imports what it needs
+    begun = time.process_time()
+
+    assert not is_signed_by(token, {"keys": [largest] * 100})
+
+    assert time.process_time() - begun < CPU_SECONDS
+
+
+@pytest.mark.parametrize("hostile", [None, [], "keys", {"keys": {}}, {"keys": [{}] * 101}])
+def test_what_is_no_key_set_holds_no_key(hostile):
+    assert not verifies(GOOD, hostile)
+    with pytest.raises(jose.UnusableKey):
+        jose.public_keys(hostile)
+
+
+def test_key_is_reduced_to_its_public_members():
+    key = public(EC_KEY, kid="1", x5c=["MIIB"], x5u="https://attacker.example", nested={"deep": []})
+
+    assert jose.public_key(key) == {name: key[name] for name in ("kty", "kid", "crv", "x", "y")}

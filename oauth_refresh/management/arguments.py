@@ -89,5 +89,5 @@ def read_json(path: Path) -> Any:
     """Return the JSON value of a file. Raises CommandError if it cannot be read."""
     try:
         return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CommandError(f"{path} cannot be read as JSON: {error}") from error

@@ -56,12 +56,14 @@ def validate_https_uri(uri: str) -> None:
 
 
 def validate_jwks(jwks: Any) -> None:
-    """Allow a JSON Web Key Set (RFC 7517 §5) of public keys only."""
+    """Allow a JSON Web Key Set (RFC 7517 §5) of public keys only, each of which can be used."""
     if not isinstance(jwks, dict) or not isinstance(jwks.get("keys"), list) or not jwks["keys"]:
         raise ValidationError(_('Write a JSON Web Key Set: {"keys": [...]} with at least one key.'))
     try:
-        has_secret_keys = jose.has_secret_keys(jwks)
-    except ValueError as error:
+        jose.public_keys(jwks)
+        for key in jwks["keys"]:
+            jose.require_importable(jose.public_key(key))
+    except jose.SecretKey as error:
+        raise ValidationError(_("Leave private and symmetric keys out: the set may hold public keys only.")) from error
+    except jose.UnusableKey as error:
         raise ValidationError(_("A key of the set cannot be read.")) from error
-    if has_secret_keys:
-        raise ValidationError(_("Leave private and symmetric keys out: the set may hold public keys only."))

@@ -24,7 +24,6 @@ from oauth_refresh.crypto import digest
 
 _TIMEOUT_SECONDS = 3.0
 _MAXIMUM_BYTES = 65_536  # a hundred RSA keys of 4,096 bits; the sender decides how much is sent
-_MAXIMUM_KEYS = 100
 _SECONDS_BETWEEN_FETCHES = 60
 _NO_KEYS: Mapping[str, Any] = {"keys": []}
 
@@ -60,12 +59,11 @@ def current_keys(token: jose.SignedJWT, *, jwks: Mapping[str, Any] | None, jwks_
 def fetch_jwks(uri: str) -> Mapping[str, Any]:
     """Return the JWK set at an https URI, within three seconds. Raises KeysUnavailable."""
     try:
-        jwks = jose.read_json(_download(uri))
+        return {"keys": jose.public_keys(jose.read_json(_download(uri)))}
+    except jose.UnusableKey as error:
+        raise KeysUnavailable("what was fetched is not a JWK set of a sensible size") from error
     except (OSError, ValueError, RecursionError, HTTPException, TimeoutError) as error:
         raise KeysUnavailable(f"the keys could not be fetched: {type(error).__name__}") from error
-    if not isinstance(jwks, dict) or not isinstance(jwks.get("keys"), list) or len(jwks["keys"]) > _MAXIMUM_KEYS:
-        raise KeysUnavailable("what was fetched is no JWK set of a sensible size")
-    return jwks
 
 
 class _PinnedHTTPSConnection(HTTPSConnection):

@@ -71,6 +71,8 @@ REFUSED = [
     ("jwks", {"keys": [{"kty": "EC"}]}, UNREADABLE_KEY),
     ("jwks", {"keys": [{}]}, UNREADABLE_KEY),
     ("jwks", {"keys": ["a key"]}, UNREADABLE_KEY),
+    ("jwks", {"keys": [{"kty": "EC", "crv": "P-256", "x": "AQ", "y": "AQ"}]}, UNREADABLE_KEY),  # not on the curve
+    ("jwks", {"keys": [{"kty": "RSA", "n": "A" * 65_536, "e": "AQAB"}]}, UNREADABLE_KEY),
     ("jwks", {"keys": [EC_KEY.as_dict(private=True)]}, PUBLIC_KEYS_ONLY),
     ("jwks", {"keys": [OctKey.generate_key(256).as_dict(private=True)]}, PUBLIC_KEYS_ONLY),
 ]

@@ -33,7 +33,7 @@ NEW_KEYS = {"keys": [public(OTHER_KEY, kid="new")]}
 SHORT, LONG = 0.3, 60.0
 """Limits in seconds: to be waited for, and not to be reached on a slow machine either."""
 
-NO_SET = "what was fetched is no JWK set of a sensible size"
+NO_SET = "what was fetched is not a JWK set of a sensible size"
 PRIVATE_ADDRESSES = [
     "https://127.0.0.1/keys",
     "https://127.1/keys",
@@ -254,9 +254,9 @@ def test_answer_that_is_no_key_set_is_refused(key_server, path):
 
 
 def test_hundred_keys_are_accepted(key_server):
-    key_server.serve({"keys": [{}] * 100})
+    key_server.serve({"keys": KEYS["keys"] * 100})
 
-    assert fetch_jwks(key_server.origin + "/keys") == {"keys": [{}] * 100}
+    assert fetch_jwks(key_server.origin + "/keys") == {"keys": KEYS["keys"] * 100}
 
 
 def test_slow_servers_do_not_hold_up_a_good_one(key_server, set_limit):
