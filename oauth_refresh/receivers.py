@@ -4,13 +4,14 @@ Receivers of saves are connected without a sender and check the instance's class
 to each model. Both cover proxies and child models of the user model and of Application.
 """
 
-from typing import Any
+from typing import Any, TypeGuard
 
 from django.contrib.auth import get_user_model
 from django.db.models import Model, Q
 
 from oauth_refresh.models import Application, RevocationReason
 from oauth_refresh.services import account_events, revoke_grants
+from oauth_refresh.services.db import db_alias
 from oauth_refresh.services.rotation import Rotation
 
 _PASSWORD_ALONE = frozenset({"password"})
@@ -27,14 +28,14 @@ def deactivate_old_refresh_tokens(sender: type[Model], rotation: Rotation, **kwa
 
 
 def remember_password_before_rehash(
-    sender: type[Model], instance: Model, raw: bool, update_fields: frozenset[str] | None, **kwargs: object
+    sender: type[Model], instance: Model, raw: bool, using: str, update_fields: frozenset[str] | None, **kwargs: object
 ) -> None:
     """Before a save of the password alone: read what is stored, to distinguish Django's re-hash at login from a change.
 
     After ``set_password()`` and ``save()``, ``_password`` is None, as after a re-hash. Such an instance is marked, and
     its later saves never count as a re-hash.
     """
-    if raw or not isinstance(instance, get_user_model()):  # raw: loaddata, which restores rows as they were
+    if raw or not _is_ours(instance, get_user_model(), using=using):  # raw: loaddata restores rows as they were
         return
     state = vars(instance)
     state.pop(_REHASHED_FINGERPRINTS, None)
@@ -48,14 +49,16 @@ def remember_password_before_rehash(
 
 def revoke_when_user_changes(
     sender: type[Model],
+    *,
     instance: Model,
     created: bool,
     raw: bool,
+    using: str,
     update_fields: frozenset[str] | None,
     **kwargs: object,
 ) -> None:
     """After a save that can have deactivated a user or changed a password."""
-    if raw or not isinstance(instance, get_user_model()):
+    if raw or not _is_ours(instance, get_user_model(), using=using):
         return
     replaced = vars(instance).pop(_REHASHED_FINGERPRINTS, ())
     if _writes("password", update_fields):
@@ -72,14 +75,16 @@ def revoke_when_user_changes(
 
 def revoke_when_application_changes(
     sender: type[Model],
+    *,
     instance: Model,
     created: bool,
     raw: bool,
+    using: str,
     update_fields: frozenset[str] | None,
     **kwargs: object,
 ) -> None:
     """After a save that can have deactivated an application or taken its last secret or key."""
-    if raw or created or not isinstance(instance, Application):
+    if raw or created or not _is_ours(instance, Application, using=using):
         return
     if _writes("is_active", update_fields) and not instance.is_active:
         revoke_grants(Q(application=instance), reason=RevocationReason.APPLICATION_DEACTIVATED)
@@ -87,15 +92,23 @@ def revoke_when_application_changes(
         account_events.revoke_for_withdrawn_credentials(instance)
 
 
-def revoke_before_deletion(sender: type[Model], instance: Model, **kwargs: object) -> None:
+def revoke_before_deletion(sender: type[Model], instance: Model, using: str, **kwargs: object) -> None:
     """Before a user or an application is deleted, and all its grants with it.
 
     The update locks the grants, so that a refresh in progress is refused instead of making the deletion fail.
     """
-    if isinstance(instance, Application):
+    if _is_ours(instance, Application, using=using):
         revoke_grants(Q(application=instance), reason=RevocationReason.APPLICATION_DELETED)
-    else:
+    elif _is_ours(instance, get_user_model(), using=using):
         revoke_grants(Q(user=_user_id(instance)), reason=RevocationReason.USER_DELETED)
+
+
+def _is_ours(instance: Model, model: type[Model], *, using: str) -> TypeGuard[Any]:
+    """Whether ``instance`` is a row of ``model`` in the database that we write to.
+
+    A row in another one, such as an archive or a copy for tests, may be of another person with the same key.
+    """
+    return using == db_alias() and isinstance(instance, model)
 
 
 def _writes(field: str, update_fields: frozenset[str] | None) -> bool:

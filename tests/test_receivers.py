@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from django.core import serializers
 from django.core.management import call_command
 from django.db import OperationalError
+from django.db.models.signals import post_save, pre_delete, pre_save
 from django.urls import reverse
 from joserfc.jwk import ECKey
 
@@ -629,3 +630,34 @@ def test_password_of_an_unknown_hasher_is_no_rehash(client_app):
     user.save(update_fields=["password"])
 
     assert reason_of(client_app) == "password_changed"
+
+
+# Rows in another database are not ours, even if one has the same key.
+
+
+@pytest.mark.parametrize("event", ["saved inactive", "saved with another password", "deleted"])
+def test_user_in_another_database_ends_nothing_here(client_app, event):
+    elsewhere = type(client_app.grant.user)(pk=client_app.grant.user_id, username="another person", password="!other")
+    elsewhere.is_active = event != "saved inactive"
+
+    if event == "deleted":
+        pre_delete.send(sender=type(elsewhere), instance=elsewhere, using="archive", origin=elsewhere)
+    else:
+        saved = {"instance": elsewhere, "raw": False, "using": "archive", "update_fields": None}
+        pre_save.send(sender=type(elsewhere), **saved)
+        post_save.send(sender=type(elsewhere), created=False, **saved)
+
+    assert client_app.refresh().status_code == HTTPStatus.OK
+
+
+@pytest.mark.parametrize("event", ["saved inactive", "deleted"])
+def test_application_in_another_database_ends_nothing_here(client_app, event):
+    elsewhere = Application(pk=client_app.application.pk, client_id="another", is_active=False)
+
+    if event == "deleted":
+        pre_delete.send(sender=Application, instance=elsewhere, using="archive", origin=elsewhere)
+    else:
+        saved = {"instance": elsewhere, "raw": False, "using": "archive", "update_fields": None}
+        post_save.send(sender=Application, created=False, **saved)
+
+    assert client_app.refresh().status_code == HTTPStatus.OK

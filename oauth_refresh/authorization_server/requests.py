@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, UnreadablePostError
 
-from oauth_refresh.errors import InvalidClient, InvalidRequest, RequestTooLarge, SymmetricAssertion
+from oauth_refresh.errors import InvalidClient, InvalidRequest, LengthRequired, RequestTooLarge, SymmetricAssertion
 from oauth_refresh.http import ClientInfo
 from oauth_refresh.jose import SignedJWT, UnreadableJWT, parse_jwt
 from oauth_refresh.models import Application, AuthMethod
@@ -107,6 +107,9 @@ def read_parameters(request: HttpRequest) -> Parameters:
 def _require_whole_body(request: HttpRequest) -> None:
     """Refuse a body that a broken connection cut short: without its last parameter it would mean something else."""
     announced = request.META.get("CONTENT_LENGTH")
+    if not announced and not request.body and request.headers.get("Transfer-Encoding"):
+        # Under WSGI a body without a length cannot be read, so its parameters would only seem to be missing.
+        raise LengthRequired("Send the body with a Content-Length: the server cannot read a chunked one.")
     if announced and int(announced) != len(request.body):
         raise InvalidRequest("The body is shorter than announced.")
 
@@ -134,7 +137,8 @@ def read_client_credentials(request: HttpRequest, parameters: Parameters) -> Cli
         if client_id not in {None, basic[0]} or raw_secret not in {None, basic[1]}:
             raise InvalidRequest("The client credentials in the header and in the body differ.")
         client_id, raw_secret = basic
-        methods.add(AuthMethod.CLIENT_SECRET_BASIC)
+        if raw_secret is not None:
+            methods.add(AuthMethod.CLIENT_SECRET_BASIC)
     if client_id is None:
         raise InvalidClient("The request names no client.")
     return ClientCredentials(
@@ -142,8 +146,11 @@ def read_client_credentials(request: HttpRequest, parameters: Parameters) -> Cli
     )
 
 
-def _read_basic(request: HttpRequest) -> tuple[str, str] | None:
-    """Return client ID and secret of a Basic header; None without a header, or with one of another scheme."""
+def _read_basic(request: HttpRequest) -> tuple[str, str | None] | None:
+    """Return client ID and secret of a Basic header; None without a header, or with one of another scheme.
+
+    An empty password is no secret (RFC 6749 §2.3.1): libraries send it for public clients.
+    """
     scheme, _space, value = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return None
@@ -156,7 +163,7 @@ def _read_basic(request: HttpRequest) -> tuple[str, str] | None:
         raise InvalidClient("The Basic credentials are not base64 of UTF-8 text.") from error
     if not colon or not client_id:
         raise InvalidClient("The Basic credentials lack a client ID or a colon.")
-    return credentials
+    return credentials[0], credentials[1] or None
 
 
 def _read_assertion(parameters: Parameters, *, is_alone: bool) -> SignedJWT | None:

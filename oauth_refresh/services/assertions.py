@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connections, transaction
@@ -172,7 +173,8 @@ def _time(token: jose.SignedJWT, name: str) -> datetime | None:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         raise AssertionRefused(f"{name} is no number")
     try:
-        return datetime.fromtimestamp(seconds, UTC)
+        # As timezone.now() returns it: without a time zone, in local time, where the project has USE_TZ off.
+        return datetime.fromtimestamp(seconds, UTC if settings.USE_TZ else None)
     except (ValueError, OverflowError, OSError) as error:
         raise AssertionRefused(f"{name} is no time") from error
 

@@ -280,10 +280,17 @@ def test_ca_022_empty_secret_of_a_public_client_counts_as_left_out(public_client
     assert response.status_code == HTTPStatus.OK
 
 
-def test_ca_023_public_client_may_not_use_basic_with_an_empty_secret(public_client, refused):
+def test_ca_023_public_client_may_use_basic_with_an_empty_password(public_client):
+    """Design: an empty password is no secret, so this only names the client (RFC 6749 §2.3.1)."""
     empty = basic(public_client.application.client_id, "")
 
-    assert refused(lambda: refresh(public_client, authorization=empty)) == INVALID_CLIENT
+    assert refresh(public_client, authorization=empty).status_code == HTTPStatus.OK
+
+
+def test_empty_password_is_no_secret_of_a_confidential_client(client_app, refused):
+    empty = basic(client_app.application.client_id, "")
+
+    assert refused(lambda: refresh(client_app, authorization=empty)) == INVALID_CLIENT
 
 
 @pytest.mark.parametrize("authorization", ["Bearer x", 'Digest username="x"', "Negotiate"])

@@ -4,8 +4,8 @@ from http import HTTPStatus
 from urllib.parse import quote, urlencode
 
 import pytest
-from django.test import Client
-from django.urls import reverse
+from django.test import Client, RequestFactory
+from django.urls import resolve, reverse
 
 from oauth_refresh.models import Application, Grant
 from tests.factories import ApplicationFactory
@@ -363,3 +363,16 @@ def test_t_027_https_is_answered(client_app, oauth_settings, endpoint):
     response = post_form(endpoint, form, authorization=client_app.authorization, secure=True)
 
     assert response.status_code == HTTPStatus.OK
+
+
+def test_chunked_body_that_the_server_cannot_read_asks_for_its_length(client_app):
+    """Under WSGI, Django reads nothing without a Content-Length, and the client would be told something else."""
+    request = RequestFactory().generic("POST", "/", CONTENT_TYPE=FORM, headers={"Transfer-Encoding": "chunked"})
+
+    response = resolve(reverse("oauth_refresh:token")).func(request)
+
+    assert response.status_code == HTTPStatus.LENGTH_REQUIRED
+    assert response.data == {
+        "error": "invalid_request",
+        "error_description": "Send the body with a Content-Length: the server cannot read a chunked one.",
+    }

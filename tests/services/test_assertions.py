@@ -1,8 +1,10 @@
 """Assertions: what is refused and why, that none is accepted twice, and how many statements that takes."""
 
 import re
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from http import HTTPStatus
 from threading import Barrier
 
 import pytest
@@ -29,13 +31,14 @@ from tests.jwts import (
     RSA_KEY,
     TOKEN_ENDPOINT,
     KeyClient,
+    client_assertion,
     client_claims,
     grant_claims,
     jwks,
     key_application,
     sign,
 )
-from tests.oauth import OAuthClient
+from tests.oauth import OAuthClient, post_form
 from tests.signals import recorded
 
 NOW = 1_800_000_000
@@ -407,3 +410,23 @@ def test_server_without_an_issuer_has_no_addresses(oauth_settings):
 
     with pytest.raises(ValueError, match="'ISSUER'"):
         endpoint_url("token")
+
+
+@pytest.mark.parametrize("use_tz", [True, False])
+@pytest.mark.parametrize("zone", ["UTC", "America/Chicago"])
+def test_times_of_an_assertion_are_compared_in_any_time_zone(settings, user, use_tz, zone):
+    settings.USE_TZ, settings.TIME_ZONE = use_tz, zone
+    client = KeyClient(key_application(EC_KEY)).start(user=user)
+
+    assert client.refresh().status_code == HTTPStatus.OK
+
+
+@pytest.mark.parametrize("use_tz", [True, False])
+def test_expired_assertion_is_refused_in_any_time_zone(settings, user, use_tz):
+    settings.USE_TZ, settings.TIME_ZONE = use_tz, "America/Chicago"
+    client = KeyClient(key_application(EC_KEY)).start(user=user)
+    expired = sign(client_claims(client.application.client_id, exp=int(time.time()) - 60))
+
+    response = post_form("token", {"grant_type": "refresh_token", **client_assertion(expired)})
+
+    assert response.status_code == HTTPStatus.UNAUTHORIZED
