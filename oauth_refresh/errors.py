@@ -40,10 +40,6 @@ class RequestTooLarge(InvalidRequest):
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
-class LengthRequired(InvalidRequest):
-    status = HTTPStatus.LENGTH_REQUIRED
-
-
 class TooManyAttempts(OAuthError):
     """Authentication failed too often. ``retry_after``: seconds until it may be tried again."""
 

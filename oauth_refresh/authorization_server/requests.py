@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, UnreadablePostError
 
-from oauth_refresh.errors import InvalidClient, InvalidRequest, LengthRequired, RequestTooLarge, SymmetricAssertion
+from oauth_refresh.errors import InvalidClient, InvalidRequest, RequestTooLarge, SymmetricAssertion
 from oauth_refresh.http import ClientInfo
 from oauth_refresh.jose import SignedJWT, UnreadableJWT, parse_jwt
 from oauth_refresh.models import Application, AuthMethod
@@ -109,7 +109,7 @@ def _require_whole_body(request: HttpRequest) -> None:
     announced = request.META.get("CONTENT_LENGTH")
     if not announced and not request.body and request.headers.get("Transfer-Encoding"):
         # Under WSGI a body without a length cannot be read, so its parameters would only seem to be missing.
-        raise LengthRequired("Send the body with a Content-Length: the server cannot read a chunked one.")
+        raise InvalidRequest("Send the body with a Content-Length: the server cannot read a chunked one.")
     if announced and int(announced) != len(request.body):
         raise InvalidRequest("The body is shorter than announced.")
 

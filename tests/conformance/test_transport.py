@@ -371,7 +371,7 @@ def test_chunked_body_that_the_server_cannot_read_asks_for_its_length(client_app
 
     response = resolve(reverse("oauth_refresh:token")).func(request)
 
-    assert response.status_code == HTTPStatus.LENGTH_REQUIRED
+    assert response.status_code == HTTPStatus.BAD_REQUEST
     assert response.data == {
         "error": "invalid_request",
         "error_description": "Send the body with a Content-Length: the server cannot read a chunked one.",
