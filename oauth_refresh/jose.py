@@ -44,7 +44,7 @@ class UnusableKey(ValueError):
 
 
 class SecretKey(UnusableKey):
-    """A JWK is private or symmetric: whoever reads it can sign with it."""
+    """A JWK is private or symmetric, so each party that can read it can sign with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -92,9 +92,9 @@ def has_key_for(token: SignedJWT, jwks: Mapping[str, Any]) -> bool:
 def public_key(jwk: Any) -> dict[str, Any]:
     """Return the public members of a JWK (RFC 7517 §4), and nothing else of it.
 
-    Whoever controls a key set controls what is imported: a private member ``d`` without primes alone would make the
-    library factor the modulus, for minutes. So this is what every key passes before anything else looks at it, in
-    assertions, fetched sets, forms and commands. Raises UnusableKey.
+    Every key passes this function first, in assertions, fetched sets, forms and commands. Key sets are written by
+    others: a private member ``d`` without the primes, for example, makes the library factor the modulus, for minutes.
+    Raises UnusableKey.
     """
     if not isinstance(jwk, Mapping):
         raise UnusableKey("it is not an object")

@@ -37,8 +37,8 @@ logger = logging.getLogger(__name__)
 class AuthorizeView(View):
     """``GET authorize`` shows the consent page, ``POST authorize`` takes the user's decision.
 
-    The request is read from the query string only, also of a POST: what is granted is what the page of this address
-    has shown, whatever further fields a form sends.
+    The request is read from the query string only. A POST ignores every form field except ``decision``, so a form
+    cannot grant more than the page displayed.
     """
 
     # No HEAD: Django would run get(), and a link preview would start a grant for a trusted application.

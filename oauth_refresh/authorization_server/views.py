@@ -94,7 +94,7 @@ class ProtocolView(APIView):
         return response
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
-        """Answer in JSON, whatever the Accept header and the project's own negotiation say (RFC 6749 §5.1)."""
+        """Answer in JSON; neither the Accept header nor the project's own negotiation counts (RFC 6749 §5.1)."""
         return JSONRenderer(), JSONRenderer.media_type
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
