@@ -30,6 +30,12 @@ and a redirect carries a code. ``csrf_protect``: another site must not be able t
 (RFC 6749 §10.12), also where the project does not use the middleware.
 """
 
+# A node as proxies write it (RFC 7239 §6): an address alone, in brackets or quotes, with a port, or after "for=".
+_NODE = re.compile(
+    r'(?:for=)?"?(?:\[(?P<bracketed>[^\s\[\]]+)\](?::[\w.-]*)?|(?P<with_port>[^\s:";]+):[\w.-]*|(?P<bare>[^\s\[\]";]+))'
+    r'"?(?:;.*)?',
+    re.ASCII | re.IGNORECASE,
+)
 _SECRET_META_NAMES = re.compile("API|ASSERTION|AUTH|COOKIE|JWT|KEY|PASS|QUERY_STRING|SECRET|SIGNATURE|TOKEN")
 
 # Where a request keeps what the client sent. Other attributes are the project's, whose log filters may read them.
@@ -58,14 +64,20 @@ def read_client_info(request: HttpRequest) -> ClientInfo:
 
 
 def read_address(request: HttpRequest) -> str | None:
-    """Return the peer's address, or the one that the outermost of ``NUM_PROXIES`` trusted proxies saw."""
-    address = request.META.get("REMOTE_ADDR", "")
+    """Return the peer's address, or the one that the outermost of ``NUM_PROXIES`` trusted proxies saw.
+
+    None where there is none: behind a Unix socket, or if a proxy writes ``unknown`` or a name of its own.
+    """
+    node = request.META.get("REMOTE_ADDR") or ""
     if proxies := app_settings.num_proxies:
         forwarded = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",") if part.strip()]
         # Each proxy appends the peer it saw. Entries further left were written by the client, which may forge them.
-        address = forwarded[-proxies:][0] if forwarded else address
+        node = forwarded[-proxies:][0] if forwarded else node
+    if (form := _NODE.fullmatch(node.strip())) is None:
+        return None
+    host = form["bracketed"] or form["with_port"] or form["bare"]
     try:
-        return str(ip_address(address.partition("%")[0]))  # without the zone of an IPv6 address
+        return str(ip_address(host.partition("%")[0]))  # without the zone of an IPv6 address
     except ValueError:
         return None
 

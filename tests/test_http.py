@@ -41,8 +41,69 @@ def test_address_is_read_from_the_entries_of_trusted_proxies_only(oauth_settings
     assert client_info(**headers).address == address
 
 
-def test_missing_address_is_none():
-    request = RequestFactory().get("/", REMOTE_ADDR="")
+NODES = [
+    ("203.0.113.9", "203.0.113.9"),
+    ("203.0.113.9:4711", "203.0.113.9"),
+    ("203.0.113.9:_port", "203.0.113.9"),
+    ("203.0.113.9:", "203.0.113.9"),
+    ("2001:db8::1", "2001:db8::1"),
+    ("2001:DB8:0::1", "2001:db8::1"),
+    ("fe80::1%eth0", "fe80::1"),
+    ("[2001:db8::1]", "2001:db8::1"),
+    ("[2001:db8::1]:4711", "2001:db8::1"),
+    ("[2001:db8::1]:_port", "2001:db8::1"),
+    ("[fe80::1%25eth0]:4711", "fe80::1"),
+    ('"203.0.113.9"', "203.0.113.9"),
+    ('"203.0.113.9:4711"', "203.0.113.9"),
+    ('"[2001:db8::1]:4711"', "2001:db8::1"),
+    ("for=203.0.113.9", "203.0.113.9"),
+    ('For="[2001:db8::1]:4711"', "2001:db8::1"),
+    ("for=203.0.113.9;proto=https;by=198.51.100.1", "203.0.113.9"),
+    (" 203.0.113.9 ", "203.0.113.9"),
+    ("unknown", None),
+    ("_hidden", None),
+    ('for="_hidden"', None),
+    ("_hidden:4711", None),
+    ("unix:", None),
+    ("unix:/run/site.sock", None),
+    ("/run/site.sock", None),
+    ("[2001:db8::1", None),
+    ("[2001:db8::1]4711", None),
+    ("[]", None),
+    ('""', None),
+    ("203.0.113.999", None),
+    ("203.0.113.09", None),
+    ("localhost", None),
+    ("1", None),
+    ("\N{DEVANAGARI DIGIT ONE}.1.1.1", None),
+]
+
+
+@pytest.mark.parametrize(("node", "address"), NODES)
+def test_address_is_read_in_every_form_that_proxies_write(oauth_settings, node, address):
+    oauth_settings(NUM_PROXIES=1)
+    request = RequestFactory().get("/", headers={"X-Forwarded-For": f"192.0.2.66, {node}"})
+
+    assert read_client_info(request).address == address
+
+
+@pytest.mark.parametrize(("node", "address"), NODES)
+def test_address_of_the_peer_is_read_in_the_same_forms(node, address):
+    request = RequestFactory().get("/", REMOTE_ADDR=node)
+
+    assert read_client_info(request).address == address
+
+
+@pytest.mark.parametrize("peer", ["", None])
+def test_missing_address_is_none(peer):
+    request = RequestFactory().get("/", REMOTE_ADDR=peer)
+
+    assert read_client_info(request).address is None
+
+
+def test_server_may_leave_the_address_out():
+    request = RequestFactory().get("/")
+    del request.META["REMOTE_ADDR"]
 
     assert read_client_info(request).address is None
 
