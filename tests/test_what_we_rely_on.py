@@ -19,6 +19,14 @@ from django.contrib.admin.utils import quote, unquote
 from django.contrib.admin.views.main import ERROR_FLAG, ChangeList
 from django.contrib.auth.hashers import get_hasher, identify_hasher, make_password
 from django.contrib.messages.storage.fallback import FallbackStorage
+from django.core.cache import DEFAULT_CACHE_ALIAS, caches
+from django.core.cache.backends.base import BaseCache
+from django.core.cache.backends.db import DatabaseCache
+from django.core.cache.backends.dummy import DummyCache
+from django.core.cache.backends.filebased import FileBasedCache
+from django.core.cache.backends.locmem import LocMemCache
+from django.core.cache.backends.memcached import PyLibMCCache, PyMemcacheCache
+from django.core.cache.backends.redis import RedisCache
 from django.core.exceptions import DisallowedRedirect
 from django.db import connection, connections, router, transaction
 from django.db.models import signals
@@ -36,7 +44,6 @@ from rest_framework.exceptions import APIException
 from rest_framework.permissions import AND, OR, BasePermission, OperationHolderMixin
 from rest_framework.request import Request
 from rest_framework.schemas.generators import EndpointEnumerator
-from rest_framework.throttling import SimpleRateThrottle
 from rest_framework.views import APIView, exception_handler, set_rollback
 
 from oauth_refresh.models import Grant
@@ -236,6 +243,14 @@ def test_signal_lists_its_receivers_by_dispatch_uid():
     assert [lookup_key[0] for lookup_key, *_ in signal.receivers] == ["by name"]
 
 
+def test_caches_that_count_atomically_have_an_incr_of_their_own():
+    for atomic in (LocMemCache, PyLibMCCache, PyMemcacheCache, RedisCache):
+        assert atomic.incr is not BaseCache.incr
+    for other in (DatabaseCache, DummyCache, FileBasedCache):
+        assert other.incr is BaseCache.incr
+    assert isinstance(caches[DEFAULT_CACHE_ALIAS], BaseCache)
+
+
 def test_response_is_logged_once(rf, caplog):
     response, error = HttpResponse(status=503), ValueError("broken")
 
@@ -361,18 +376,6 @@ def test_rollback_is_set_for_a_request_in_a_transaction(monkeypatch):
 
 def test_address_in_a_schema_has_no_optional_slash():
     assert EndpointEnumerator(patterns=[]).get_path_from_regex("^oauth/^token(?:/)?$") == "/oauth/token"
-
-
-def test_throttle_reads_its_rate_and_tells_the_time():
-    class Throttle(SimpleRateThrottle):
-        def get_rate(self):
-            return "20/min"
-
-    throttle = Throttle()
-
-    assert (throttle.num_requests, throttle.duration) == (20, 60)
-    assert throttle.timer() <= throttle.timer()
-    assert throttle.cache.get("nothing") is None
 
 
 def test_schema_has_the_endpoints_and_their_components():

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from django.contrib.auth import authenticate, get_user_model
-from django.core.exceptions import ValidationError
+from django.core.exceptions import MultipleObjectsReturned, ObjectDoesNotExist, ValidationError
 from django.db.models import Field
 from django.utils import timezone
 
@@ -21,12 +21,14 @@ from oauth_refresh.errors import (
     UnsupportedGrantType,
     WrongPassword,
 )
+from oauth_refresh.http import read_address
 from oauth_refresh.jose import UnreadableJWT, parse_jwt
 from oauth_refresh.models import GrantType
 from oauth_refresh.services import IssuedTokens, issue_tokens, refresh
 from oauth_refresh.services.assertions import AssertionRefused, redeem_assertion, verify_grant_assertion
 from oauth_refresh.services.codes import redeem_code
-from oauth_refresh.services.db import is_valid_text
+from oauth_refresh.services.db import db_alias, is_valid_text
+from oauth_refresh.services.guess_limit import limited_guess
 from oauth_refresh.services.issuing import grantable_scope
 
 
@@ -76,12 +78,14 @@ def password(request: ClientRequest) -> IssuedTokens:
     """Exchange a user's password (RFC 6749 §4.3); for migrations only, since RFC 9700 §2.4 forbids it."""
     username = request.parameters.require("username")
     raw_password = request.parameters.require("password")
-    user = None
     # A text that the column cannot hold would be a database error, 503, instead of a wrong password.
-    if is_valid_text(username) and _can_be_a_username(username):
-        user = authenticate(request.http_request, username=username, password=raw_password)
-    if user is None:
-        raise WrongPassword("The user name or password is wrong.")
+    is_name = is_valid_text(username) and _can_be_a_username(username)
+    account = _find_account(username) if is_name and app_settings.failure_rate is not None else None
+    address = read_address(request.http_request)
+    with limited_guess("user", account=account, address=address, failure=WrongPassword):
+        user = authenticate(request.http_request, username=username, password=raw_password) if is_name else None
+        if user is None:
+            raise WrongPassword("The user name or password is wrong.")
     return _issue(request, user=user, grant_type=GrantType.PASSWORD)
 
 
@@ -136,3 +140,16 @@ def _can_be_a_username(text: str) -> bool:
     except ValidationError:
         return False
     return True
+
+
+def _find_account(username: str) -> Any:
+    """Return the primary key of the account that Django's login would find; None if there is none, or no single one.
+
+    MariaDB ignores case, accents and spaces at the end, and so may a user manager of the project. An attacker must not
+    have as many attempts with every spelling.
+    """
+    find = getattr(get_user_model()._default_manager.db_manager(db_alias()), "get_by_natural_key", None)
+    try:
+        return None if find is None else find(username).pk
+    except (ObjectDoesNotExist, MultipleObjectsReturned):
+        return None

@@ -21,7 +21,6 @@ from rest_framework.views import APIView
 
 from oauth_refresh.authorization_server import grant_types
 from oauth_refresh.authorization_server.requests import ClientRequest, read_client_credentials, read_parameters
-from oauth_refresh.authorization_server.throttling import limited_failures
 from oauth_refresh.conf import app_settings
 from oauth_refresh.errors import (
     InvalidClient,
@@ -29,9 +28,8 @@ from oauth_refresh.errors import (
     MethodNotAllowed,
     OAuthError,
     TooManyAttempts,
-    WrongPassword,
 )
-from oauth_refresh.http import RETRY_AFTER_SECONDS, log_refusal, log_server_error, read_client_info
+from oauth_refresh.http import RETRY_AFTER_SECONDS, log_refusal, log_server_error, read_address, read_client_info
 from oauth_refresh.services import IssuedTokens, revoke_token
 from oauth_refresh.services.clients import authenticate_client
 from oauth_refresh.services.introspection import introspect
@@ -108,8 +106,7 @@ class ProtocolView(APIView):
         credentials = read_client_credentials(http_request, parameters)
         client_info = read_client_info(http_request)
         # Authenticate first: a caller who does not must not be able to test or revoke tokens.
-        with limited_failures(http_request, kind="client", name=credentials.client_id, failure=InvalidClient):
-            application = authenticate_client(credentials, client_info=client_info)
+        application = authenticate_client(credentials, client_info=client_info, address=read_address(http_request))
         return ClientRequest(
             parameters=parameters, application=application, client_info=client_info, http_request=http_request
         )
@@ -126,10 +123,7 @@ class TokenView(ProtocolView):
     """``POST token``: issue tokens by one of the grant types (RFC 6749 §3.2)."""
 
     def post(self, request: Request) -> Response:
-        client_request = self.read(request._request)
-        username = client_request.parameters.get("username")  # of the password grant only
-        with limited_failures(request._request, kind="user", name=username, failure=WrongPassword):
-            return _token_response(grant_types.handle(client_request))
+        return _token_response(grant_types.handle(self.read(request._request)))
 
 
 class RevokeView(ProtocolView):

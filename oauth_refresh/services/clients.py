@@ -15,6 +15,7 @@ from oauth_refresh.jose import SignedJWT
 from oauth_refresh.models import Application, AuthMethod
 from oauth_refresh.services.assertions import AssertionRefused, verify_client_assertion
 from oauth_refresh.services.db import atomic_write, db_alias, is_valid_text, retry_serialization_failure
+from oauth_refresh.services.guess_limit import count_guess
 from oauth_refresh.signals import client_authentication_failed
 
 _SECRET_COLUMNS = ("secret_digest", "old_secret_digest", "old_secret_expires_at")
@@ -22,6 +23,7 @@ _SECRET_COLUMNS = ("secret_digest", "old_secret_digest", "old_secret_expires_at"
 # Compared where there is no secret: an unknown client takes as long as a wrong secret, and cannot be told apart.
 _NO_DIGEST = "0" * 64
 _UNKNOWN = "The client is unknown."
+_WRONG = "The secret is wrong."
 
 
 class SecretReplaced(Exception):
@@ -38,15 +40,23 @@ class ClientCredentials:
     methods: frozenset[AuthMethod]
 
 
-def authenticate_client(credentials: ClientCredentials, *, client_info: ClientInfo) -> Application:
+def authenticate_client(
+    credentials: ClientCredentials, *, client_info: ClientInfo, address: str | None = None
+) -> Application:
     """Return the application that the credentials authenticate; a public one needs only its client ID.
 
-    Raises InvalidClient, the same for an unknown client as for a wrong secret.
+    Raises InvalidClient, the same for an unknown client as for a wrong secret; TooManyAttempts instead if ``address``
+    sent too many wrong secrets.
     """
     application = find_application(credentials.client_id)
     refusal = _refusal_reason(application, credentials, now=timezone.now())
     if application is None or refusal is not None:
         reason = refusal or _UNKNOWN
+        # Only after the comparison, which costs nothing: a right secret is too long to be a guess, so others' guesses
+        # must not keep its owner out, and a refresh that succeeds does not wait for the cache. Without a secret, or
+        # where another method is required, nothing was guessed.
+        if reason == _WRONG or (application is None and credentials.raw_secret is not None):
+            count_guess("client", account=application and application.pk, address=address)
         client_authentication_failed.send_robust(
             sender=Application, application=application, reason=reason, client_info=client_info
         )
@@ -78,7 +88,7 @@ def _refusal_reason(application: Application | None, credentials: ClientCredenti
         (by_assertion and credentials.assertion is None, "The application authenticates by an assertion only."),
         (by_secret and credentials.raw_secret is None, "An application that has a secret sent none."),
         (by_secret and not right_method, "The secret was sent by the wrong method."),
-        (by_secret and not secret_matches, "The secret is wrong."),
+        (by_secret and not secret_matches, _WRONG),
     )
     refusal = next((reason for refused, reason in refusals if refused), None)
     # Last, because it fetches keys and consumes the assertion.
