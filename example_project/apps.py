@@ -1,5 +1,11 @@
-from django.apps import AppConfig
+from typing import Any
+
+from django.apps import AppConfig, apps
 from django.core.checks import Tags, register
+from django.core.management import call_command
+from django.db.models.signals import post_migrate
+
+from example_project.settings import CACHE_TABLE
 
 
 class ExampleConfig(AppConfig):
@@ -9,3 +15,10 @@ class ExampleConfig(AppConfig):
         from example_project.demo.checks import check_no_demo_accounts  # noqa: PLC0415  models are loaded only now
 
         register(check_no_demo_accounts, Tags.database)
+        # An app without models, as this one, sends no such signal.
+        post_migrate.connect(create_cache_table, sender=apps.get_app_config("notes"))
+
+
+def create_cache_table(using: str, **kwargs: Any) -> None:
+    """Create the table of the cache, also where it is not used yet, unless it exists."""
+    call_command("createcachetable", CACHE_TABLE, database=using, verbosity=0)

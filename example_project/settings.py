@@ -37,7 +37,13 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
         if "pool" not in DATABASES["default"]["OPTIONS"]:
             DATABASES["default"] = {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True, **DATABASES["default"]}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-CACHES = {"default": env.cache("CACHE_URL", default="locmemcache://")}
+# Without Redis a production site counts guesses in a table: Django's default would count for each process by itself.
+CACHE_TABLE = "site_cache"
+CACHES = {
+    "default": env.cache(
+        "CACHE_URL", default="locmemcache://" if DEBUG else f"dbcache://{CACHE_TABLE}?max_entries=100000"
+    )
+}
 
 INSTALLED_APPS = [
     "django.contrib.admin",

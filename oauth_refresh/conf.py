@@ -225,7 +225,7 @@ class AppSettings:
     failure_rate = Setting[str | None](
         "20/min",
         optional_rate,
-        "How many wrong secrets or passwords one address may send for one client or user before it must wait; None: any.",
+        "How many wrong secrets or passwords one address may send for one client or user; None: no limit.",
     )
     num_proxies = Setting(0, count, "How many trusted proxies append to X-Forwarded-For; 0: the header is not read.")
     record_client_info = Setting(True, boolean, "Whether address and user agent are stored with grants and refreshes.")

@@ -160,6 +160,10 @@ class ConcurrentChange(Exception):
     """Another request changed or revoked the grant first. The transaction is rolled back and the request retried."""
 
 
+class AutocommitOff(RuntimeError):
+    """The database connection does not commit by itself, so nothing would be stored. Answered with 503."""
+
+
 class TransactionBroken(RuntimeError):
     """A receiver caught a database error in our transaction, so nothing can be stored. Answered with 503."""
 

@@ -1,5 +1,6 @@
 """The system checks, as lists of ids."""
 
+from contextlib import contextmanager
 from datetime import timedelta
 from io import StringIO
 
@@ -8,11 +9,11 @@ import pytest
 from django.core.checks import run_checks
 from django.core.checks.registry import registry
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, connections
 from psycopg import IsolationLevel
 
 from oauth_refresh import checks
-from oauth_refresh.models import Application
+from oauth_refresh.models import Application, UsedAssertion
 from oauth_refresh.signals import refresh_token_exchanged
 from tests.factories import ApplicationFactory
 
@@ -125,6 +126,8 @@ def test_check_finds_times_without_a_zone(settings):
         ({"REQUIRE_HTTPS": False}, ["oauth_refresh.W003"]),
         ({"GRANT_TYPES": ["password", "refresh_token"]}, ["oauth_refresh.W004"]),
         ({"REVOKE_ON_REUSE": False}, ["oauth_refresh.W006"]),
+        ({"REVOKE_ON_PASSWORD_CHANGE": False}, ["oauth_refresh.W025"]),
+        ({"JWKS_ALLOW_PRIVATE_ADDRESSES": True}, ["oauth_refresh.W026"]),
         (
             {"REVOKE_ON_REUSE": False, "ROTATE_REFRESH_TOKENS": False},
             ["oauth_refresh.W002", "oauth_refresh.W006"],
@@ -137,6 +140,147 @@ def test_check_of_the_deployment_finds(settings, configured, found):
     assert ids(checks.check_deployment()) == found
 
 
+DAY = timedelta(days=1)
+LONGER = timedelta(seconds=1)
+LONGEST = {
+    "ACCESS_TOKEN_LIFETIME": DAY,
+    "REFRESH_TOKEN_LIFETIME": 90 * DAY,
+    "GRANT_LIFETIME": 366 * DAY,
+    "RETRY_WINDOW": timedelta(minutes=5),
+    "CODE_LIFETIME": timedelta(minutes=10),
+    "ASSERTION_LIFETIME": DAY,
+    "CLOCK_SKEW": timedelta(minutes=5),
+    "JWKS_CACHE_LIFETIME": DAY,
+}
+
+
+@pytest.mark.parametrize(
+    ("configured", "found"),
+    [
+        ({}, []),
+        (LONGEST, []),
+        *[({key: longest + LONGER}, [key]) for key, longest in LONGEST.items()],
+        ({key: longest + LONGER for key, longest in LONGEST.items()}, list(LONGEST)),
+        ({"GRANT_LIFETIME": None}, ["GRANT_LIFETIME"]),
+    ],
+)
+def test_check_of_the_lifetimes_names_those_that_are_long(settings, configured, found):
+    settings.OAUTH_REFRESH = configured
+
+    messages = checks.check_lifetimes()
+
+    assert ids(messages) == ["oauth_refresh.W027"] * len(found)
+    assert [message.msg.partition("'")[2].partition("'")[0] for message in messages] == found
+
+
+BACKENDS = "django.core.cache.backends"
+
+
+@pytest.mark.parametrize(
+    ("backend", "rate", "found"),
+    [
+        (f"{BACKENDS}.redis.RedisCache", "20/min", []),
+        (f"{BACKENDS}.db.DatabaseCache", "20/min", []),
+        (f"{BACKENDS}.memcached.PyMemcacheCache", "20/min", []),
+        (f"{BACKENDS}.locmem.LocMemCache", "20/min", ["oauth_refresh.W022"]),
+        (f"{BACKENDS}.filebased.FileBasedCache", "20/min", ["oauth_refresh.W022"]),
+        (f"{BACKENDS}.dummy.DummyCache", "20/min", ["oauth_refresh.W023"]),
+        (f"{BACKENDS}.redis.RedisCache", None, ["oauth_refresh.W021"]),
+        (f"{BACKENDS}.locmem.LocMemCache", None, ["oauth_refresh.W021"]),
+        (f"{BACKENDS}.dummy.DummyCache", None, ["oauth_refresh.W021", "oauth_refresh.W023"]),
+    ],
+)
+def test_check_of_the_guess_limit_finds(settings, tmp_path, backend, rate, found):
+    if "Memcache" in backend:
+        pytest.importorskip("pymemcache")
+    settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": str(tmp_path)}}
+    settings.OAUTH_REFRESH = {"FAILURE_RATE": rate}
+
+    assert ids(checks.check_guess_limit()) == found
+
+
+@pytest.mark.parametrize(
+    ("proxies", "trusted", "found"),
+    [
+        (0, {}, []),
+        (0, {"USE_X_FORWARDED_HOST": False, "SECURE_PROXY_SSL_HEADER": None, "REST_FRAMEWORK": {}}, []),
+        (0, {"REST_FRAMEWORK": {"NUM_PROXIES": 0}}, []),
+        (0, {"REST_FRAMEWORK": {"NUM_PROXIES": None}}, []),
+        (0, {"REST_FRAMEWORK": None}, []),
+        (0, {"USE_X_FORWARDED_HOST": True}, ["USE_X_FORWARDED_HOST"]),
+        (0, {"USE_X_FORWARDED_PORT": True}, ["USE_X_FORWARDED_PORT"]),
+        (0, {"SECURE_PROXY_SSL_HEADER": ("HTTP_X_FORWARDED_PROTO", "https")}, ["SECURE_PROXY_SSL_HEADER"]),
+        (0, {"REST_FRAMEWORK": {"NUM_PROXIES": 2}}, ["REST_FRAMEWORK['NUM_PROXIES']"]),
+        (0, {"ALLAUTH_TRUSTED_PROXY_COUNT": 1}, ["ALLAUTH_TRUSTED_PROXY_COUNT"]),
+        (0, {"AXES_IPWARE_PROXY_COUNT": 1}, ["AXES_IPWARE_PROXY_COUNT"]),
+        (1, {"USE_X_FORWARDED_HOST": True}, []),
+    ],
+)
+def test_check_finds_a_proxy_that_is_trusted_elsewhere_alone(settings, proxies, trusted, found):
+    settings.CACHES = {"default": {"BACKEND": f"{BACKENDS}.db.DatabaseCache", "LOCATION": "cache"}}
+    settings.OAUTH_REFRESH = {"NUM_PROXIES": proxies}
+    for name, value in trusted.items():
+        setattr(settings, name, value)
+
+    messages = checks.check_guess_limit()
+
+    assert ids(messages) == ["oauth_refresh.W024"] * len(found)
+    assert all(name in messages[0].msg for name in found)
+
+
+@pytest.mark.parametrize(("autocommit", "found"), [(True, []), (False, ["oauth_refresh.E020"])])
+def test_check_finds_a_connection_that_does_not_commit(monkeypatch, autocommit, found):
+    monkeypatch.setitem(connection.settings_dict, "AUTOCOMMIT", autocommit)
+
+    assert ids(checks.check_autocommit()) == found
+
+
+@contextmanager
+def altered(table, engine):
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {table} ENGINE={engine}")
+        yield
+        cursor.execute(f"ALTER TABLE {table} ENGINE=InnoDB")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor != "mysql", reason="other databases have one kind of table")
+@pytest.mark.parametrize("engine", ["MyISAM", "Aria"])
+def test_check_finds_tables_without_transactions(engine):
+    assert ids(checks.check_table_engines(databases=["default"])) == []
+
+    with altered(UsedAssertion._meta.db_table, engine):
+        [message] = checks.check_table_engines(databases=["default"])
+
+    assert message.id == "oauth_refresh.W020"
+    assert message.msg == f"These tables have no transactions: oauth_refresh_usedassertion ({engine})."
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("table", "found"), [(UsedAssertion._meta.db_table, ["oauth_refresh.W020"]), ("shop_order", [])]
+)
+def test_check_of_the_tables_reports_those_of_ours_only(monkeypatch, table, found):
+    """The database answers as a MariaDB with one such table would."""
+
+    def answer(execute, sql, params, *rest):
+        return execute(f"SELECT '{table}', 'MyISAM'", params, *rest)
+
+    monkeypatch.setattr(connections["default"], "vendor", "mysql")
+
+    with connection.execute_wrapper(answer):
+        assert ids(checks.check_table_engines(databases=["default"])) == found
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("databases", [None, [], ["default"]])
+def test_check_of_the_tables_asks_no_database_without_need(django_assert_num_queries, databases):
+    asked = connection.vendor == "mysql" and bool(databases)
+
+    with django_assert_num_queries(int(asked)):
+        assert ids(checks.check_table_engines(databases=databases)) == []
+
+
 def test_check_of_the_deployment_finds_a_secret_key_made_for_development(settings):
     settings.SECRET_KEY = "django-insecure-0123456789"
     settings.OAUTH_REFRESH = {}
@@ -147,12 +291,12 @@ def test_check_of_the_deployment_finds_a_secret_key_made_for_development(setting
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     ("deploy", "found"),
-    [(False, []), (True, ["oauth_refresh.W003", "oauth_refresh.W004"])],
+    [(False, []), (True, ["oauth_refresh.W003", "oauth_refresh.W004", "oauth_refresh.W021"])],
 )
 def test_checks_are_registered_and_those_of_the_deployment_wait_for_deploy(deploy, found):
     messages = run_checks(include_deployment_checks=deploy)
 
-    assert [id_ for id_ in ids(messages) if id_.startswith("oauth_refresh.")] == found
+    assert sorted(id_ for id_ in ids(messages) if id_.startswith("oauth_refresh.")) == found
 
 
 def test_every_check_is_registered_once():

@@ -2,7 +2,9 @@
 
 from django.core.checks import Tags
 
-from oauth_refresh.checks.deployment import check_deployment
+from oauth_refresh.checks.database import check_autocommit, check_table_engines
+from oauth_refresh.checks.deployment import check_deployment, check_lifetimes
+from oauth_refresh.checks.guessing import check_guess_limit
 from oauth_refresh.checks.options import check_issuer, check_settings
 from oauth_refresh.checks.project import check_isolation, check_issuer_is_set, check_one_database, check_receiver
 
@@ -13,5 +15,9 @@ ALL = (
     (check_receiver, Tags.signals, False),
     (check_one_database, Tags.models, False),
     (check_isolation, Tags.models, False),
+    (check_autocommit, Tags.models, False),
+    (check_table_engines, Tags.database, False),
     (check_deployment, Tags.security, True),
+    (check_lifetimes, Tags.security, True),
+    (check_guess_limit, Tags.security, True),
 )

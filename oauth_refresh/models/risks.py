@@ -9,10 +9,10 @@ from oauth_refresh.models.application import Application
 from oauth_refresh.models.choices import GrantType
 
 # Beyond these a choice is unusual, and named as a risk: RFC 9700 asks for short lifetimes and sets no numbers.
-_LONG_ACCESS = timedelta(days=1)
-_LONG_IDLE = timedelta(days=90)
-_LONG_GRANT = timedelta(days=366)
-_LONG_RETRY = timedelta(minutes=5)
+LONG_ACCESS = timedelta(days=1)
+LONG_IDLE = timedelta(days=90)
+LONG_GRANT = timedelta(days=366)
+LONG_RETRY = timedelta(minutes=5)
 
 
 def risks_of(application: Application) -> list[Any]:
@@ -45,22 +45,22 @@ def risks_of(application: Application) -> list[Any]:
             ),
         ),
         (
-            application.effective("access_token_lifetime") > _LONG_ACCESS,
+            application.effective("access_token_lifetime") > LONG_ACCESS,
             _("Access tokens are valid for over a day, and so is a stolen one. An hour is usual."),
         ),
         (
-            application.effective("refresh_token_lifetime") > _LONG_IDLE,
+            application.effective("refresh_token_lifetime") > LONG_IDLE,
             _("An unused grant stays active for over 90 days, on a lost device too. Two weeks are usual."),
         ),
         (
-            application.effective("retry_window") > _LONG_RETRY,
+            application.effective("retry_window") > LONG_RETRY,
             _(
                 "A refresh may be repeated for over five minutes, and for as long a thief with the spent refresh token "
                 "gets the same tokens. Half a minute is enough for a client that retries at once."
             ),
         ),
         (
-            grant_lifetime is None or grant_lifetime > _LONG_GRANT,
+            grant_lifetime is None or grant_lifetime > LONG_GRANT,
             _("A grant may last for over a year without a new sign-in. Set a grant lifetime, such as 90 days."),
         ),
     )

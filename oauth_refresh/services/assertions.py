@@ -86,6 +86,7 @@ def redeem_assertion(
         )
 
 
+@retry_serialization_failure
 def consume_jti(token: jose.SignedJWT, *, now: datetime) -> None:
     """Store issuer and ``jti`` of the assertion; their unique digest decides between simultaneous requests.
 

@@ -9,7 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from django.db import OperationalError, connections, router, transaction
 
-from oauth_refresh.errors import TransactionBroken
+from oauth_refresh.errors import AutocommitOff, TransactionBroken
 from oauth_refresh.http import clear_local_variables
 from oauth_refresh.models import Grant
 
@@ -35,15 +35,25 @@ def is_valid_text(text: str) -> bool:
     return "\x00" not in text and (text.isascii() or not any("\ud800" <= c <= "\udfff" for c in text))
 
 
+def _require_autocommit() -> None:
+    """Raise AutocommitOff where a COMMIT would never come, although the client would be told that it has its tokens."""
+    alias = db_alias()
+    if not connections[alias].in_atomic_block and not transaction.get_autocommit(using=alias):
+        raise AutocommitOff(
+            f"AUTOCOMMIT is off for the database {alias!r}, so nothing would be stored: remove it from DATABASES."
+        )
+
+
 def retry_serialization_failure(operation: Callable[P, T]) -> Callable[P, T]:
     """Run a whole transaction once more if the database chose it as the victim of a deadlock or a conflict.
 
     The second failure, and every other one, is raised. So is a failure inside the caller's transaction: all of that
-    one would have to be run again.
+    one would have to be run again. Raises AutocommitOff where nothing would be committed.
     """
 
     @wraps(operation)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        _require_autocommit()
         try:
             return operation(*args, **kwargs)
         except OperationalError as error:
@@ -60,8 +70,9 @@ def atomic_write(*, durable: bool = True) -> Iterator[None]:
     """Open the transaction of one decision. ``durable``: no caller may roll it back, so inside another it is an error.
 
     A receiver of the host project that swallows a database error has broken the transaction, and Django would roll it
-    back without an exception. Raises TransactionBroken then.
+    back without an exception. Raises TransactionBroken then, and AutocommitOff where nothing would be committed.
     """
+    _require_autocommit()
     alias = db_alias()
     committed: list[bool] = []
     senders = _senders.get()

@@ -69,6 +69,17 @@ def test_deployment_check_finds_only_the_password_grant(database_url):
     assert "oauth_refresh.W004" in result.stderr
 
 
+def test_production_site_counts_guesses_in_a_table_that_migrate_has_created(database_url):
+    manage("migrate", database_url=database_url)
+    script = "from django.core.cache import caches; c = caches['default']; c.set('a', 1); print(type(c), c.get('a'))"
+
+    result = manage(
+        "shell", "--verbosity", "0", "--command", script, database_url=database_url, SECRET_KEY="a key", **PRODUCTION
+    )
+
+    assert result.stdout.strip() == "<class 'django.core.cache.backends.db.DatabaseCache'> 1"
+
+
 def test_migrate_stops_in_production_with_accounts_of_the_demonstration(database_url):
     manage("demo", "--no-serve", "--port", str(free_port()), database_url=database_url)
     production = {**PRODUCTION, "SECRET_KEY": secrets.token_urlsafe(64)}
