@@ -98,10 +98,13 @@ def is_code_challenge(text: str) -> bool:
     return OPAQUE_BODY.fullmatch(text) is not None
 
 
+def is_code_verifier(text: str) -> bool:
+    """Whether ``text`` has the form of a code verifier (RFC 7636 §4.1)."""
+    return _CODE_VERIFIER.fullmatch(text) is not None
+
+
 def verifier_matches(verifier: str, *, challenge: str) -> bool:
-    """Whether ``verifier`` is well-formed and its S256 challenge is ``challenge`` (RFC 7636 §4.6)."""
-    if _CODE_VERIFIER.fullmatch(verifier) is None:
-        return False
+    """Whether the S256 challenge of ``verifier``, which has the form of one, is ``challenge`` (RFC 7636 §4.6)."""
     return hmac.compare_digest(_encode(hashlib.sha256(verifier.encode()).digest()), challenge)
 
 

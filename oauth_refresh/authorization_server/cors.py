@@ -1,7 +1,7 @@
 """Browser clients on other origins: django-cors-headers asks us, where a project has it installed (RFC 9700 §2.6).
 
-Token and revoke may be called from the origins of the redirect URIs of public applications. No other endpoint may: the
-authorization endpoint is navigated to, and introspection is for confidential clients.
+Token and revoke may be called from the origins of the redirect URIs of public applications, and metadata from anywhere.
+No other endpoint may: the authorization endpoint is navigated to, and introspection is for confidential clients.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from django.dispatch import receiver
 from django.http import HttpRequest
 from django.urls import Resolver404, resolve
 
-from oauth_refresh.authorization_server.views import RevokeView, TokenView
+from oauth_refresh.authorization_server.views import MetadataView, RevokeView, TokenView
 from oauth_refresh.models import Application, AuthMethod
 from oauth_refresh.models.redirects import is_usable_redirect_uri
 from oauth_refresh.services.db import db_alias
@@ -22,12 +22,17 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @receiver(check_request_enabled, dispatch_uid="oauth_refresh.allow_registered_origin")
 def allow_registered_origin(sender: object, request: HttpRequest, **kwargs: Any) -> bool:
-    """Whether the request is for token or revoke, and its origin that of an active public application."""
+    """Whether the request is for token or revoke, and its origin that of an active public application.
+
+    Or a preflight for metadata, which the middleware answers before the view could.
+    """
     origin = request.headers.get("Origin", "")
     try:
         view = getattr(resolve(request.path_info).func, "view_class", None)
     except Resolver404:
         return False
+    if view is MetadataView and request.method == "OPTIONS":
+        return True
     # Origins of other schemes, such as those of browser extensions, cannot be origins of a redirect URI.
     if view not in {TokenView, RevokeView} or not origin.startswith(("http://", "https://")):
         return False

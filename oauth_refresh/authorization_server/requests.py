@@ -121,39 +121,41 @@ def read_client_credentials(request: HttpRequest, parameters: Parameters) -> Cli
     comes on top, InvalidClient if there are none or they cannot be read.
     """
     client_id, raw_secret = parameters.get("client_id"), parameters.get("client_secret")
-    basic = _read_basic(request)
-    assertion = _read_assertion(parameters, is_alone=basic is None and raw_secret is None)
+    basic_id, basic_secret = _read_basic(request)
+    sent_by = {AuthMethod.CLIENT_SECRET_BASIC: basic_secret, AuthMethod.CLIENT_SECRET_POST: raw_secret}
+    methods = frozenset(method for method, secret in sent_by.items() if secret is not None)
+    assertion = _read_assertion(parameters, is_alone=not methods)
+    # The same credential twice is what Tyk documents; two different ones leave open which client it is.
+    if _differ(client_id, basic_id) or _differ(raw_secret, basic_secret):
+        raise InvalidRequest("The client credentials in the header and in the body differ.")
+    client_id = basic_id or client_id
     if assertion is not None:
         return ClientCredentials(
             client_id=_client_id_of(client_id, assertion),
             assertion=assertion,
             methods=frozenset({AuthMethod.PRIVATE_KEY_JWT}),
         )
-    methods = set()
-    if raw_secret is not None:
-        methods.add(AuthMethod.CLIENT_SECRET_POST)
-    if basic is not None:
-        # The same credential twice is what Tyk documents; two different ones leave open which client it is.
-        if client_id not in {None, basic[0]} or raw_secret not in {None, basic[1]}:
-            raise InvalidRequest("The client credentials in the header and in the body differ.")
-        client_id, raw_secret = basic
-        if raw_secret is not None:
-            methods.add(AuthMethod.CLIENT_SECRET_BASIC)
     if client_id is None:
         raise InvalidClient("The request names no client.")
     return ClientCredentials(
-        client_id=client_id, raw_secret=raw_secret, methods=frozenset(methods or {AuthMethod.NONE})
+        client_id=client_id, raw_secret=basic_secret or raw_secret, methods=methods or frozenset({AuthMethod.NONE})
     )
 
 
-def _read_basic(request: HttpRequest) -> tuple[str, str | None] | None:
-    """Return client ID and secret of a Basic header; None without a header, or with one of another scheme.
+def _differ(one: str | None, other: str | None) -> bool:
+    """Whether both are there, and are not the same."""
+    return None not in {one, other} and one != other
 
-    An empty password is no secret (RFC 6749 §2.3.1): libraries send it for public clients.
+
+def _read_basic(request: HttpRequest) -> tuple[str | None, str | None]:
+    """Return client ID and secret of a Basic header; neither without a header, or with one of another scheme.
+
+    An empty password is no secret (RFC 6749 §2.3.1): libraries send it for public clients. Where the user is empty too,
+    as of a library that always sends the header, it says nothing.
     """
     scheme, _space, value = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "basic":
-        return None
+        return None, None
     try:
         user_pass = base64.b64decode(value.strip(), validate=True).decode()
         client_id, colon, raw_secret = user_pass.partition(":")
@@ -161,9 +163,9 @@ def _read_basic(request: HttpRequest) -> tuple[str, str | None] | None:
         credentials = unquote_plus(client_id, errors="strict"), unquote_plus(raw_secret, errors="strict")
     except ValueError as error:
         raise InvalidClient("The Basic credentials are not base64 of UTF-8 text.") from error
-    if not colon or not client_id:
+    if not colon or (raw_secret and not client_id):
         raise InvalidClient("The Basic credentials lack a client ID or a colon.")
-    return credentials[0], credentials[1] or None
+    return credentials[0] or None, credentials[1] or None
 
 
 def _read_assertion(parameters: Parameters, *, is_alone: bool) -> SignedJWT | None:

@@ -1,6 +1,7 @@
 """The protocol endpoints: token (RFC 6749 §3.2), revoke (RFC 7009), introspect (RFC 7662) and metadata (RFC 8414)."""
 
 import logging
+import re
 from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
@@ -36,6 +37,8 @@ from oauth_refresh.services.introspection import introspect
 from oauth_refresh.services.metadata import server_metadata
 
 logger = logging.getLogger(__name__)
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
 
 
 class DiscardedCookies(SimpleCookie):
@@ -144,9 +147,16 @@ class IntrospectView(ProtocolView):
 
 
 class MetadataView(ProtocolView):
-    """``GET /.well-known/oauth-authorization-server``; 404 without an issuer, or at another issuer's path."""
+    """``GET /.well-known/oauth-authorization-server``; 404 without an issuer, or at another issuer's path.
 
-    http_method_names = ["get"]
+    It is public, and read by browser clients (RFC 9700 §2.6), so any web page may see each answer, also a refusal.
+    """
+
+    http_method_names = ["get", "head", "options"]
+
+    @property
+    def default_response_headers(self) -> dict[str, str]:
+        return super().default_response_headers | {"Access-Control-Allow-Origin": "*"}
 
     def get(self, request: Request, issuer_path: str | None = None) -> Response:
         issuer = app_settings.issuer
@@ -154,9 +164,13 @@ class MetadataView(ProtocolView):
             return ProtocolResponse(
                 {"error": "not_found", "error_description": "There is no such issuer."}, status=HTTPStatus.NOT_FOUND
             )
-        response = ProtocolResponse(server_metadata(grant_types=grant_types.HANDLERS))
-        response["Access-Control-Allow-Origin"] = "*"  # public, and read by browser clients (RFC 9700 §2.6)
-        return response
+        return ProtocolResponse(server_metadata(grant_types=grant_types.HANDLERS))
+
+    def options(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Answer a CORS preflight, which browsers send before a GET with headers of the client's own."""
+        asked = _HEADER_NAME.findall(request.headers.get("Access-Control-Request-Headers", ""))
+        allowed = {"Access-Control-Allow-Methods": "GET, HEAD", "Access-Control-Allow-Headers": ", ".join(asked)}
+        return ProtocolResponse(status=HTTPStatus.NO_CONTENT, headers=allowed)
 
 
 def _token_response(issued: IssuedTokens) -> Response:

@@ -124,7 +124,14 @@ def _require_bound(code: AuthorizationCode, *, redirect_uri: str | None, code_ve
     # (RFC 9700 §2.1.1).
     if code_verifier is not None and not code.code_challenge:
         raise InvalidRequest("A code_verifier came, but the authorization request had no code_challenge.")
-    if code.code_challenge and not crypto.verifier_matches(code_verifier or "", challenge=code.code_challenge):
+    if not code.code_challenge:
+        return
+    # One answer, three reasons for the log: a client that builds its verifier wrongly is not an attacker who guesses.
+    if not code_verifier:
+        raise InvalidGrant("The code verifier is missing.")
+    if not crypto.is_code_verifier(code_verifier):
+        raise InvalidGrant("The code verifier is not 43 to 128 of the characters that RFC 7636 allows.")
+    if not crypto.verifier_matches(code_verifier, challenge=code.code_challenge):
         raise InvalidGrant("The code verifier does not match the challenge.")
 
 

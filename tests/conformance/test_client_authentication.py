@@ -293,6 +293,92 @@ def test_empty_password_is_no_secret_of_a_confidential_client(client_app, refuse
     assert refused(lambda: refresh(client_app, authorization=empty)) == INVALID_CLIENT
 
 
+def test_secret_in_the_body_may_accompany_a_header_with_an_empty_password(client_app):
+    client_id = client_app.application.client_id
+
+    response = refresh(
+        client_app, authorization=basic(client_id, ""), client_id=client_id, client_secret=client_app.secret
+    )
+
+    assert response.status_code == HTTPStatus.OK
+
+
+def test_secret_in_the_header_may_be_accompanied_by_an_empty_one_in_the_body(client_app):
+    client_id = client_app.application.client_id
+
+    response = refresh(client_app, authorization=client_app.authorization, client_id=client_id, client_secret="")
+
+    assert response.status_code == HTTPStatus.OK
+
+
+def test_client_id_in_the_header_alone_completes_a_secret_in_the_body(client_app):
+    empty = basic(client_app.application.client_id, "")
+
+    assert refresh(client_app, authorization=empty, client_secret=SECRET).status_code == HTTPStatus.OK
+
+
+def test_header_with_an_empty_password_is_no_second_method_beside_an_assertion(key_client):
+    empty = basic(key_client.application.client_id, "")
+
+    response = refresh(key_client, authorization=empty, **assertion(key_client.application))
+
+    assert response.status_code == HTTPStatus.OK
+
+
+def test_header_names_no_other_client_than_the_assertion(key_client, public_application, refused):
+    other = basic(public_application.client_id, "")
+
+    assert refused(lambda: refresh(key_client, authorization=other, **assertion(key_client.application))) == (
+        INVALID_CLIENT
+    )
+
+
+def test_header_with_an_empty_password_names_no_other_client_than_the_body(public_client, client_app, refused):
+    other, own_id = basic(client_app.application.client_id, ""), public_client.application.client_id
+
+    assert refused(lambda: refresh(public_client, authorization=other, client_id=own_id)) == TWO_CREDENTIALS
+
+
+def test_header_without_user_and_password_says_nothing(public_client, client_app):
+    nothing = raw_basic(b":")
+
+    for client, credentials in (
+        (public_client, {"client_id": public_client.application.client_id}),
+        (client_app, sent_in("body", client_app.application.client_id, SECRET)),
+    ):
+        assert refresh(client, authorization=nothing, **credentials).status_code == HTTPStatus.OK
+
+
+def test_header_without_user_and_password_is_no_client(client_app, refused):
+    assert refused(lambda: refresh(client_app, authorization=raw_basic(b":"))) == INVALID_CLIENT
+
+
+@pytest.mark.parametrize("endpoint", ["revoke", "introspect"])
+def test_empty_password_is_no_secret_at_the_other_endpoints(client_app, refused, endpoint):
+    form = {"token": client_app.access_token}
+    empty = basic(client_app.application.client_id, "")
+
+    assert refused(lambda: post_form(endpoint, form, authorization=empty)) == INVALID_CLIENT
+    own_secret = {**form, "client_secret": SECRET}
+    assert post_form(endpoint, own_secret, authorization=empty).status_code == HTTPStatus.OK
+
+
+def test_public_client_may_revoke_by_basic_with_an_empty_password(public_client):
+    empty = basic(public_client.application.client_id, "")
+
+    response = post_form("revoke", {"token": public_client.access_token}, authorization=empty)
+
+    assert (response.status_code, response.json()) == (HTTPStatus.OK, {})
+
+
+def test_public_client_may_not_introspect_by_basic_with_an_empty_password(public_client, refused):
+    empty = basic(public_client.application.client_id, "")
+
+    assert refused(lambda: post_form("introspect", {"token": public_client.access_token}, authorization=empty)) == (
+        INVALID_CLIENT
+    )
+
+
 @pytest.mark.parametrize("authorization", ["Bearer x", 'Digest username="x"', "Negotiate"])
 def test_ca_025_another_scheme_is_answered_with_a_basic_challenge(client_app, refused, authorization):
     assert refused(lambda: refresh(client_app, authorization=authorization)) == INVALID_CLIENT

@@ -103,6 +103,56 @@ def test_t_028_unknown_address_has_no_cors_headers(spa):
     assert "Access-Control-Allow-Origin" not in response.headers
 
 
+WELL_KNOWN = ["/.well-known/oauth-authorization-server", "/.well-known/oauth-authorization-server/"]
+
+
+def metadata_preflight(path):
+    headers = {
+        "Origin": "https://anywhere.example",
+        "Access-Control-Request-Method": "GET",
+        "Access-Control-Request-Headers": "mcp-protocol-version,\tX-Own",
+    }
+    return Client().options(path, headers=headers)
+
+
+@pytest.mark.parametrize("path", WELL_KNOWN)
+def test_preflight_for_metadata_is_answered_by_the_middleware_for_any_origin(path):
+    response = metadata_preflight(path)
+
+    assert response.status_code == HTTPStatus.OK
+    assert response.headers["Access-Control-Allow-Origin"] == "https://anywhere.example"
+    assert "GET" in response.headers["Access-Control-Allow-Methods"]
+
+
+@pytest.mark.parametrize("path", [*WELL_KNOWN, f"{WELL_KNOWN[0]}/of-another-issuer"])
+def test_preflight_for_metadata_is_answered_without_the_middleware(settings, path):
+    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if "corsheaders" not in name]
+
+    response = metadata_preflight(path)
+
+    assert (response.status_code, response.content) == (HTTPStatus.NO_CONTENT, b"")
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+    assert response.headers["Access-Control-Allow-Methods"] == "GET, HEAD"
+    assert response.headers["Access-Control-Allow-Headers"] == "mcp-protocol-version, X-Own"
+
+
+def test_options_without_a_preflight_is_answered(settings):
+    response = Client().options(WELL_KNOWN[0])
+
+    assert (response.status_code, response.content) == (HTTPStatus.NO_CONTENT, b"")
+    assert response.headers["Allow"] == "GET, HEAD, OPTIONS"
+
+
+def test_names_of_headers_are_all_that_a_preflight_repeats(settings):
+    settings.MIDDLEWARE = []
+    odd = {"Access-Control-Request-Headers": "x-own: 1\r\nSet-Cookie: a=b, \u00fc\u20ac"}
+
+    response = Client().options(WELL_KNOWN[0], headers=odd)
+
+    assert response.headers["Access-Control-Allow-Headers"] == "x-own, 1, Set-Cookie, a, b"
+    assert not response.cookies
+
+
 def test_rv_017_browser_on_a_registered_origin_may_revoke(public_client):
     Application.objects.update(redirect_uris="https://spa.example/callback")
 

@@ -209,7 +209,15 @@ def test_md_014_other_methods_are_not_allowed(method):
     response = Client().generic(method, WELL_KNOWN, "grant_type=refresh_token", FORM)
 
     assert read_refusal(response) == invalid_request("Only GET is allowed.", status=HTTPStatus.METHOD_NOT_ALLOWED)
-    assert response.headers["Allow"] == "GET"
+    assert response.headers["Allow"] == "GET, HEAD, OPTIONS"
+
+
+@pytest.mark.parametrize("path", [WELL_KNOWN, f"{WELL_KNOWN}/", f"{WELL_KNOWN}/tenant"])
+def test_md_001_head_is_answered_like_get_without_a_body(path):
+    response, whole = Client().head(path), fetch(path)
+
+    assert (response.status_code, response.content) == (whole.status_code, b"")
+    assert dict(response.headers) == dict(whole.headers)
 
 
 def test_md_015_addresses_are_built_from_the_issuer_and_never_from_the_request(settings):
@@ -372,3 +380,11 @@ def test_md_019_any_origin_may_read_the_metadata():
 
     assert response.headers["Access-Control-Allow-Origin"] == "*"
     assert "Access-Control-Allow-Credentials" not in response.headers
+
+
+def test_md_019_any_origin_may_read_that_there_are_none(oauth_settings):
+    oauth_settings(ISSUER=None)
+
+    response = fetch(headers={"Origin": "https://app.example"})
+
+    assert (response.status_code, response.headers["Access-Control-Allow-Origin"]) == (HTTPStatus.NOT_FOUND, "*")

@@ -28,6 +28,8 @@ NO_CODE = "The text is no authorization code of this server."
 OTHER_APPLICATION = "The code was issued to another application."
 OTHER_URI = "The redirect URI is not that of the authorization request."
 OTHER_VERIFIER = "The code verifier does not match the challenge."
+MALFORMED_VERIFIER = "The code verifier is not 43 to 128 of the characters that RFC 7636 allows."
+NO_VERIFIER = "The code verifier is missing."
 NO_CHALLENGE = "A code_verifier came, but the authorization request had no code_challenge."
 SPENT = "The code was redeemed before."
 
@@ -111,8 +113,20 @@ def with_a_malformed_verifier(redeem):
     redeem.code_verifier = "x" * 42
 
 
+def with_a_verifier_that_is_too_long(redeem):
+    redeem.code_verifier = "x" * 129
+
+
+def with_a_verifier_of_other_characters(redeem):
+    redeem.code_verifier = VERIFIER[:-1] + "+"
+
+
 def without_its_verifier(redeem):
     redeem.code_verifier = None
+
+
+def with_an_empty_verifier(redeem):
+    redeem.code_verifier = ""
 
 
 def with_a_verifier_but_no_challenge(redeem):
@@ -203,8 +217,11 @@ NOTHING_CHANGES = [
     (with_a_redirect_uri_that_was_not_named, InvalidGrant, OTHER_URI),
     (for_another_redirect_uri_though_none_need_come, InvalidGrant, OTHER_URI),
     (with_another_verifier, InvalidGrant, OTHER_VERIFIER),
-    (with_a_malformed_verifier, InvalidGrant, OTHER_VERIFIER),
-    (without_its_verifier, InvalidGrant, OTHER_VERIFIER),
+    (with_a_malformed_verifier, InvalidGrant, MALFORMED_VERIFIER),
+    (with_a_verifier_that_is_too_long, InvalidGrant, MALFORMED_VERIFIER),
+    (with_a_verifier_of_other_characters, InvalidGrant, MALFORMED_VERIFIER),
+    (without_its_verifier, InvalidGrant, NO_VERIFIER),
+    (with_an_empty_verifier, InvalidGrant, NO_VERIFIER),
     (with_a_verifier_but_no_challenge, InvalidRequest, NO_CHALLENGE),
     (spent_and_with_another_verifier, InvalidGrant, OTHER_VERIFIER),
     (spent_and_without_its_redirect_uri, InvalidGrant, OTHER_URI),
