@@ -107,7 +107,8 @@ def read_parameters(request: HttpRequest) -> Parameters:
 def _require_whole_body(request: HttpRequest) -> None:
     """Refuse a body that a broken connection cut short: without its last parameter it would mean something else."""
     announced = request.META.get("CONTENT_LENGTH")
-    if not announced and not request.body and request.headers.get("Transfer-Encoding"):
+    is_chunked = "wsgi.input" in request.META and "Transfer-Encoding" in request.headers
+    if is_chunked and not announced and not request.body:
         # Under WSGI a body without a length cannot be read, so its parameters would only seem to be missing.
         raise InvalidRequest("Send the body with a Content-Length: the server cannot read a chunked one.")
     if announced and int(announced) != len(request.body):

@@ -1,9 +1,11 @@
 """How requests travel to the token endpoint: RFC 6749 §3.2 and Appendix B."""
 
 from http import HTTPStatus
+from io import BytesIO
 from urllib.parse import quote, urlencode
 
 import pytest
+from django.core.handlers.asgi import ASGIRequest
 from django.test import Client, RequestFactory
 from django.urls import resolve, reverse
 
@@ -376,3 +378,32 @@ def test_chunked_body_that_the_server_cannot_read_asks_for_its_length(client_app
         "error": "invalid_request",
         "error_description": "Send the body with a Content-Length: the server cannot read a chunked one.",
     }
+
+
+def answer_under_asgi(client, endpoint, body):
+    """Send a chunked body as an ASGI server passes it on, and return status and body of the answer."""
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": reverse(f"oauth_refresh:{endpoint}"),
+        "headers": [
+            (b"transfer-encoding", b"chunked"),
+            (b"content-type", FORM.encode()),
+            (b"authorization", client.authorization.encode()),
+        ],
+    }
+    response = resolve(scope["path"]).func(ASGIRequest(scope, BytesIO(body)))
+    return response.status_code, response.data
+
+
+@pytest.mark.parametrize("endpoint", ["token", "revoke", "introspect"])
+def test_chunked_body_is_read_under_asgi(client_app, endpoint):
+    body = urlencode({**refresh_form(client_app), "token": client_app.access_token}).encode()
+
+    status, _body = answer_under_asgi(client_app, endpoint, body)
+
+    assert status == HTTPStatus.OK
+
+
+def test_chunked_body_that_is_empty_lacks_its_parameters_under_asgi(client_app):
+    assert answer_under_asgi(client_app, "token", b"") == GRANT_TYPE_MISSING
