@@ -199,7 +199,7 @@ class AppSettings:
         ("authorization_code", "password", "jwt-bearer"), names, "The grant types that yield a refresh token."
     )
     scopes = Setting[Mapping[str, str]]({}, scope_texts, "Scope name to the text that a user reads.")
-    default_scopes = Setting[tuple[str, ...]]((), names, "What is granted when the client names no scope.")
+    default_scopes = Setting[tuple[str, ...]]((), names, "Granted when none is named; empty: the application's list.")
     scope_policy = Setting[Callable[..., Any] | None](
         None,
         optional_callable,

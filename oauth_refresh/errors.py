@@ -121,8 +121,20 @@ class UnusableRedirect(OAuthError):
 
 
 class InvalidScope(OAuthError):
+    """``scope``: the first wrong one of the request, a scope token, which the client is told (RFC 6749 §3.3)."""
+
     code = "invalid_scope"
     public_description = "The scope is malformed, unknown, or wider than what may be granted."
+    _LONGEST_SCOPE = 200  # the answer may be a redirect, whose length is limited
+
+    def __init__(self, reason: str, *, scope: str | None = None) -> None:
+        super().__init__(reason)
+        self.scope = scope if scope is None or len(scope) <= self._LONGEST_SCOPE else None
+
+    @property
+    def description(self) -> str:
+        text = self.public_description
+        return text if self.scope is None else f"{text.removesuffix('.')}: {self.scope}"
 
 
 class InvalidToken(OAuthError):

@@ -1,9 +1,18 @@
 """Scope strings (RFC 6749 §3.3): case-sensitive tokens in no particular order, separated by spaces."""
 
-from django.utils.translation import gettext_noop
+from collections.abc import Collection
 
-from oauth_refresh.conf import SCOPE_TOKEN
+from django.utils.translation import gettext, gettext_noop
+
+from oauth_refresh.conf import SCOPE_TOKEN, app_settings
 from oauth_refresh.errors import InvalidScope
+
+OFFLINE_ACCESS = "offline_access"
+"""By it, clients of OpenID Connect ask for a refresh token (Core §11).
+
+Here application and grant type decide on that, so this scope changes nothing. It is granted wherever there is a refresh
+token, so that such clients go on, and the user reads what it means.
+"""
 
 
 def parse_scope(text: str) -> tuple[str, ...]:
@@ -15,3 +24,15 @@ def parse_scope(text: str) -> tuple[str, ...]:
     if not all(SCOPE_TOKEN.fullmatch(token) for token in tokens):
         raise InvalidScope(gettext_noop("The scope holds a character that RFC 6749 does not allow."))
     return tokens
+
+
+def scope_texts() -> dict[str, str]:
+    """Return scope name to the text that a user reads: those of ``SCOPES``, and ``offline_access``."""
+    texts = dict(app_settings.scopes)
+    texts.setdefault(OFFLINE_ACCESS, gettext("Act for you while you are away"))
+    return texts
+
+
+def allows_something(scopes: Collection[str]) -> bool:
+    """Whether a token of these scopes may do anything: ``offline_access`` alone is only about how long."""
+    return any(name != OFFLINE_ACCESS for name in scopes)

@@ -64,6 +64,12 @@ UNAVAILABLE: Answer = (
 )
 
 
+def invalid_scope(name: str) -> Answer:
+    """Return the refusal that names the first wrong scope."""
+    status, body = INVALID_SCOPE
+    return status, {**body, "error_description": f"{body['error_description'].removesuffix('.')}: {name}"}
+
+
 def missing(parameter: str) -> Answer:
     return invalid_request(f"The parameter {parameter} is missing.")
 

@@ -36,6 +36,7 @@ def ids(messages):
         ({"ACCESS_TOKEN_LIFETIME": 60, "REFRESH_TOKEN_LIFETIME": 60, "GRANT_LIFETIME": 60}, []),
         ({"GRANT_LIFETIME": None, "REFRESH_TOKEN_LIFETIME": timedelta(days=1000)}, []),
         ({"SCOPES": {"read": "Read"}, "DEFAULT_SCOPES": ["read"]}, []),
+        ({"SCOPES": {"read": "Read"}, "DEFAULT_SCOPES": ["read", "offline_access"]}, []),
         ({"ACESS_TOKEN_LIFETIME": 60}, ["oauth_refresh.E001"]),
         ({"access_token_lifetime": 60, 7: 7}, ["oauth_refresh.E001", "oauth_refresh.E001"]),
         ({"ACCESS_TOKEN_LIFETIME": "1h"}, ["oauth_refresh.E002"]),

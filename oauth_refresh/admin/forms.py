@@ -12,8 +12,10 @@ from django.utils.translation import gettext_lazy as _
 
 from oauth_refresh import crypto
 from oauth_refresh.conf import app_settings
-from oauth_refresh.models import Application, GrantType
+from oauth_refresh.models import STAFF, Application, GrantType
 from oauth_refresh.models.choices import SECRET_METHODS
+from oauth_refresh.scopes import OFFLINE_ACCESS, scope_texts
+from oauth_refresh.services.issuing import yields_refresh_token
 from oauth_refresh.services.lookup import find_user
 
 SECRET_REPLACED = _("The secret was replaced after this page was opened. Open the page again to replace it once more.")
@@ -65,11 +67,11 @@ class ApplicationForm(forms.ModelForm):  # type: ignore[type-arg]  # it takes no
         for name in ("grant_types", "scope"):
             self.initial[name] = self.initial.get(name, getattr(self.instance, name)).split()
         scope: Any = self.fields["scope"]
-        scope.choices = [(name, f"{name}: {text}") for name, text in app_settings.scopes.items()]
         # Shown, not dropped: an application saved without its only scope, which is unknown now, could ask for any.
-        unknown = _("%(name)s (unknown to the project: untick it, or add it to SCOPES)")
-        scope.choices += [
-            (name, unknown % {"name": name}) for name in self.initial["scope"] if name not in app_settings.scopes
+        unknown, texts = _("%(name)s (unknown to the project: untick it, or add it to SCOPES)"), scope_texts()
+        scope.choices = [
+            (name, f"{name}: {texts[name]}" if name in texts else unknown % {"name": name})
+            for name in dict.fromkeys([*app_settings.scopes, *self.initial["scope"]])
         ]
         for name in ("rotate_refresh_tokens", "revoke_access_tokens_on_refresh"):
             if name in self.fields:  # the form of staff who may only look lacks it
@@ -122,8 +124,10 @@ class GenerateTokensForm(forms.Form):
         super().__init__(data)
         self.issuer = issuer
         scope: Any = self.fields["scope"]
-        scope.choices = [(name, app_settings.scopes[name]) for name in application.allowed_scopes]
-        scope.initial = [name for name in app_settings.default_scopes if name in application.allowed_scopes]
+        offline = [OFFLINE_ACCESS] if yields_refresh_token(application, STAFF) else []
+        allowed = [*(name for name in application.allowed_scopes if name != OFFLINE_ACCESS), *offline]
+        scope.choices = [(name, scope_texts()[name]) for name in allowed]
+        scope.initial = app_settings.default_scopes or application.scope.split()
         may_act_alone = not application.is_public and application.allows_grant_type(GrantType.CLIENT_CREDENTIALS)
         self.fields["username"].required = not may_act_alone
         if may_act_alone:

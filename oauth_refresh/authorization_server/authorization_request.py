@@ -105,7 +105,7 @@ def read_authorization_request(target: RedirectTarget, query: Query, *, user: An
         raise UnauthorizedClient("The authorization code grant is not enabled for the application.")
     return AuthorizationRequest(
         target=target,
-        scope=grantable_scope(application, _first(query, "scope"), user=user),
+        scope=grantable_scope(application, _first(query, "scope"), user=user, grant_type=GrantType.AUTHORIZATION_CODE),
         code_challenge=_read_code_challenge(application, query),
     )
 

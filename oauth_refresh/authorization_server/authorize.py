@@ -28,6 +28,7 @@ from oauth_refresh.http import (
     refusal_page,
     require_https,
 )
+from oauth_refresh.scopes import scope_texts
 from oauth_refresh.services.codes import Consent, has_consented, issue_code
 
 logger = logging.getLogger(__name__)
@@ -115,10 +116,11 @@ def _redirect_with_code(
 
 def _consent_page(request: HttpRequest, authorization_request: AuthorizationRequest) -> HttpResponse:
     target = authorization_request.target
+    texts = scope_texts()
     context = {
         "application": target.application,
         "destination": describe_destination(target.redirect_uri),
-        "scope_texts": [app_settings.scopes[name] for name in authorization_request.scope],
+        "scope_texts": [texts[name] for name in authorization_request.scope],
     }
     response = render(request, "oauth_refresh/consent.html", context)
     return protect_page(response, form_action=f"'self' {form_action_source(target.redirect_uri)}")

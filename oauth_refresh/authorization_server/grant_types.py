@@ -97,9 +97,13 @@ def jwt_bearer(request: ClientRequest) -> IssuedTokens:
     try:
         token = parse_jwt(raw_assertion)
         issuer, user = verify_grant_assertion(token, now=now)
-        scope = grantable_scope(request.application, request.parameters.get("scope"), user=user)
-        if not issuer.allows_scope(scope):
-            raise InvalidScope("The issuer may not start grants for the requested scope.")
+        requested = request.parameters.get("scope")
+        scope = grantable_scope(request.application, requested, user=user, grant_type=GrantType.JWT_BEARER)
+        forbidden = next((name for name in scope if not issuer.allows_scope(name)), None)
+        if forbidden is not None:
+            raise InvalidScope(
+                "The issuer may not start grants for the requested scope.", scope=forbidden if requested else None
+            )
         return redeem_assertion(
             request.application,
             token,

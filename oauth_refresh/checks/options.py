@@ -10,6 +10,7 @@ from django.core.checks import CheckMessage, Error
 
 from oauth_refresh.conf import AppSettings, Setting, app_settings, user_settings
 from oauth_refresh.models import GrantType
+from oauth_refresh.scopes import scope_texts
 
 _ISSUER = (
     r"(?P<scheme>https?)://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~!$&'()*+,;=:@/-]*)?"
@@ -75,7 +76,7 @@ def _unknown_words() -> list[CheckMessage]:
         *(name for name in app_settings.grant_types if name not in GrantType.values),
         *(name for name in app_settings.refresh_token_grant_types if name not in short_names),
     ]
-    scopes = [name for name in app_settings.default_scopes if name not in app_settings.scopes]
+    scopes = [name for name in app_settings.default_scopes if name not in scope_texts()]
     findings = (
         (
             scopes,

@@ -23,6 +23,7 @@ from oauth_refresh.conf import app_settings
 from oauth_refresh.http import USER_AGENT_LENGTH
 from oauth_refresh.models.application import Application
 from oauth_refresh.models.choices import GrantType
+from oauth_refresh.scopes import scope_texts
 
 REASON_LENGTH = 255
 
@@ -177,7 +178,7 @@ class Grant(models.Model):
     @property
     def scope_texts(self) -> dict[str, str]:
         """Return scope name to what a user reads: the name again where the project no longer has a text for it."""
-        texts = app_settings.scopes
+        texts = scope_texts()
         return {name: texts.get(name, name) for name in self.scopes}
 
     @property

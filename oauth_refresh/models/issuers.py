@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from oauth_refresh import jose
 from oauth_refresh.models.validators import validate_https_uri, validate_jwks, validate_scope, validate_visible_ascii
+from oauth_refresh.scopes import OFFLINE_ACCESS
 
 
 def validate_algorithms(text: str) -> None:
@@ -79,8 +80,9 @@ class TrustedIssuer(models.Model):
         if bool(self.jwks) == bool(self.jwks_uri):
             raise ValidationError({"jwks": _("Give either the public keys or their URL.")})
 
-    def allows_scope(self, tokens: tuple[str, ...]) -> bool:
-        return not self.scope or set(tokens) <= set(self.scope.split())
+    def allows_scope(self, name: str) -> bool:
+        """Whether it may start grants for this scope; ``offline_access`` need not stand in its list."""
+        return not self.scope or name in {*self.scope.split(), OFFLINE_ACCESS}
 
 
 class UsedAssertion(models.Model):

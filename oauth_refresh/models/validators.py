@@ -10,7 +10,7 @@ from oauth_refresh import jose
 from oauth_refresh.conf import app_settings
 from oauth_refresh.errors import InvalidScope
 from oauth_refresh.models.choices import GrantType
-from oauth_refresh.scopes import parse_scope
+from oauth_refresh.scopes import parse_scope, scope_texts
 
 
 def validate_visible_ascii(text: str) -> None:
@@ -23,7 +23,7 @@ def validate_visible_ascii(text: str) -> None:
 def validate_scope(text: str) -> None:
     """Allow only scopes that the project's settings know."""
     try:
-        unknown = [name for name in parse_scope(text) if name not in app_settings.scopes]
+        unknown = [name for name in parse_scope(text) if name not in scope_texts()]
     except InvalidScope as error:
         raise ValidationError(_(error.reason)) from error
     if unknown:

@@ -16,7 +16,7 @@ from oauth_refresh.services.db import atomic_write, db_alias, retry_serializatio
 from oauth_refresh.services.issuing import new_grant, yields_refresh_token
 from oauth_refresh.services.revocation import revoke_grant
 from oauth_refresh.services.rotation import advance_grant
-from oauth_refresh.services.tokens import IssuedTokens, available_scope, issue_pair
+from oauth_refresh.services.tokens import IssuedTokens, issue_pair, narrowed_scope
 
 logger = logging.getLogger(__name__)
 
@@ -154,7 +154,8 @@ def _revoke_replayed(grant: Grant) -> None:
 @retry_serialization_failure
 def _start(grant: Grant, *, now: datetime, client_info: ClientInfo) -> IssuedTokens:
     """Start the grant by the conditional update 0 → 1, and insert its tokens. Raises ConcurrentChange."""
-    refreshable, scope = yields_refresh_token(grant.application, grant.grant_type), available_scope(grant)
+    refreshable = yields_refresh_token(grant.application, grant.grant_type)
+    scope = narrowed_scope(grant, requested=None, refreshable=refreshable)
     with atomic_write():
         started = advance_grant(
             grant,

@@ -11,9 +11,9 @@ from oauth_refresh.conf import app_settings
 from oauth_refresh.errors import InvalidGrant, InvalidScope, UnauthorizedClient
 from oauth_refresh.http import NO_CLIENT_INFO, ClientInfo
 from oauth_refresh.models import STAFF, Application, Grant, GrantType, password_fingerprints
-from oauth_refresh.scopes import parse_scope
+from oauth_refresh.scopes import OFFLINE_ACCESS, allows_something, parse_scope
 from oauth_refresh.services.db import atomic_write, db_alias, retry_serialization_failure
-from oauth_refresh.services.tokens import IssuedTokens, issue_pair, permitted_scopes
+from oauth_refresh.services.tokens import IssuedTokens, first_wrong, issue_pair, permitted_scopes
 
 _STARTING_GRANT_TYPES = frozenset({*GrantType.values, STAFF} - {GrantType.REFRESH_TOKEN})
 
@@ -38,7 +38,7 @@ def issue_tokens(
         raise ValueError(f"{grant_type!r} cannot start a grant {'without' if user is None else 'for'} a user.")
     now = timezone.now()
     # Outside the transaction: the project's own policy may take its time, and locks are held inside.
-    granted = grantable_scope(application, scope, user=user)
+    granted = grantable_scope(application, scope, user=user, grant_type=grant_type)
     refreshable = yields_refresh_token(application, grant_type)
     grant = new_grant(application, user=user, grant_type=grant_type, scope=granted, client_info=client_info, now=now)
     grant.generation = grant.access_floor = 1
@@ -114,20 +114,26 @@ def yields_refresh_token(application: Application, grant_type: str) -> bool:
     )
 
 
-def grantable_scope(application: Application, requested: str | None, *, user: Any) -> tuple[str, ...]:
-    """Return the scopes to grant: of those requested, or of the default, what ``user`` may grant (RFC 6749 §3.3).
+def grantable_scope(application: Application, requested: str | None, *, user: Any, grant_type: str) -> tuple[str, ...]:
+    """Return the scopes to grant: of those requested, what ``user`` may grant (RFC 6749 §3.3).
 
-    Raises InvalidScope if one is unknown or not allowed to the application, or if nothing is left where the project has
-    scopes.
+    If none is requested, those of ``DEFAULT_SCOPES``; where that is empty, the application's own list. Without a
+    refresh token ``offline_access`` is left out. Raises InvalidScope if one is unknown or not allowed to the
+    application, or if nothing is left where the project has scopes.
     """
-    allowed = application.allowed_scopes
+    known = {*application.allowed_scopes, OFFLINE_ACCESS}
     if requested is None:
-        granted = tuple(name for name in app_settings.default_scopes if name in allowed)
+        asked = tuple(name for name in app_settings.default_scopes or application.scope.split() if name in known)
     else:
-        granted = parse_scope(requested)
-    if any(name not in allowed for name in granted):
-        raise InvalidScope("A requested scope is unknown, or this application may not request it.")
-    permitted = permitted_scopes(user, application=application, scopes=granted)
-    if app_settings.scopes and not permitted:
-        raise InvalidScope("This user cannot grant any of the requested scopes to this application.")
-    return permitted
+        asked = parse_scope(requested)
+    unknown = next((name for name in asked if name not in known), None)
+    if unknown is not None:
+        raise InvalidScope("A requested scope is unknown, or this application may not request it.", scope=unknown)
+    refreshable = yields_refresh_token(application, grant_type)
+    granted = permitted_scopes(user, application=application, scopes=asked, refreshable=refreshable)
+    if app_settings.scopes and not allows_something(granted):
+        raise InvalidScope(
+            "This user cannot grant any of the requested scopes to this application.",
+            scope=None if requested is None else first_wrong(asked, granted=granted),
+        )
+    return granted

@@ -9,6 +9,7 @@ from django.urls import reverse
 from oauth_refresh import jose
 from oauth_refresh.conf import app_settings
 from oauth_refresh.models import AuthMethod, GrantType
+from oauth_refresh.scopes import OFFLINE_ACCESS, scope_texts
 
 
 def issuer_origin() -> str:
@@ -31,13 +32,14 @@ def server_metadata(*, grant_types: Collection[str]) -> dict[str, Any]:
     """
     offered = [name for name in app_settings.grant_types if name in grant_types]
     has_codes = GrantType.AUTHORIZATION_CODE in offered
+    has_refresh_tokens = GrantType.REFRESH_TOKEN in offered
     members = {
         "issuer": app_settings.issuer,
         "authorization_endpoint": endpoint_url("authorize") if has_codes else None,
         "token_endpoint": endpoint_url("token"),
         "revocation_endpoint": endpoint_url("revoke"),
         "introspection_endpoint": endpoint_url("introspect"),
-        "scopes_supported": list(app_settings.scopes),
+        "scopes_supported": [name for name in scope_texts() if name != OFFLINE_ACCESS or has_refresh_tokens],
         "response_types_supported": ["code"] if has_codes else [],
         "response_modes_supported": ["query"] if has_codes else [],
         "grant_types_supported": offered,

@@ -11,7 +11,7 @@ from oauth_refresh.conf import app_settings
 from oauth_refresh.errors import InvalidScope
 from oauth_refresh.http import ClientInfo
 from oauth_refresh.models import AccessToken, Application, Grant, GrantEvent, RefreshToken
-from oauth_refresh.scopes import parse_scope
+from oauth_refresh.scopes import OFFLINE_ACCESS, allows_something, parse_scope
 from oauth_refresh.services.db import after_commit, db_alias
 from oauth_refresh.services.hooks import checked_fields
 from oauth_refresh.services.lookup import PresentedRefreshToken
@@ -33,43 +33,47 @@ class IssuedTokens:
     further_fields: dict[str, Any]
 
 
-def permitted_scopes(user: Any, *, application: Application, scopes: tuple[str, ...]) -> tuple[str, ...]:
-    """Return those of ``scopes`` that ``user`` may grant to ``application``, by the project's ``SCOPE_POLICY``.
+def permitted_scopes(
+    user: Any, *, application: Application, scopes: tuple[str, ...], refreshable: bool
+) -> tuple[str, ...]:
+    """Return those of ``scopes`` that ``application`` may have now, and ``user`` may grant to it.
 
-    All of them where the project has no policy, or where no user is concerned. Raises TypeError for a text, whose
-    letters would be taken for scopes.
+    ``offline_access`` stays just if the grant is ``refreshable``; it need not stand in the list of the application, and
+    the project's ``SCOPE_POLICY`` is not asked about it. Raises TypeError if the policy returns a text, whose letters
+    would be taken for scopes.
     """
-    policy = app_settings.scope_policy
-    if policy is None or user is None or not scopes:
-        return scopes
-    permitted = policy(user=user, application=application, scopes=scopes)
-    if isinstance(permitted, str):
-        raise TypeError("SCOPE_POLICY must return a collection of scopes, not a text.")
-    allowed = frozenset(permitted)
-    return tuple(name for name in scopes if name in allowed)
+    known, policy = application.allowed_scopes, app_settings.scope_policy
+    allowed = tuple(name for name in scopes if name in known and name != OFFLINE_ACCESS)
+    if policy is not None and user is not None and allowed:
+        permitted = policy(user=user, application=application, scopes=allowed)
+        if isinstance(permitted, str):
+            raise TypeError("SCOPE_POLICY must return a collection of scopes, not a text.")
+        allowed = tuple({*allowed} & {*permitted})
+    return tuple(name for name in scopes if name in allowed or (name == OFFLINE_ACCESS and refreshable))
 
 
-def available_scope(grant: Grant) -> tuple[str, ...]:
-    """Return what was granted and is still allowed to application and user. Raises InvalidScope if nothing is."""
-    allowed = grant.application.allowed_scopes
-    still_allowed = tuple(name for name in grant.scopes if name in allowed)
-    available = permitted_scopes(grant.user, application=grant.application, scopes=still_allowed)
-    if grant.scope and not available:
-        raise InvalidScope("Nothing of the granted scope is still allowed.")
-    return available
+def narrowed_scope(grant: Grant, *, requested: str | None, refreshable: bool = True) -> tuple[str, ...]:
+    """Return the scope of an access token: what was granted and is still allowed, or the ``requested`` part of it.
+
+    What was taken from application or user since is left out. Raises InvalidScope for what was never granted, and if
+    nothing is left.
+    """
+    asked = grant.scopes if requested is None else parse_scope(requested)
+    foreign = next((name for name in asked if name not in grant.scopes), None)
+    if foreign is not None:
+        raise InvalidScope("A requested scope was not granted.", scope=foreign)
+    left = permitted_scopes(grant.user, application=grant.application, scopes=asked, refreshable=refreshable)
+    if allows_something(grant.scopes) and not allows_something(left):
+        if requested is None:
+            raise InvalidScope("Nothing of the granted scope is still allowed.")
+        reason = "Nothing of the requested scope is still allowed." if asked else "The requested scope is empty."
+        raise InvalidScope(reason, scope=first_wrong(asked, granted=left))
+    return left
 
 
-def narrowed_scope(grant: Grant, *, requested: str | None) -> tuple[str, ...]:
-    """Return the scope of an access token by refresh: what was granted and is still allowed, or a part of it."""
-    available = available_scope(grant)
-    if requested is None:
-        return available
-    chosen = parse_scope(requested)
-    if any(name not in available for name in chosen):
-        raise InvalidScope("A requested scope was not granted, or is no longer allowed.")
-    if grant.scope and not chosen:
-        raise InvalidScope("The requested scope is empty.")
-    return chosen
+def first_wrong(asked: tuple[str, ...], *, granted: tuple[str, ...]) -> str | None:
+    """Return which scope to name where too little of those ``asked`` for can be granted."""
+    return next((name for name in asked if name not in granted), next(iter(asked), None))
 
 
 def issue_pair(

@@ -249,3 +249,12 @@ def test_page_offers_what_its_reader_may_do(application, permissions, offered):
 
     pages = {page: admin_url(f"application_{page}", application.pk) for page in ("tokens", "secret", "revoke")}
     assert [page for page, url in pages.items() if url in found] == offered
+
+
+def test_offline_access_in_the_list_of_an_application_is_shown_by_its_text(admin_browser):
+    application = ApplicationFactory(scope="notes:read offline_access")
+
+    page = admin_browser.get(admin_url("application_change", application.pk)).content.decode()
+
+    assert "offline_access: Act for you while you are away" in page
+    assert "offline_access (unknown" not in page

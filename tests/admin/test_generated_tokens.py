@@ -235,15 +235,36 @@ def test_page_offers_what_the_application_may_have(admin_browser):
     assert scopes_offered(response) == [
         ("notes:read", " checked", "Read your notes"),
         ("SANDBOX", "", "Use the sandbox"),
+        ("offline_access", "", "Act for you while you are away"),
     ]
 
 
 def test_page_proposes_only_what_the_application_may_have(admin_browser):
-    application = ApplicationFactory(scope="SANDBOX")
+    application = ApplicationFactory(scope="SANDBOX", grant_types="authorization_code")
 
     response = admin_browser.get(admin_url("application_tokens", application.pk))
 
     assert scopes_offered(response) == [("SANDBOX", "", "Use the sandbox")]
+
+
+def test_page_proposes_the_list_of_the_application_where_there_is_no_default(admin_browser, oauth_settings):
+    oauth_settings(DEFAULT_SCOPES=[])
+    application = ApplicationFactory(scope="notes:read offline_access")
+
+    response = admin_browser.get(admin_url("application_tokens", application.pk))
+
+    assert scopes_offered(response) == [
+        ("notes:read", " checked", "Read your notes"),
+        ("offline_access", " checked", "Act for you while you are away"),
+    ]
+
+
+def test_offline_access_is_generated_with_a_scope_and_not_alone(admin_browser, application, alice):
+    refused = generate(admin_browser, application, FOR_ALICE | {"scope": ["offline_access"]})
+    generate(admin_browser, application, FOR_ALICE | {"scope": ["notes:read", "offline_access"]})
+
+    assert errors(refused) == {"__all__": [NOTHING_TO_GRANT]}
+    assert Grant.objects.get().scope == "notes:read offline_access"
 
 
 @pytest.mark.parametrize(("bent", "count"), [({}, 1), ({"public": True}, 0)])

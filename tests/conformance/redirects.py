@@ -27,6 +27,13 @@ INVALID_SCOPE = {
     "error": "invalid_scope",
     "error_description": "The scope is malformed, unknown, or wider than what may be granted.",
 }
+
+
+def invalid_scope(name: str) -> dict[str, str]:
+    """Return the error that names the first wrong scope."""
+    return {**INVALID_SCOPE, "error_description": f"{INVALID_SCOPE['error_description'].removesuffix('.')}: {name}"}
+
+
 ACCESS_DENIED = {"error": "access_denied", "error_description": "The user refused."}
 SERVER_ERROR = {"error": "server_error", "error_description": "The server could not answer now. Try again."}
 

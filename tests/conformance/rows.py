@@ -15,6 +15,7 @@ SECTIONS = {
     "§10 revocation": ["RV"],
     "§11 introspection": ["IN"],
     "§12 metadata": ["MD"],
+    "§22 scopes, gateways": ["SH", "RF"],
 }
 
 NUMBERS = {
@@ -36,6 +37,8 @@ NUMBERS = {
     "RV": range(1, 21),
     "IN": range(1, 21),
     "MD": range(1, 20),
+    "SH": [11, 12],
+    "RF": [7],
 }
 
 NOT_TESTED = {

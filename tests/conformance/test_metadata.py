@@ -52,7 +52,7 @@ def test_md_001_metadata_are_at_the_well_known_address():
         "token_endpoint": "https://auth.example/oauth/token",
         "revocation_endpoint": "https://auth.example/oauth/revoke",
         "introspection_endpoint": "https://auth.example/oauth/introspect",
-        "scopes_supported": ["notes:read", "notes:write", "PRODUCTION", "SANDBOX"],
+        "scopes_supported": ["notes:read", "notes:write", "PRODUCTION", "SANDBOX", "offline_access"],
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "grant_types_supported": GRANT_TYPES,

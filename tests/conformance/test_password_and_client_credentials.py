@@ -19,6 +19,7 @@ from tests.refusals import (
     INVALID_SCOPE,
     UNAUTHORIZED_CLIENT,
     UNSUPPORTED_GRANT_TYPE,
+    invalid_scope,
     missing,
 )
 
@@ -133,7 +134,7 @@ def test_pw_008_password_is_decoded_as_it_was_encoded_and_never_logged(client, c
 def test_pw_009_scope_beyond_the_application_is_refused(client, user, refused):
     Application.objects.update(scope="notes:read")
 
-    assert refused(lambda: log_in(client, username=user.username, scope="notes:write")) == INVALID_SCOPE
+    assert refused(lambda: log_in(client, username=user.username, scope="notes:write")) == invalid_scope("notes:write")
 
 
 def test_cc_001_confidential_client_gets_an_access_token(client):
@@ -176,11 +177,27 @@ def test_cc_004_scope_left_out_is_the_default_one(client):
     assert client.token(grant_type="client_credentials").json()["scope"] == "notes:read"
 
 
-@pytest.mark.parametrize("scope", ["notes:write", "unknown", "notes:read notes:write"])
-def test_cc_004_scope_beyond_the_application_is_refused(client, refused, scope):
+def test_cc_004_without_a_default_the_list_of_the_application_is_granted(client, oauth_settings):
+    oauth_settings(DEFAULT_SCOPES=[])
+    Application.objects.update(scope="notes:write SANDBOX")
+
+    assert client.token(grant_type="client_credentials").json()["scope"] == "notes:write SANDBOX"
+
+
+def test_cc_004_without_a_default_and_a_list_a_scope_is_required(client, refused, oauth_settings):
+    oauth_settings(DEFAULT_SCOPES=[])
+
+    assert refused(lambda: client.token(grant_type="client_credentials")) == INVALID_SCOPE
+
+
+@pytest.mark.parametrize(
+    ("scope", "wrong"),
+    [("notes:write", "notes:write"), ("unknown SANDBOX", "unknown"), ("notes:read notes:write", "notes:write")],
+)
+def test_cc_004_scope_beyond_the_application_is_refused(client, refused, scope, wrong):
     Application.objects.update(scope="notes:read")
 
-    assert refused(lambda: client.token(grant_type="client_credentials", scope=scope)) == INVALID_SCOPE
+    assert refused(lambda: client.token(grant_type="client_credentials", scope=scope)) == invalid_scope(wrong)
 
 
 def test_cc_005_access_token_of_a_client_belongs_to_no_user(user):

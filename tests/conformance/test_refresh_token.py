@@ -26,6 +26,7 @@ from tests.refusals import (
     INVALID_SCOPE,
     UNAUTHORIZED_CLIENT,
     UNAVAILABLE,
+    invalid_scope,
     missing,
     read_refusal,
 )
@@ -124,12 +125,11 @@ def test_rt_007_narrowed_refresh_does_not_narrow_the_refresh_token(client_app):
 
 
 def test_rt_008_scope_beyond_what_was_granted_is_refused(client_app, refused):
-    assert refused(lambda: client_app.refresh(scope=f"{FULL_SCOPE} SANDBOX")) == INVALID_SCOPE
+    assert refused(lambda: client_app.refresh(scope=f"{FULL_SCOPE} SANDBOX")) == invalid_scope("SANDBOX")
     assert client_app.rotate()["scope"] == FULL_SCOPE
 
 
 BAD_SCOPES = {
-    "unknown": "notes:delete",
     "quotation mark": 'notes:read "',
     "backslash": "notes:read \\",
     "control character": "notes:read \n",
@@ -141,8 +141,18 @@ BAD_SCOPES = {
 
 
 @pytest.mark.parametrize("scope", BAD_SCOPES.values(), ids=BAD_SCOPES)
-def test_rt_009_unknown_or_malformed_scope_is_refused(client_app, refused, scope):
+def test_rt_009_malformed_scope_is_refused_and_not_repeated(client_app, refused, scope):
     assert refused(lambda: client_app.refresh(scope=scope)) == INVALID_SCOPE
+
+
+@pytest.mark.parametrize("scope", ["notes:delete", "notes:read notes:delete", "notes:delete SANDBOX offline_access"])
+def test_rt_009_unknown_scope_is_refused_and_the_first_is_named(client_app, refused, scope):
+    assert refused(lambda: client_app.refresh(scope=scope)) == invalid_scope("notes:delete")
+
+
+def test_rt_009_scope_of_any_length_is_refused_and_a_long_one_not_repeated(client_app, refused):
+    assert refused(lambda: client_app.refresh(scope="x" * 200)) == invalid_scope("x" * 200)
+    assert refused(lambda: client_app.refresh(scope="x" * 201)) == INVALID_SCOPE
 
 
 @pytest.mark.parametrize(
@@ -154,19 +164,32 @@ def test_rt_010_order_repetition_and_spaces_of_scopes_do_not_matter(client_app, 
 
 @pytest.mark.parametrize("scope", ["Notes:Read", "NOTES:READ"])
 def test_rt_011_scopes_are_case_sensitive(client_app, refused, scope):
-    assert refused(lambda: client_app.refresh(scope=scope)) == INVALID_SCOPE
+    assert refused(lambda: client_app.refresh(scope=scope)) == invalid_scope(scope)
 
 
 def test_rt_012_scope_taken_from_the_application_is_dropped(client_app):
     Application.objects.update(scope="notes:read")
 
     assert client_app.rotate()["scope"] == "notes:read"
+    assert Grant.objects.get().scope == FULL_SCOPE
 
 
-def test_rt_012_scope_taken_from_the_application_cannot_be_requested(client_app, refused):
+def test_rt_012_scope_taken_from_the_application_is_dropped_from_what_is_requested(client_app):
     Application.objects.update(scope="notes:read")
 
-    assert refused(lambda: client_app.refresh(scope="notes:write")) == INVALID_SCOPE
+    assert client_app.rotate(scope="notes:write notes:read")["scope"] == "notes:read"
+
+
+def test_rt_012_scope_taken_from_the_application_cannot_be_requested_alone(client_app, refused):
+    Application.objects.update(scope="notes:read")
+
+    assert refused(lambda: client_app.refresh(scope="notes:write")) == invalid_scope("notes:write")
+
+
+def test_rt_012_scope_that_was_never_granted_is_refused_though_the_application_may_have_it(client_app, refused):
+    Application.objects.update(scope="notes:read SANDBOX")
+
+    assert refused(lambda: client_app.refresh(scope="notes:read notes:write SANDBOX")) == invalid_scope("SANDBOX")
 
 
 def test_rt_012_nothing_is_issued_where_no_scope_is_left(client_app, refused):

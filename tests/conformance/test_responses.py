@@ -19,12 +19,12 @@ from tests.oauth import basic, post_form
 from tests.refusals import (
     INVALID_CLIENT,
     INVALID_GRANT,
-    INVALID_SCOPE,
     NOT_A_FORM,
     UNAUTHORIZED_CLIENT,
     UNAVAILABLE,
     UNSUPPORTED_GRANT_TYPE,
     assert_protocol_headers,
+    invalid_scope,
     missing,
     read_refusal,
     repeated,
@@ -142,7 +142,7 @@ REFUSALS = {
     "missing parameter": ({"grant_type": ""}, missing("grant_type")),
     "unknown grant type": ({"grant_type": "nope"}, UNSUPPORTED_GRANT_TYPE),
     "unknown token": ({"grant_type": "refresh_token", "refresh_token": "unknown"}, INVALID_GRANT),
-    "unknown scope": ({"grant_type": "client_credentials", "scope": "unknown"}, INVALID_SCOPE),
+    "unknown scope": ({"grant_type": "client_credentials", "scope": "unknown"}, invalid_scope("unknown")),
     "grant type of others": ({"grant_type": "password"}, UNAUTHORIZED_CLIENT),
 }
 

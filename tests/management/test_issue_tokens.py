@@ -70,3 +70,32 @@ def test_wrong_option_is_one_sentence_and_issues_nothing(arguments, sentence, dj
         issue(*arguments)
 
     assert not Grant.objects.exists()
+
+
+@pytest.mark.parametrize(("scope", "named"), [("notes:read x", "(x)"), ("offline_access", "(offline_access)")])
+def test_refusal_names_the_scope(user, scope, named):
+    application = ApplicationFactory()
+
+    with pytest.raises(CommandError) as refusal:
+        issue("--application", application.client_id, "--user", user.username, "--scope", scope)
+
+    assert str(refusal.value).endswith(named)
+
+
+def test_offline_access_is_issued_with_another_scope(user):
+    application = ApplicationFactory(scope="notes:read")
+
+    [line] = issue(
+        *("--application", application.client_id, "--user", user.username, "--scope", "notes:read offline_access")
+    )
+
+    assert line["scope"] == "notes:read offline_access"
+
+
+def test_list_of_the_application_is_the_default_of_a_project_without_one(user, oauth_settings):
+    oauth_settings(DEFAULT_SCOPES=[])
+    application = ApplicationFactory(scope="SANDBOX notes:read")
+
+    [line] = issue("--application", application.client_id, "--user", user.username)
+
+    assert line["scope"] == "SANDBOX notes:read"

@@ -28,7 +28,7 @@ ELSEWHERE = ClientInfo(address="192.0.2.66", user_agent="thief/1.0")
 TOO_OFTEN = "The retry is refused: RETRY_LIMIT is reached."
 NOT_THE_SAME = "The retry is refused: the scope differs, SECRET_KEY was changed, or the pair was deleted."
 DEAD = "The retry is refused: a token of the pair is no longer valid."
-NOT_GRANTED = "A requested scope was not granted, or is no longer allowed."
+NOT_GRANTED = "A requested scope was not granted."
 SPENT = "The refresh token was spent before."
 
 

@@ -200,8 +200,9 @@ def test_spent_refresh_token_revokes_the_family(client_app, change):
 @pytest.mark.parametrize(
     ("scope", "allowed", "reason"),
     [
-        ("notes:read PRODUCTION", "", "A requested scope was not granted, or is no longer allowed."),
-        ("notes:write", "notes:read", "A requested scope was not granted, or is no longer allowed."),
+        ("notes:read PRODUCTION", "", "A requested scope was not granted."),
+        ("notes:write PRODUCTION", "notes:read", "A requested scope was not granted."),
+        ("notes:write", "notes:read", "Nothing of the requested scope is still allowed."),
         (None, "SANDBOX", "Nothing of the granted scope is still allowed."),
         (" ", "", "The requested scope is empty."),
         ('notes:"read"', "", "The scope holds a character that RFC 6749 does not allow."),

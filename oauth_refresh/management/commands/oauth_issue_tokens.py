@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from oauth_refresh.errors import OAuthError
+from oauth_refresh.errors import InvalidScope, OAuthError
 from oauth_refresh.management.arguments import positive, require_application, require_user
 from oauth_refresh.models import Application
 from oauth_refresh.services import IssuedTokens
@@ -21,7 +21,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--application", required=True, metavar="CLIENT_ID")
         parser.add_argument("--user", metavar="USERNAME")
-        parser.add_argument("--scope", help='"a b"; default: DEFAULT_SCOPES')
+        parser.add_argument("--scope", help='"a b"; default: DEFAULT_SCOPES, else those of the application')
         parser.add_argument("--count", type=positive, default=1, metavar="N", help="how many grants; default: 1")
         parser.add_argument("--json", action="store_true", help="accepted for symmetry: the output is always JSON")
 
@@ -32,7 +32,8 @@ class Command(BaseCommand):
             try:
                 issued = issue_by_staff(application, user=user, scope=options["scope"])
             except OAuthError as error:
-                raise CommandError(error.reason) from error
+                wrong = f" ({error.scope})" if isinstance(error, InvalidScope) and error.scope else ""
+                raise CommandError(f"{error.reason}{wrong}") from error
             self.stdout.write(json.dumps(_line(application, issued)))
 
 
