@@ -23,6 +23,7 @@ from rest_framework.permissions import AND, OR, BasePermission
 from rest_framework.views import APIView
 
 from oauth_refresh.authorization_server.requests import FORM_CONTENT_TYPE
+from oauth_refresh.authorization_server.verify import VerifyView
 from oauth_refresh.authorization_server.views import IntrospectView, MetadataView, ProtocolView, RevokeView, TokenView
 from oauth_refresh.conf import app_settings
 from oauth_refresh.models import GrantType
@@ -33,6 +34,7 @@ _PATHS: dict[type[ProtocolView], str] = {
     MetadataView: "/.well-known/oauth-authorization-server",
     RevokeView: "/revoke",
     TokenView: "/token",
+    VerifyView: "/verify",
 }
 _REFERENCE = re.compile(r"#/components/(\w+)/(\w+)")
 

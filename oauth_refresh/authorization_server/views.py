@@ -166,7 +166,7 @@ class MetadataView(ProtocolView):
             )
         return ProtocolResponse(server_metadata(grant_types=grant_types.HANDLERS))
 
-    def options(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+    def options(self, request: Any, *args: Any, **kwargs: Any) -> Response:
         """Answer a CORS preflight, which browsers send before a GET with headers of the client's own."""
         asked = _HEADER_NAME.findall(request.headers.get("Access-Control-Request-Headers", ""))
         allowed = {"Access-Control-Allow-Methods": "GET, HEAD", "Access-Control-Allow-Headers": ", ".join(asked)}

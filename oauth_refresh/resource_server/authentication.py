@@ -12,10 +12,11 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 
+from oauth_refresh.bearer import challenge
 from oauth_refresh.errors import OAuthError
 from oauth_refresh.http import RETRY_AFTER_SECONDS, log_server_error
 from oauth_refresh.models import AccessToken
-from oauth_refresh.resource_server.bearer import authenticate_bearer, challenge
+from oauth_refresh.resource_server.bearer import authenticate_bearer
 
 logger = logging.getLogger(__name__)
 

@@ -12,10 +12,11 @@ from django.db import Error
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
+from oauth_refresh.bearer import challenge
 from oauth_refresh.errors import InsufficientScope, OAuthError
 from oauth_refresh.http import RETRY_AFTER_SECONDS, log_server_error
 from oauth_refresh.models import AccessToken
-from oauth_refresh.resource_server.bearer import authenticate_bearer, challenge
+from oauth_refresh.resource_server.bearer import authenticate_bearer
 
 logger = logging.getLogger(__name__)
 

@@ -9,10 +9,10 @@ from rest_framework.permissions import BasePermission, OperationHolderMixin
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from oauth_refresh.bearer import challenge
 from oauth_refresh.errors import InsufficientScope
 from oauth_refresh.models import AccessToken
 from oauth_refresh.resource_server.authentication import BearerError, TokenRequired
-from oauth_refresh.resource_server.bearer import challenge
 
 if TYPE_CHECKING:
     from rest_framework.permissions import SingleOperandHolder as Combinable  # the only instance that its stubs allow

@@ -7,6 +7,7 @@ from django.urls import re_path
 from django.urls.converters import UUIDConverter
 
 from oauth_refresh.authorization_server.authorize import AuthorizeView
+from oauth_refresh.authorization_server.verify import VerifyView
 from oauth_refresh.authorization_server.views import IntrospectView, RevokeView, TokenView
 from oauth_refresh.user_pages.api import ConnectedApplicationViewSet
 from oauth_refresh.user_pages.views import ApplicationsView, DisconnectAllView, DisconnectView
@@ -19,6 +20,7 @@ urlpatterns = [
     re_path(r"^token(?:/)?$", TokenView.as_view(), name="token"),
     re_path(r"^revoke(?:/)?$", RevokeView.as_view(), name="revoke"),
     re_path(r"^introspect(?:/)?$", IntrospectView.as_view(), name="introspect"),
+    re_path(r"^verify(?:/)?$", VerifyView.as_view(), name="verify"),
     re_path(r"^applications/?$", ApplicationsView.as_view(), name="applications"),
     re_path(r"^applications/revoke/?$", DisconnectAllView.as_view(), name="applications_revoke"),
     re_path(rf"^applications/{_GRANT}/revoke/?$", DisconnectView.as_view(), name="application_revoke"),

@@ -26,7 +26,12 @@ from tests.openapi import Notes, described
 
 PACKAGE = Path(__file__).parents[2] / "oauth_refresh"
 WELL_KNOWN = "/.well-known/oauth-authorization-server"
-ENDPOINTS = {"/oauth/token": "post", "/oauth/revoke": "post", "/oauth/introspect": "post", WELL_KNOWN: "get"}
+VERIFY = "/oauth/verify"
+ENDPOINTS = {
+    **{f"/oauth/{name}": "post" for name in ("token", "revoke", "introspect")},
+    VERIFY: "get",
+    WELL_KNOWN: "get",
+}
 JSON = "application/json"
 FORMS = {
     "refresh_token": "Refresh",
@@ -164,8 +169,9 @@ def test_aliases_have_operations_of_their_own(capsys):
 
     paths = described(None, patterns=patterns)["paths"]
 
-    assert sorted(methods["post"]["operationId"] for methods in paths.values()) == sorted(
-        prefix + name for prefix in ("oauth_", "oauth2_v1_", "") for name in ("token", "revoke", "introspect")
+    names = [operation["operationId"] for methods in paths.values() for operation in methods.values()]
+    assert sorted(names) == sorted(
+        prefix + name for prefix in ("oauth_", "oauth2_v1_", "") for name in ("token", "revoke", "introspect", "verify")
     )
     assert capsys.readouterr().err == ""
 
@@ -180,7 +186,9 @@ def test_view_derived_from_an_endpoint_is_described_like_it_and_an_unknown_one_i
 
 def test_endpoints_take_client_credentials_in_the_header_or_none_there(schema):
     for address, method in ENDPOINTS.items():
-        expected = [] if method == "get" else [{"oauthClient": []}, {}]
+        expected = [{"oauthClient": []}, {}] if method == "post" else []
+        if address == VERIFY:
+            expected = [{"oauthAccessToken": []}]
         assert schema["paths"][address][method]["security"] == expected
 
     assert schema["components"]["securitySchemes"]["oauthClient"]["scheme"] == "basic"
@@ -320,13 +328,29 @@ def too_often(endpoint):
     return send
 
 
-def without_database(endpoint):
+def failing(send):
+    """Return how to send while the database is down."""
+
     def fail(execute, *statement):
         raise OperationalError("the connection is lost")
 
-    def send(client, **_world):
+    def send_and_fail(**world):
         with connection.execute_wrapper(fail):
-            return posted(endpoint, {"token": "a"})(client)
+            return send(**world)
+
+    return send_and_fail
+
+
+def without_database(endpoint):
+    return failing(posted(endpoint, {"token": "a"}))
+
+
+def verified(query="", token=True):
+    """Return how to ask as a gateway, with the token of the client or another one."""
+
+    def send(client, **_world):
+        raw = client.access_token if token is True else token
+        return Client().get(VERIFY + query, headers={"Authorization": f"Bearer {raw}"})
 
     return send
 
@@ -364,6 +388,11 @@ ANSWERS = {
             503: without_database,
         }.items()
     },
+    (VERIFY, 204): verified("?scope=notes:read"),
+    (VERIFY, 401): verified(token="unknown"),
+    (VERIFY, 403): verified("?scope=PRODUCTION"),
+    (VERIFY, 405): lambda **world: Client().post(VERIFY),
+    (VERIFY, 503): failing(verified()),
     (WELL_KNOWN, 200): fetched(),
     (WELL_KNOWN, 400): fetched(REQUIRE_HTTPS=True),
     (WELL_KNOWN, 404): fetched(ISSUER=None),
@@ -391,6 +420,9 @@ def test_server_answers_as_described(schema, client_app, settings, configure, ca
     for name, part in answer["headers"].items():
         value, header = response.headers[name], resolved(schema, part)["schema"]
         validator(schema, header).validate(int(value) if header["type"] == "integer" else value)
+    if status == HTTPStatus.NO_CONTENT:
+        assert (response.content, "Content-Type" in response.headers) == (b"", False)
+        return
     assert response.headers["Content-Type"] == JSON
     validator(schema, answer["content"][JSON]["schema"]).validate(response.json())
 

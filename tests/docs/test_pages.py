@@ -114,6 +114,7 @@ def test_every_reason_of_a_revocation_is_in_the_reference():
         ("POST token", "/oauth/token"),
         ("POST revoke", "/oauth/revoke"),
         ("POST introspect", "/oauth/introspect"),
+        ("GET verify", "/oauth/verify"),
         ("GET /.well-known/oauth-authorization-server", "/.well-known/oauth-authorization-server"),
     ],
 )

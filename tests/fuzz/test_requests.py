@@ -18,8 +18,8 @@ from oauth_refresh.authorization_server.requests import (
     read_client_credentials,
     read_parameters,
 )
+from oauth_refresh.bearer import read_bearer
 from oauth_refresh.errors import InvalidClient, InvalidRequest
-from oauth_refresh.resource_server.bearer import read_bearer
 from tests.database import database_snapshot
 from tests.factories import PASSWORD, SECRET
 from tests.fuzz.texts import ANY_TEXT, CONTENT_TYPES, HEADER_TEXT, SENDABLE_TEXT, bounded, forms

@@ -124,6 +124,10 @@ REQUESTS: dict[str, dict[str, SampleRequest]] = {
         "refresh token": lambda s: s.form("introspect", token=s.client.refresh_token),
         "access token": lambda s: s.form("introspect", token=s.client.access_token),
     },
+    "oauth_refresh:verify": {
+        "with a token": lambda s: with_token(s, "oauth_refresh:verify", s.client.access_token),
+        "with another": lambda s: with_token(s, "oauth_refresh:verify", s.spent),
+    },
     "oauth_refresh:authorize": {
         "question": lambda s: s.flow.ask(),
         "consent": lambda s: s.flow.decide("allow"),

@@ -19,7 +19,7 @@ from tests.leaks.sample import build_sample, encodings_of_bytes, rolled_back
 from tests.reports import Reports, encodings, raw_values_in
 from tests.signals import connected
 
-ENDPOINTS = ("oauth_refresh:token", "oauth_refresh:revoke", "oauth_refresh:introspect", "oauth_metadata")
+ENDPOINTS = (*(f"oauth_refresh:{name}" for name in ("token", "revoke", "introspect", "verify")), "oauth_metadata")
 """They answer in JSON only."""
 
 MISCONFIGURED = {"without_scopes": HTTPStatus.INTERNAL_SERVER_ERROR}

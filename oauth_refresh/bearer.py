@@ -1,0 +1,43 @@
+"""The Bearer scheme (RFC 6750 §2.1, §3): a token in the Authorization header, and the challenge that asks for one."""
+
+import re
+
+from django.core.exceptions import BadRequest, SuspiciousOperation
+from django.http import HttpRequest, UnreadablePostError
+
+from oauth_refresh.errors import InsufficientScope, InvalidRequest, OAuthError
+
+_B64TOKEN = r"[A-Za-z0-9._~+/-]+=*"
+_FORM = "application/x-www-form-urlencoded"
+
+
+def read_bearer(request: HttpRequest) -> str | None:
+    """Return the token of the Authorization header; None without one, or with one of another scheme.
+
+    A token in the query string, the form or a cookie does not count. Raises InvalidRequest for a Bearer header that
+    does not hold exactly one token, and for one beside a form that holds a token too (§3.1) or cannot be read.
+    """
+    scheme, _space, rest = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        return None
+    token = rest.strip(" ")
+    if not re.fullmatch(_B64TOKEN, token):
+        raise InvalidRequest("The Authorization header must hold one access token after the word Bearer.")
+    try:
+        is_sent_twice = request.content_type == _FORM and "access_token" in request.POST
+    except (BadRequest, SuspiciousOperation, UnreadablePostError) as error:  # not UTF-8, too much, cut off
+        raise InvalidRequest("The form beside the access token cannot be read.") from error
+    # A cache or log may keep the form, and two tokens may differ (RFC 6750 §2).
+    if is_sent_twice:
+        raise InvalidRequest("The access token was sent in more than one way.")
+    return token
+
+
+def challenge(error: OAuthError | None = None) -> str:
+    """Return the value of WWW-Authenticate; without an error for a request that sent no token (RFC 6750 §3.1)."""
+    attributes = {"realm": "oauth"}
+    if error is not None:
+        attributes |= {"error": error.code, "error_description": error.description}
+    if isinstance(error, InsufficientScope) and error.scopes:
+        attributes["scope"] = " ".join(error.scopes)
+    return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in attributes.items())
