@@ -5,7 +5,6 @@ import os
 import re
 import secrets
 import shlex
-import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -15,27 +14,12 @@ from pathlib import Path
 import pytest
 from django.db import connection
 
+from tests.docs.nginx import make_certificate, nginx, on_this_machine, require_nginx, running
 from tests.faults.processes import Process
 from tests.server import ROOT, free_port
 
 PAGE = (ROOT / "docs/how-to/deploy.md").read_text()
 HOST = "auth.example.com"
-NGINX = """
-daemon off;
-pid {folder}/nginx.pid;
-error_log {folder}/nginx.log;
-events {{ }}
-http {{
-    include /etc/nginx/mime.types;
-    access_log off;
-    client_body_temp_path {folder}/bodies;
-    proxy_temp_path {folder}/answers;
-    fastcgi_temp_path {folder}/unused-1;
-    uwsgi_temp_path {folder}/unused-2;
-    scgi_temp_path {folder}/unused-3;
-    {servers}
-}}
-"""
 
 pytestmark = pytest.mark.skipif(connection.vendor != "postgresql", reason="the recipe is for PostgreSQL")
 
@@ -88,8 +72,7 @@ class Deployed:
 @pytest.fixture(scope="module")
 def deployed(database_url, tmp_path_factory):
     """Follow the page, except for the packages, the users and systemd."""
-    if shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") is None:
-        (pytest.fail if "CI" in os.environ else pytest.skip)("nginx is not installed")
+    require_nginx()
     folder = tmp_path_factory.mktemp("deployed")
     unit, own = printed("ini", "[Unit]"), {"SECRET_KEY": secrets.token_urlsafe(64), "DATABASE_URL": database_url}
     settings = dict(line.split("=", 1) for line in printed("ini", "DEBUG=").splitlines())
@@ -98,7 +81,17 @@ def deployed(database_url, tmp_path_factory):
     for command in commands(unit, "ExecStartPre"):
         site.run(command)
     (command,) = commands(unit, "ExecStart")
-    with gunicorn(command, folder, site), nginx(folder, site):
+    make_certificate(folder, HOST)
+    here = {
+        "listen 443 ssl": f"listen 127.0.0.1:{site.https} ssl",
+        "listen 80": f"listen 127.0.0.1:{site.http}",
+        "/etc/ssl/auth.example.com.pem": f"{folder}/certificate.pem",
+        "/etc/ssl/auth.example.com.key": f"{folder}/key.pem",
+        "/srv/oauth/site": str(ROOT),
+        "/run/oauth.sock": f"{folder}/oauth.sock",
+    }
+    servers = on_this_machine(printed("nginx", "server {"), here)
+    with gunicorn(command, folder, site), nginx(servers, port=site.https, folder=folder):
         yield site
 
 
@@ -109,41 +102,6 @@ def gunicorn(words, folder, site):
     program = str(Path(sys.executable).parent / words[0])
     with running(Process([program, *words[1:], *own], port=port, log=folder / "g.log", environment=site.environment)):
         yield
-
-
-@contextmanager
-def nginx(folder, site):
-    certificate = ["-keyout", folder / "key.pem", "-out", folder / "certificate.pem", "-subj", f"/CN={HOST}"]
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *certificate], check=True, capture_output=True
-    )
-    here = {
-        "listen 443 ssl": f"listen 127.0.0.1:{site.https} ssl",
-        "listen 80": f"listen 127.0.0.1:{site.http}",
-        "/etc/ssl/auth.example.com.pem": f"{folder}/certificate.pem",
-        "/etc/ssl/auth.example.com.key": f"{folder}/key.pem",
-        "/srv/oauth/site": str(ROOT),
-        "/run/oauth.sock": f"{folder}/oauth.sock",
-    }
-    servers = printed("nginx", "server {")
-    for there, replacement in here.items():
-        assert there in servers
-        servers = servers.replace(there, replacement)
-    configuration = folder / "nginx.conf"
-    user = "user root;\n" if os.geteuid() == 0 else ""  # the owner of the files
-    configuration.write_text(user + NGINX.format(folder=folder, servers=servers))
-    command = [shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin"), "-c", str(configuration)]
-    with running(Process(command, port=site.https, log=folder / "n.log", environment=os.environ)):
-        yield
-
-
-@contextmanager
-def running(process):
-    process.start()
-    try:
-        yield
-    finally:
-        process.kill()
 
 
 @pytest.fixture(scope="module")
