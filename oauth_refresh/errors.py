@@ -102,6 +102,20 @@ class AccessDenied(OAuthError):
     public_description = "The user refused."
 
 
+class LoginRequired(OAuthError):
+    """Nobody is signed in, and the client asked to show nothing (OpenID Connect Core §3.1.2.6)."""
+
+    code = "login_required"
+    public_description = "The user is not signed in, and prompt=none forbids to ask."
+
+
+class ConsentRequired(OAuthError):
+    """The user must be asked, and the client asked to show nothing (OpenID Connect Core §3.1.2.6)."""
+
+    code = "consent_required"
+    public_description = "The user has not allowed this yet, and prompt=none forbids to ask."
+
+
 class ServerError(OAuthError):
     """A server error at the authorization endpoint, where a redirect has no status to carry it (RFC 6749 §4.1.2.1)."""
 

@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from ipaddress import ip_address
 from typing import cast
+from urllib.parse import urlsplit
 
+from django.conf import settings as django_settings
 from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import render
+from django.shortcuts import render, resolve_url
+from django.utils.encoding import escape_uri_path
 from django.utils.log import log_response
 from django.utils.translation import gettext_noop
 from django.views.decorators.cache import never_cache
@@ -162,6 +166,21 @@ def require_https(request: HttpRequest) -> None:
         raise InvalidRequest(gettext_noop("This page must be opened over https."))
 
 
+def redirect_to_sign_in(request: HttpRequest, query: str) -> HttpResponse:
+    """Redirect to ``LOGIN_URL``, which leads back to this page with ``query``: what the page reads, and nothing else.
+
+    The query of the request itself may hold anything, and be longer than Django redirects to.
+    """
+    address = escape_uri_path(request.path) + (f"?{query}" if query else "")
+    login = urlsplit(resolve_url(django_settings.LOGIN_URL))
+    if login.scheme or login.netloc:
+        here = request.build_absolute_uri(address)
+        own = urlsplit(here)
+        if (login.scheme or own.scheme, login.netloc or own.netloc) != (own.scheme, own.netloc):
+            address = here  # a login page on another host would take a path for one of its own
+    return redirect_to_login(address)
+
+
 def refusal_page(
     request: HttpRequest, error: OAuthError, *, template: str = "oauth_refresh/refusal.html"
 ) -> HttpResponse:
@@ -169,14 +188,15 @@ def refusal_page(
     response = render(request, template, {"error": error}, status=error.status)
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         response["Retry-After"] = str(RETRY_AFTER_SECONDS)
-    return protect_page(response, form_action="'none'")
+    return protect_page(response)
 
 
-def protect_page(response: HttpResponse, *, form_action: str = "'self'") -> HttpResponse:
-    """Set the headers that protect a page of ours, and return it."""
-    response["Content-Security-Policy"] = (
-        f"frame-ancestors 'none'; form-action {form_action}; base-uri 'none'; object-src 'none'"
-    )
+def protect_page(response: HttpResponse) -> HttpResponse:
+    """Set the headers that protect a page of ours, and return it.
+
+    No Content-Security-Policy: a header of ours would replace that of the project, which alone knows what its base
+    template loads.
+    """
     # Clickjacking: a page that frames ours invisibly could make the user press "Allow" (RFC 9700 §4.16).
     response["X-Frame-Options"] = "DENY"
     # The address may hold the client's state, so other sites must not learn it (RFC 9700 §4.2.4). "no-referrer" would

@@ -6,16 +6,20 @@ from io import StringIO
 
 import factory
 import pytest
+from django.contrib.auth.views import LoginView
 from django.core.checks import run_checks
 from django.core.checks.registry import registry
 from django.core.management import call_command
 from django.db import connection, connections
+from django.urls import path
 from psycopg import IsolationLevel
 
 from oauth_refresh import checks
 from oauth_refresh.models import Application, UsedAssertion
 from oauth_refresh.signals import refresh_token_exchanged
 from tests.factories import ApplicationFactory
+
+urlpatterns = [path("accounts/login/", LoginView.as_view())]
 
 
 class UsersElsewhere:
@@ -416,3 +420,35 @@ def test_applications_are_not_queried_before_the_migration(oauth_settings):
     with connection.schema_editor() as editor:
         editor.alter_db_table(Application, "oauth_refresh_elsewhere", table)
     assert found == []
+
+
+@pytest.mark.parametrize(
+    ("login_url", "configured", "found"),
+    [
+        ("/accounts/login/", {}, ["oauth_refresh.W014"]),
+        ("/accounts/login/", {"ISSUER": None}, []),
+        ("/accounts/login/", {"GRANT_TYPES": ["refresh_token"]}, []),
+        ("/accounts/login/", {"GRANT_TYPES": 5}, []),  # E002 says so
+        ("/accounts/sign-in/", {}, []),
+        ("login", {}, []),
+    ],
+)
+def test_check_of_the_login_url_finds(settings, oauth_settings, login_url, configured, found):
+    settings.LOGIN_URL = login_url
+    oauth_settings(**configured)
+
+    assert ids(checks.check_login_url()) == found
+
+
+@pytest.mark.urls(__name__)
+def test_check_accepts_the_default_login_url_where_there_is_such_a_page(settings):
+    settings.LOGIN_URL = "/accounts/login/"
+
+    assert ids(checks.check_login_url()) == []
+
+
+def test_check_of_the_login_url_needs_urls(settings):
+    settings.LOGIN_URL = "/accounts/login/"
+    del settings.ROOT_URLCONF
+
+    assert ids(checks.check_login_url()) == []

@@ -7,8 +7,9 @@ client by redirect (RFC 6749 §4.1.2.1).
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote_plus
+from urllib.parse import quote, quote_plus, urlencode
 
+from django.http import QueryDict
 from django.utils.translation import gettext_noop
 
 from oauth_refresh.conf import app_settings
@@ -23,8 +24,14 @@ Query = Mapping[str, Sequence[str]]
 
 _LONGEST_STATE = 8_000  # characters, percent-encoded; Django refuses to redirect to more than 16,384
 
+# Of a whole query, encoded once more as it is inside "next" at the login page. The rest is for the login page's URL.
+_LONGEST_QUERY = 15_000
+
 # Each may be sent once (RFC 6749 §3.1). Parameters that are not listed are ignored, also when they are repeated.
-_PARAMETERS = ("response_type", "scope", "state", "code_challenge", "code_challenge_method")
+_PARAMETERS = ("response_type", "scope", "state", "code_challenge", "code_challenge_method", "prompt")
+_ALL_PARAMETERS = frozenset({"client_id", "redirect_uri", "resource", *_PARAMETERS})
+
+_TOO_LONG = gettext_noop("The request of the application that sent you here is too long.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,11 +50,42 @@ class RedirectTarget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizationRequest:
-    """A valid request. ``code_challenge`` is empty for a client that does not use PKCE."""
+    """A valid request. ``code_challenge`` is empty for a client that does not use PKCE.
+
+    ``prompts`` are the words of ``prompt`` (OpenID Connect Core §3.1.2.1), also those that are not known: they may be
+    ignored, and clients that send what another server offers are not refused.
+    """
 
     target: RedirectTarget
     scope: tuple[str, ...]
     code_challenge: str
+    prompts: frozenset[str]
+
+
+def read_query(parameters: QueryDict) -> Query:
+    """Return what this endpoint reads of a query. Raises UnusableRedirect if the whole query is too long."""
+    query = dict(parameters.lists())
+    # Django raises for a redirect to the login page that is too long, and anyone can send such a request.
+    if len(quote(urlencode(query, doseq=True))) > _LONGEST_QUERY:
+        raise UnusableRedirect(_TOO_LONG)
+    return {name: values for name, values in query.items() if name in _ALL_PARAMETERS}
+
+
+def return_query(query: Query) -> str:
+    """Return the query with which the login page leads back here.
+
+    Without the prompt ``login``: the user signs in now, and would have to do so for ever.
+    """
+    if len(query.get("prompt", ())) == 1:
+        rest = " ".join(word for word in query["prompt"][0].split() if word != "login")
+        query = {**query, "prompt": [rest] if rest else []}
+    return urlencode(query, doseq=True)
+
+
+def requested_prompts(query: Query) -> frozenset[str]:
+    """Return the words of ``prompt``; none if the parameter is repeated, for which the request is refused later."""
+    values = query.get("prompt", ())
+    return frozenset(values[0].split()) if len(values) == 1 else frozenset()
 
 
 def find_redirect_target(query: Query) -> RedirectTarget:
@@ -75,7 +113,7 @@ def find_redirect_target(query: Query) -> RedirectTarget:
     states = query.get("state", ())
     # Checked before a grant is written: Django raises for an address this long, and the code would never arrive.
     if len(quote_plus("".join(states))) > _LONGEST_STATE:
-        raise UnusableRedirect(gettext_noop("The request of the application that sent you here is too long."))
+        raise UnusableRedirect(_TOO_LONG)
     return RedirectTarget(
         application=application,
         redirect_uri=redirect_uri,
@@ -103,10 +141,14 @@ def read_authorization_request(target: RedirectTarget, query: Query, *, user: An
     offered = GrantType.AUTHORIZATION_CODE in app_settings.grant_types
     if not offered or not application.allows_grant_type(GrantType.AUTHORIZATION_CODE):
         raise UnauthorizedClient("The authorization code grant is not enabled for the application.")
+    prompts = requested_prompts(query)
+    if "none" in prompts and len(prompts) > 1:  # OpenID Connect Core §3.1.2.1
+        raise InvalidRequest("The prompt none excludes all others.")
     return AuthorizationRequest(
         target=target,
         scope=grantable_scope(application, _first(query, "scope"), user=user, grant_type=GrantType.AUTHORIZATION_CODE),
         code_challenge=_read_code_challenge(application, query),
+        prompts=prompts,
     )
 
 

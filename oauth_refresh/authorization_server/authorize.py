@@ -6,10 +6,11 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from django.contrib.auth import logout
-from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext_noop
 from django.views import View
 
 from oauth_refresh.authorization_server.authorization_request import (
@@ -17,14 +18,25 @@ from oauth_refresh.authorization_server.authorization_request import (
     RedirectTarget,
     find_redirect_target,
     read_authorization_request,
+    read_query,
+    requested_prompts,
+    return_query,
 )
 from oauth_refresh.conf import app_settings
-from oauth_refresh.errors import AccessDenied, OAuthError, ServerError
+from oauth_refresh.errors import (
+    AccessDenied,
+    ConsentRequired,
+    LoginRequired,
+    OAuthError,
+    ServerError,
+    UnusableRedirect,
+)
 from oauth_refresh.http import (
     PAGE_DECORATORS,
     log_server_error,
     protect_page,
     read_client_info,
+    redirect_to_sign_in,
     refusal_page,
     require_https,
 )
@@ -48,21 +60,36 @@ class AuthorizeView(View):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if app_settings.issuer is None:
             raise Http404("OAUTH_REFRESH['ISSUER'] is not set, so there is no authorization endpoint.")
-        query = dict(request.GET.lists())
+        response = self._respond(request)
+        # Django's default, same-origin, would cut a client's pop-up off from the page that opened it, for good: no code
+        # would come back to it. The redirects count as well.
+        response["Cross-Origin-Opener-Policy"] = "unsafe-none"
+        return response
+
+    def _respond(self, request: HttpRequest) -> HttpResponseBase:
         # None until the user is signed in, so that every error before is a page of this site. Otherwise a link with a
         # mistake in it would redirect any visitor to an address that its author registered: an open redirector, useful
         # for phishing since the link names this site (RFC 9700 §4.11.2).
         target: RedirectTarget | None = None
         try:
             require_https(request)
+            query = read_query(request.GET)
             valid_target = find_redirect_target(query)
             if not request.user.is_authenticated:
-                return redirect_to_login(request.get_full_path())
+                if requested_prompts(query) != {"none"}:
+                    return redirect_to_sign_in(request, return_query(query))
+                # The one redirect without a user, and with this one error: to show nothing is what prompt=none means,
+                # and RFC 9700 §4.11.2 excepts it. It goes to a URI that was registered for an active application.
+                target = valid_target
+                raise LoginRequired("The user is not signed in, and the prompt is none.")
             target = valid_target
             return super().dispatch(request, read_authorization_request(target, query, user=request.user))
         except OAuthError as error:
             logger.info("Refused with %s: %s", error.code, error.reason)
             return _error_response(request, target, error)
+        except SuspiciousOperation as error:  # too many parameters, a false Host, an address that is too long
+            logger.info("Refused: %s", type(error).__name__)
+            return refusal_page(request, UnusableRedirect(gettext_noop("The request is malformed or too long.")))
         except Exception as error:  # noqa: BLE001  the catch-all of this endpoint
             response = _error_response(request, target, ServerError("A server error."))
             log_server_error(error, request=request, response=response)
@@ -70,24 +97,44 @@ class AuthorizeView(View):
 
     def get(self, request: HttpRequest, authorization_request: AuthorizationRequest) -> HttpResponse:
         """Ask the user, unless the application is trusted or the user allowed it all of this before."""
-        target, scope = authorization_request.target, authorization_request.scope
-        # Another application on the same device can take over a loopback port or a private-use scheme, and with it
-        # the code. Then the consent page is what makes the user notice (RFC 8252 §8.6), so it is always shown.
-        is_https = target.redirect_uri.startswith("https:")
-        if is_https and app_settings.remember_consent and has_consented(target.application, request.user, scope):
-            return _redirect_with_code(request, authorization_request, consented=True)
-        if is_https and target.application.is_trusted:
-            return _redirect_with_code(request, authorization_request, consented=False)
+        prompts = authorization_request.prompts
+        if "login" in prompts:
+            return _sign_in_again(request)
+        # The page shows who is signed in, with a way to sign in as another user, so it is also for "select_account".
+        if not prompts & {"consent", "select_account"}:
+            consented = _allowed_before(request, authorization_request)
+            if consented is not None:
+                return _redirect_with_code(request, authorization_request, consented=consented)
+        if "none" in prompts:
+            raise ConsentRequired("The user must be asked, and the prompt is none.")
         return _consent_page(request, authorization_request)
 
     def post(self, request: HttpRequest, authorization_request: AuthorizationRequest) -> HttpResponse:
+        # The prompt is not looked at again: the page with this form was shown after it was obeyed.
         decision = request.POST.get("decision")
         if decision == "switch":
-            logout(request)
-            return redirect_to_login(request.get_full_path())
+            return _sign_in_again(request)
         if decision != "allow":  # also if it is missing: only an explicit "allow" grants anything
             raise AccessDenied("The user refused.")
         return _redirect_with_code(request, authorization_request, consented=True)
+
+
+def _sign_in_again(request: HttpRequest) -> HttpResponse:
+    """Sign the user out first: a login page may send a user who is signed in back without asking for anything."""
+    logout(request)
+    return redirect_to_sign_in(request, return_query(read_query(request.GET)))
+
+
+def _allowed_before(request: HttpRequest, authorization_request: AuthorizationRequest) -> bool | None:
+    """Return None if the user must be asked; otherwise whether they were, before, or the application is trusted."""
+    target, scope = authorization_request.target, authorization_request.scope
+    # Another application on the same device can take over a loopback port or a private-use scheme, and with it the
+    # code. Then the consent page is what makes the user notice (RFC 8252 §8.6), so it is always shown.
+    if not target.redirect_uri.startswith("https:"):
+        return None
+    if app_settings.remember_consent and has_consented(target.application, request.user, scope):
+        return True
+    return False if target.application.is_trusted else None
 
 
 def _error_response(request: HttpRequest, target: RedirectTarget | None, error: OAuthError) -> HttpResponse:
@@ -122,8 +169,7 @@ def _consent_page(request: HttpRequest, authorization_request: AuthorizationRequ
         "destination": describe_destination(target.redirect_uri),
         "scope_texts": [texts[name] for name in authorization_request.scope],
     }
-    response = render(request, "oauth_refresh/consent.html", context)
-    return protect_page(response, form_action=f"'self' {form_action_source(target.redirect_uri)}")
+    return protect_page(render(request, "oauth_refresh/consent.html", context))
 
 
 class RedirectToClient(HttpResponseRedirect):
@@ -138,14 +184,6 @@ class RedirectToClient(HttpResponseRedirect):
         members = answer | {"state": target.state, "iss": app_settings.issuer}
         query = urlencode({name: value for name, value in members.items() if value is not None})
         super().__init__(f"{uri}{'&' if '?' in uri else '?'}{query}")  # its own query stays (RFC 6749 §3.1.2)
-
-
-def form_action_source(redirect_uri: str) -> str:
-    """Return the Content-Security-Policy source that lets the response to a form redirect to ``redirect_uri``."""
-    parts = urlsplit(redirect_uri)
-    if parts.scheme not in {"http", "https"} or ":" in (parts.hostname or ""):
-        return f"{parts.scheme}:"  # the grammar of sources has no IPv6 address
-    return f"{parts.scheme}://{parts.netloc}"
 
 
 def describe_destination(redirect_uri: str) -> str:

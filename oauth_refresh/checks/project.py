@@ -4,11 +4,14 @@ from collections.abc import Collection
 from typing import Any
 
 from django.apps import apps
+from django.conf import global_settings
+from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as Caution
 from django.db import connections, router
 from django.db.models import Model
+from django.urls import Resolver404, resolve
 
 from oauth_refresh.conf import app_settings
 from oauth_refresh.models import Application, GrantType
@@ -85,3 +88,25 @@ def check_issuer_is_set(*, databases: Collection[str] | None = None, **kwargs: A
             id="oauth_refresh.E009",
         )
     ]
+
+
+def check_login_url(**kwargs: Any) -> list[CheckMessage]:
+    """Find a ``LOGIN_URL`` that nobody set, and that leads nowhere: users could not sign in to allow an application."""
+    try:
+        is_in_use = app_settings.issuer is not None and GrantType.AUTHORIZATION_CODE in app_settings.grant_types
+    except ValueError:
+        return []  # check_settings names what cannot be read
+    is_untouched = django_settings.LOGIN_URL == global_settings.LOGIN_URL
+    if not is_in_use or not is_untouched or not getattr(django_settings, "ROOT_URLCONF", None):
+        return []
+    try:
+        resolve(global_settings.LOGIN_URL)
+    except Resolver404:
+        return [
+            Caution(
+                f"LOGIN_URL is Django's default, {global_settings.LOGIN_URL}, and the project has no such page.",
+                hint="Set LOGIN_URL to the page where users sign in: the consent page and their own pages need it.",
+                id="oauth_refresh.W014",
+            )
+        ]
+    return []

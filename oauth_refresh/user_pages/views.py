@@ -1,10 +1,10 @@
 """Pages where users see their connected applications and disconnect them."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.views import redirect_to_login
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
@@ -16,11 +16,13 @@ from django.utils.translation import ngettext
 from django.views import View
 
 from oauth_refresh.errors import InvalidRequest
-from oauth_refresh.http import PAGE_DECORATORS, protect_page, refusal_page, require_https
+from oauth_refresh.http import PAGE_DECORATORS, protect_page, redirect_to_sign_in, refusal_page, require_https
 from oauth_refresh.models import Grant
 from oauth_refresh.user_pages.grants import connected_grants, disconnect, disconnect_all, find_grant
 
 GRANTS_PER_PAGE = 25
+
+_PAGE = re.compile(r"(?:^|&)(page=[0-9]{1,9})(?:&|$)")
 
 
 @method_decorator(PAGE_DECORATORS, name="dispatch")
@@ -33,7 +35,8 @@ class SignedInView(View):
         except InvalidRequest as error:
             return refusal_page(request, error, template="oauth_refresh/insecure.html")
         if not request.user.is_authenticated:
-            return redirect_to_login(request.get_full_path())
+            page = _PAGE.search(request.META.get("QUERY_STRING", ""))  # all that these pages read of a query
+            return redirect_to_sign_in(request, page[1] if page else "")
         return super().dispatch(request, *args, **kwargs)
 
 
