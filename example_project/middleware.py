@@ -10,19 +10,27 @@ from django.shortcuts import render
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "base-uri 'none'; frame-ancestors 'none'"
 )
+FORM_ACTION = "; form-action 'self'"
+LEADS_TO_CLIENTS = {"authorize", "login"}
+"""Names of pages with a form behind which the browser may be redirected to a client, and from there anywhere.
+
+Browsers check ``form-action`` at each of these redirects, so these pages must do without.
+"""
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 logger = logging.getLogger(__name__)
 
 
 def content_security_policy(get_response: GetResponse) -> GetResponse:
-    """Set the policy, unless the view has set its own. Django's admin works under it too."""
+    """Set the policy of the site, Django's admin included. Django 6 has a middleware for this, older ones do not."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)
-        response.headers.setdefault("Content-Security-Policy", POLICY)
+        match = request.resolver_match
+        may_leave = match is not None and match.url_name in LEADS_TO_CLIENTS
+        response.headers["Content-Security-Policy"] = POLICY + ("" if may_leave else FORM_ACTION)
         return response
 
     return middleware

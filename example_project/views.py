@@ -5,7 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.views import LoginView
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.views.generic import TemplateView
 from drf_spectacular.generators import SchemaGenerator
@@ -27,6 +27,12 @@ def home(request: HttpRequest) -> HttpResponse:
 
 class SignInView(LoginView):
     """Django's view, with a button to sign in as the user of the demonstration."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        response = super().dispatch(request, *args, **kwargs)
+        # A client's pop-up comes by here on its way to the consent page, and must not lose the page that opened it.
+        response.headers["Cross-Origin-Opener-Policy"] = "unsafe-none"
+        return response
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         demo_user = USER if settings.DEBUG else None
