@@ -30,7 +30,7 @@ User.objects.create(username="eve", password=password, email="eve@example.com", 
 vera = User.objects.create(username="vera", password=password, is_staff=True)
 ours = Permission.objects.filter(content_type__app_label="oauth_refresh")
 vera.user_permissions.set(ours.filter(codename__startswith="view_"))
-for name in ("mia", "uma", "sam", "sol"):
+for name in ("mia", "uma", "sam", "sol", "kim", "pat"):
     User.objects.create(username=name, password=password)
 for client_id, (name, *options) in {APPLICATIONS!r}.items():
     credentials = ("--client-id", client_id, "--client-secret", {SECRET!r})
