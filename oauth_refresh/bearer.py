@@ -3,12 +3,14 @@
 import re
 
 from django.core.exceptions import BadRequest, SuspiciousOperation
-from django.http import HttpRequest, UnreadablePostError
+from django.http import HttpRequest, HttpResponseBase, UnreadablePostError
+from django.utils.cache import patch_cache_control, patch_vary_headers
 
 from oauth_refresh.errors import InsufficientScope, InvalidRequest, OAuthError
 
 _B64TOKEN = r"[A-Za-z0-9._~+/-]+=*"
 _FORM = "application/x-www-form-urlencoded"
+_SAYS_WHO_MAY_KEEP_IT = frozenset({"no-cache", "no-store", "private", "public", "s-maxage"})
 
 
 def read_bearer(request: HttpRequest) -> str | None:
@@ -41,3 +43,17 @@ def challenge(error: OAuthError | None = None) -> str:
     if isinstance(error, InsufficientScope) and error.scopes:
         attributes["scope"] = " ".join(error.scopes)
     return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in attributes.items())
+
+
+def keep_private(response: HttpResponseBase) -> None:
+    """Say to caches that the response is for the sender of one token, unless the view says who may keep it.
+
+    RFC 9111 §3.5 forbids a shared cache to keep it, but not all read it so, such as Django's of older releases. A kept
+    response would also be sent for a token that was revoked meanwhile.
+    """
+    directives = response.get("Cache-Control", "").split(",")
+    said = {directive.partition("=")[0].strip().lower() for directive in directives}
+    if not said & _SAYS_WHO_MAY_KEEP_IT:  # max-age alone says how long, not who
+        patch_cache_control(response, private=True)
+    if "public" not in said:
+        patch_vary_headers(response, ["Authorization"])

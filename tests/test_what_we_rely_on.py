@@ -336,6 +336,30 @@ def test_request_of_drf_wraps_that_of_django(rf):
     assert list(request.authenticators) == [authenticator]
 
 
+def test_request_of_drf_leads_to_its_view_which_finishes_the_answer(rf):
+    seen = []
+
+    class Authentication(BaseAuthentication):
+        def authenticate(self, request):
+            view = request.parser_context["view"]
+            vars(view)["finalize_response"] = lambda *args, **kwargs: seen.append(args) or HttpResponse(status=418)
+            seen.append(view)
+
+    class View(APIView):
+        authentication_classes = [Authentication]
+        permission_classes = []
+
+        def get(self, request):
+            raise APIException
+
+    answers = [View.as_view()(rf.get("/")) for _turn in range(2)]
+
+    first, _answer, second, _other = seen
+    assert (type(first), type(second), first is second) == (View, View, False)
+    assert [answer.status_code for answer in answers] == [418, 418]
+    assert Request(rf.get("/")).parser_context.get("view") is None
+
+
 def test_permissions_that_are_instances_combine(rf):
     class Allows(OperationHolderMixin, BasePermission):
         def __init__(self, answer):

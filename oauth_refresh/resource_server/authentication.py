@@ -1,18 +1,20 @@
 """Bearer authentication for APIs on Django REST framework (RFC 6750)."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
 from django.db import Error
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseBase
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
+from rest_framework.views import APIView
 
-from oauth_refresh.bearer import challenge
+from oauth_refresh.bearer import challenge, keep_private
 from oauth_refresh.errors import OAuthError
 from oauth_refresh.http import RETRY_AFTER_SECONDS, log_server_error
 from oauth_refresh.models import AccessToken
@@ -61,11 +63,13 @@ class BearerAuthentication(BaseAuthentication):
 
     ``request.user`` is the token's user, an AnonymousUser where the application acts for itself; ``request.auth`` the
     AccessToken row, with ``grant``, ``application`` and ``scopes``. One statement a request, none if malformed. Put it
-    first: DRF takes the challenge of a 401, and the status itself, from the first authentication class of a view.
+    first: DRF takes the challenge of a 401, and the status itself, from the first authentication class of a view, and
+    asks the next only if that one knows nobody. Answers are not for shared caches, unless the view says otherwise.
     """
 
     def authenticate(self, request: Request) -> tuple[Any, AccessToken] | None:
         """Return user and token; None without a Bearer header. Raises BearerError, or Unavailable."""
+        keep_answers_private(request.parser_context.get("view"))
         try:
             token = authenticate_bearer(request._request)
         except OAuthError as error:
@@ -79,3 +83,18 @@ class BearerAuthentication(BaseAuthentication):
 
     def authenticate_header(self, request: Request) -> str:
         return challenge()
+
+
+def keep_answers_private(view: object) -> None:
+    """Let the view's ``finalize_response`` also keep its answer out of shared caches; nothing for no view of DRF.
+
+    A view is made for each request, and an authentication class has no other part in the answer.
+    """
+    if isinstance(view, APIView):
+        vars(view)["finalize_response"] = partial(_finalize, view.finalize_response)
+
+
+def _finalize(finalize: Callable[..., HttpResponseBase], *args: Any, **kwargs: Any) -> HttpResponseBase:
+    response = finalize(*args, **kwargs)
+    keep_private(response)
+    return response

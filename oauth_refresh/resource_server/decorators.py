@@ -9,10 +9,10 @@ from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.models import AnonymousUser
 from django.db import Error
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from oauth_refresh.bearer import challenge
+from oauth_refresh.bearer import challenge, keep_private
 from oauth_refresh.errors import InsufficientScope, OAuthError
 from oauth_refresh.http import RETRY_AFTER_SECONDS, log_server_error
 from oauth_refresh.models import AccessToken
@@ -37,7 +37,8 @@ def bearer_required(
 
     The view finds the token's user in ``request.user`` and by ``await request.auser()`` (an AnonymousUser where the
     application acts for itself), and the AccessToken row in ``request.auth``. Refusals are JSON with the status and
-    challenge of RFC 6750 §3. The session is not read, so there is nothing that CSRF could use.
+    challenge of RFC 6750 §3. The session is not read, so there is nothing that CSRF could use. Answers are not for
+    shared caches, unless the view says otherwise.
     """
 
     def decorate(view: Callable[Concatenate[BearerHttpRequest, P], R]) -> Callable[Concatenate[HttpRequest, P], R]:
@@ -45,16 +46,23 @@ def bearer_required(
 
         @wraps(plain)
         def run(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-            return _refusal(request, scopes) or plain(request, *args, **kwargs)
+            return _private(_refusal(request, scopes) or plain(request, *args, **kwargs))
 
         @wraps(plain)
         async def run_async(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-            return await sync_to_async(_refusal)(request, scopes) or await plain(request, *args, **kwargs)
+            return _private(await sync_to_async(_refusal)(request, scopes) or await plain(request, *args, **kwargs))
 
         protected = run_async if iscoroutinefunction(view) else run
         return cast("Callable[Concatenate[HttpRequest, P], R]", login_not_required(csrf_exempt(protected)))
 
     return decorate
+
+
+def _private(response: Any) -> Any:
+    """Return the response, marked as private; as it is, if it is none, which Django reports with the view's name."""
+    if isinstance(response, HttpResponseBase):
+        keep_private(response)
+    return response
 
 
 def _refusal(request: HttpRequest, scopes: tuple[str, ...]) -> HttpResponse | None:

@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 from oauth_refresh.bearer import challenge
 from oauth_refresh.errors import InsufficientScope
 from oauth_refresh.models import AccessToken
-from oauth_refresh.resource_server.authentication import BearerError, TokenRequired
+from oauth_refresh.resource_server.authentication import BearerError, TokenRequired, keep_answers_private
 
 if TYPE_CHECKING:
     from rest_framework.permissions import SingleOperandHolder as Combinable  # the only instance that its stubs allow
@@ -37,6 +37,7 @@ class HasScope(Combinable, BasePermission):
         return self
 
     def has_permission(self, request: Request, view: APIView) -> bool:
+        keep_answers_private(view)
         if not isinstance(request.auth, AccessToken):
             raise _token_required(request)
         needed = self.required_scopes_for(view, request.method or "")
@@ -64,6 +65,7 @@ class HasScopeOrSession(HasScope):
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         if not isinstance(request.auth, AccessToken) and request.user and request.user.is_authenticated:
+            keep_answers_private(view)  # also where the class for bearer tokens was not asked
             return True
         return super().has_permission(request, view)
 
