@@ -190,6 +190,10 @@ class AutocommitOff(RuntimeError):
     """The database connection does not commit by itself, so nothing would be stored. Answered with 503."""
 
 
+class TransactionOpen(RuntimeError):
+    """A transaction is already open, in which a decision could still be rolled back. Answered with 503."""
+
+
 class TransactionBroken(RuntimeError):
     """A receiver caught a database error in our transaction, so nothing can be stored. Answered with 503."""
 

@@ -1,11 +1,14 @@
 """The system checks, as lists of ids."""
 
+import sys
 from contextlib import contextmanager
 from datetime import timedelta
 from io import StringIO
+from types import ModuleType
 
 import factory
 import pytest
+from django.apps import apps
 from django.contrib.auth.views import LoginView
 from django.core.checks import run_checks
 from django.core.checks.registry import registry
@@ -319,6 +322,104 @@ def test_command_check_deploy_prints_our_warnings():
     assert "(oauth_refresh.W003) Plain http is accepted, so secrets and tokens may travel in the clear." in str(
         printed.getvalue()
     )
+
+
+class RevisionMiddleware:
+    """What django-reversion's middleware has of interest."""
+
+    using = None
+    atomic = True
+
+    def request_creates_revision(self, request):
+        return request.method not in ("OPTIONS", "GET", "HEAD")
+
+
+class AsItComes(RevisionMiddleware):
+    pass
+
+
+class WithoutTransaction(RevisionMiddleware):
+    atomic = False
+
+
+class InAnotherDatabase(RevisionMiddleware):
+    using = "archive"
+
+
+class InOurDatabase(RevisionMiddleware):
+    using = "default"
+
+
+class LeavesEndpointsOut(RevisionMiddleware):
+    def request_creates_revision(self, request):
+        return not request.path.startswith("/oauth/")
+
+
+def revisions_of_functions(get_response):
+    return get_response
+
+
+@pytest.fixture
+def reversion(monkeypatch):
+    """django-reversion, as far as the check looks at it."""
+    package, module = ModuleType("reversion"), ModuleType("reversion.middleware")
+    monkeypatch.setitem(sys.modules, "reversion", package)
+    monkeypatch.setitem(sys.modules, "reversion.middleware", module)
+    monkeypatch.setattr(RevisionMiddleware, "__module__", "reversion.middleware")
+    module.RevisionMiddleware = RevisionMiddleware
+
+
+@pytest.mark.usefixtures("reversion")
+@pytest.mark.parametrize(
+    ("middleware", "found"),
+    [
+        ("reversion.middleware.RevisionMiddleware", ["oauth_refresh.E012"]),
+        ("tests.test_checks.AsItComes", ["oauth_refresh.E012"]),
+        ("tests.test_checks.InOurDatabase", ["oauth_refresh.E012"]),
+        ("tests.test_checks.WithoutTransaction", []),
+        ("tests.test_checks.InAnotherDatabase", []),
+        ("tests.test_checks.LeavesEndpointsOut", []),
+        ("tests.test_checks.revisions_of_functions", []),
+        ("tests.test_checks.Missing", []),
+        ("missing.middleware.Missing", []),
+    ],
+)
+def test_check_of_the_middleware_finds(settings, middleware, found):
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, middleware]
+
+    messages = checks.check_middleware()
+
+    assert ids(messages) == found
+    assert all(message.msg.startswith(f"{middleware} opens a transaction") for message in messages)
+
+
+class RevisionsElsewhere:
+    """A database router that keeps revisions in a database of their own."""
+
+    def db_for_write(self, model, **hints):
+        return "archive" if model is Application else None
+
+
+@pytest.mark.usefixtures("reversion")
+def test_check_of_the_middleware_asks_the_router_where_revisions_are(settings, monkeypatch):
+    settings.MIDDLEWARE = ["reversion.middleware.RevisionMiddleware"]
+    settings.DATABASE_ROUTERS = ["tests.test_checks.RevisionsElsewhere"]
+    monkeypatch.setattr(apps, "is_installed", lambda name: name == "reversion")
+    monkeypatch.setattr(apps, "get_model", lambda app, model: Application)
+
+    assert ids(checks.check_middleware()) == []
+
+
+def test_check_of_the_middleware_knows_a_name_that_cannot_be_imported_here(settings):
+    settings.MIDDLEWARE = ["reversion.middleware.RevisionMiddleware"]
+
+    assert ids(checks.check_middleware()) == ["oauth_refresh.E012"]
+
+
+def test_check_of_the_middleware_needs_none(settings):
+    settings.MIDDLEWARE = []
+
+    assert ids(checks.check_middleware()) == []
 
 
 ISSUERS = [

@@ -29,6 +29,7 @@ from oauth_refresh.errors import (
     MethodNotAllowed,
     OAuthError,
     TooManyAttempts,
+    TransactionOpen,
 )
 from oauth_refresh.http import RETRY_AFTER_SECONDS, log_refusal, log_server_error, read_address, read_client_info
 from oauth_refresh.services import IssuedTokens, revoke_token
@@ -200,6 +201,8 @@ def _error_response(error: OAuthError) -> Response:
 
 def _server_error_response(request: HttpRequest, error: Exception) -> Response:
     """Log the error, and return 503 with Retry-After."""
+    if isinstance(error, TransactionOpen):  # the same at every request, until the project is changed
+        logger.error("%s", error)
     response = ProtocolResponse(
         {"error": "temporarily_unavailable", "error_description": "The server could not answer now. Try again."},
         status=HTTPStatus.SERVICE_UNAVAILABLE,

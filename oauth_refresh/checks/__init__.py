@@ -5,6 +5,7 @@ from django.core.checks import Tags
 from oauth_refresh.checks.database import check_autocommit, check_table_engines
 from oauth_refresh.checks.deployment import check_deployment, check_lifetimes
 from oauth_refresh.checks.guessing import check_guess_limit
+from oauth_refresh.checks.middleware import check_middleware
 from oauth_refresh.checks.options import check_issuer, check_settings
 from oauth_refresh.checks.project import (
     check_isolation,
@@ -19,6 +20,7 @@ ALL = (
     (check_issuer, Tags.security, False),
     (check_issuer_is_set, Tags.database, False),
     (check_login_url, Tags.urls, False),
+    (check_middleware, Tags.compatibility, False),
     (check_receiver, Tags.signals, False),
     (check_one_database, Tags.models, False),
     (check_isolation, Tags.models, False),

@@ -2,14 +2,14 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from functools import cache, partial, wraps
 from typing import Any, ParamSpec, TypeVar
 
 from django.db import OperationalError, connections, router, transaction
 
-from oauth_refresh.errors import AutocommitOff, TransactionBroken
+from oauth_refresh.errors import AutocommitOff, TransactionBroken, TransactionOpen
 from oauth_refresh.http import clear_local_variables
 from oauth_refresh.models import Grant
 
@@ -70,7 +70,8 @@ def atomic_write(*, durable: bool = True) -> Iterator[None]:
     """Open the transaction of one decision. ``durable``: no caller may roll it back, so inside another it is an error.
 
     A receiver of the host project that swallows a database error has broken the transaction, and Django would roll it
-    back without an exception. Raises TransactionBroken then, and AutocommitOff where nothing would be committed.
+    back without an exception. Raises TransactionBroken then; TransactionOpen inside another transaction, and
+    AutocommitOff where nothing would be committed.
     """
     _require_autocommit()
     alias = db_alias()
@@ -78,7 +79,7 @@ def atomic_write(*, durable: bool = True) -> Iterator[None]:
     senders = _senders.get()
     outer = _senders.set([] if senders is None else senders)
     try:
-        with transaction.atomic(using=alias, durable=durable):
+        with _begin(alias, durable=durable):
             transaction.on_commit(partial(committed.append, True), using=alias, robust=True)
             with connections[alias].execute_wrapper(_break_after_deadlock):
                 yield
@@ -95,6 +96,21 @@ def atomic_write(*, durable: bool = True) -> Iterator[None]:
             send()
     finally:
         _senders.reset(outer)
+
+
+@contextmanager
+def _begin(alias: str, *, durable: bool) -> Iterator[None]:
+    """Open the transaction. Raises TransactionOpen, which also says what to do, in place of Django's RuntimeError."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(transaction.atomic(using=alias, durable=durable))
+        except RuntimeError as error:
+            raise TransactionOpen(
+                f"A transaction is already open on the database {alias!r}, and what is decided now must be durable: no "
+                "rollback may undo it. Whoever opened it, such as a middleware with atomic() or django-reversion's "
+                "RevisionMiddleware, must leave out the endpoints of oauth_refresh."
+            ) from error
+        yield
 
 
 def after_commit(send: Callable[[], object]) -> None:
