@@ -57,7 +57,7 @@ def revoke_when_user_changes(
     update_fields: frozenset[str] | None,
     **kwargs: object,
 ) -> None:
-    """After a save that can have deactivated a user or changed a password."""
+    """After a save that can have deactivated or hidden a user, or changed a password."""
     if raw or not _is_ours(instance, get_user_model(), using=using):
         return
     replaced = vars(instance).pop(_REHASHED_FINGERPRINTS, ())
@@ -67,6 +67,8 @@ def revoke_when_user_changes(
         return
     if _writes("is_active", update_fields) and not getattr(instance, "is_active", True):
         revoke_grants(Q(user=_user_id(instance)), reason=RevocationReason.USER_DEACTIVATED)
+    else:
+        account_events.revoke_for_hidden_user(_user_id(instance))
     if replaced:
         account_events.renew_fingerprints(_user_id(instance), user=instance, replaced=replaced)
     elif _writes("password", update_fields):

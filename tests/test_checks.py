@@ -4,7 +4,7 @@ import sys
 from contextlib import contextmanager
 from datetime import timedelta
 from io import StringIO
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import factory
 import pytest
@@ -405,7 +405,8 @@ def test_check_of_the_middleware_asks_the_router_where_revisions_are(settings, m
     settings.MIDDLEWARE = ["reversion.middleware.RevisionMiddleware"]
     settings.DATABASE_ROUTERS = ["tests.test_checks.RevisionsElsewhere"]
     monkeypatch.setattr(apps, "is_installed", lambda name: name == "reversion")
-    monkeypatch.setattr(apps, "get_model", lambda app, model: Application)
+    revisions = SimpleNamespace(get_model=lambda name: {"Revision": Application}[name])
+    monkeypatch.setattr(apps, "get_app_config", lambda label: {"reversion": revisions}[label])
 
     assert ids(checks.check_middleware()) == []
 

@@ -1,4 +1,4 @@
-"""A project whose user model has no passwords, in a process of its own: a user model cannot be swapped in this one."""
+"""Projects with a user model of their own, each in a process of its own: it cannot be swapped in this one."""
 
 import subprocess
 import sys
@@ -9,15 +9,27 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.mark.slow
-def test_grants_of_users_without_passwords_work():
-    inner = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "--ds=tests.passwordless.settings", "tests/passwordless/story.py"],
+def run_story(project):
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", f"--ds=tests.{project}.settings", f"tests/{project}/story.py"],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
 
+
+@pytest.mark.slow
+def test_grants_of_users_without_passwords_work():
+    inner = run_story("passwordless")
+
     assert (inner.returncode, inner.stderr) == (0, ""), inner.stdout
     assert "8 passed" in inner.stdout
+
+
+@pytest.mark.slow
+def test_grants_of_users_who_are_deleted_softly_end():
+    inner = run_story("soft_deletion")
+
+    assert (inner.returncode, inner.stderr) == (0, ""), inner.stdout
+    assert "6 passed" in inner.stdout

@@ -30,6 +30,7 @@ _FORMS_REMEMBERED = 20
 _REFUSALS = (
     gettext_noop("A grant cannot start: application inactive."),
     gettext_noop("A grant cannot start: user inactive."),
+    gettext_noop("A grant cannot start: user hidden."),
     gettext_noop("A grant cannot start: password changed."),
     gettext_noop("A grant cannot start: the user is gone."),
     gettext_noop("A requested scope is unknown, or this application may not request it."),

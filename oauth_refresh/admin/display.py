@@ -24,6 +24,7 @@ STATES = {  # of grants and tokens, and what blocks a grant
     "blocked": gettext_lazy("blocked"),
     "application inactive": gettext_lazy("application inactive"),
     "user inactive": gettext_lazy("user inactive"),
+    "user hidden": gettext_lazy("user hidden"),
     "password changed": gettext_lazy("password changed"),
 }
 

@@ -16,7 +16,7 @@ from oauth_refresh.models import STAFF, Application, GrantType
 from oauth_refresh.models.choices import SECRET_METHODS
 from oauth_refresh.scopes import OFFLINE_ACCESS, scope_texts
 from oauth_refresh.services.issuing import yields_refresh_token
-from oauth_refresh.services.lookup import find_user
+from oauth_refresh.services.lookup import find_users
 
 SECRET_REPLACED = _("The secret was replaced after this page was opened. Open the page again to replace it once more.")
 FORM_SENT_TWICE = _("These tokens were generated before: the form was sent twice. Open the page again for more tokens.")
@@ -136,7 +136,7 @@ class GenerateTokensForm(forms.Form):
     def clean_username(self) -> Any:
         """Return the user, or None."""
         name = self.cleaned_data["username"]
-        user = find_user(name) if name else None
+        user = next(iter(find_users(name)), None) if name else None
         if name and user is None:
             raise ValidationError(_("There is no user of that name."))
         if getattr(user, "is_superuser", False) and not self.issuer.is_superuser:

@@ -27,6 +27,7 @@ from oauth_refresh.admin.filters import ApplicationFilter, ReasonFilter, StateFi
 from oauth_refresh.admin.revocation import RevocationAdminMixin
 from oauth_refresh.admin.timeline import timeline
 from oauth_refresh.models import AccessToken, Application, Grant, RefreshToken
+from oauth_refresh.models.users import with_hidden_users
 from oauth_refresh.services.lookup import PresentedRefreshToken, find_tokens_in
 
 _ACCESS_TOKENS_SHOWN = 25
@@ -53,7 +54,7 @@ class GrantAdmin(RevocationAdminMixin, ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Leave out grants whose code was not redeemed yet: they have no token."""
-        return super().get_queryset(request).filter(generation__gt=0)
+        return with_hidden_users(super().get_queryset(request)).filter(generation__gt=0)
 
     def get_ordering(self, request: HttpRequest) -> tuple[str]:
         shows_revoked = request.GET.get("state") == "revoked" or request.GET.get("reason")
@@ -170,7 +171,7 @@ def _matches(word: str) -> Q:
     names = [name for name in (users.USERNAME_FIELD, getattr(users, "EMAIL_FIELD", None)) if name in columns]
     named = reduce(or_, (Q(**{f"{name}__icontains": word}) for name in names))
     applications = Application.objects.filter(Q(name__icontains=word) | Q(client_id__icontains=word))
-    found = Q(user__in=users._default_manager.filter(named).values("pk")) | Q(application__in=applications.values("pk"))
+    found = Q(user__in=users._base_manager.filter(named).values("pk")) | Q(application__in=applications.values("pk"))
     with suppress(ValueError):
         found |= Q(public_id=UUID(word)) | Q(revocation_id=UUID(word))
     return found

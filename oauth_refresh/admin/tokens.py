@@ -3,6 +3,8 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -12,6 +14,7 @@ from oauth_refresh.admin.base import ReadOnlyAdmin
 from oauth_refresh.admin.display import badge, grant_url, token_state, two_line_cell
 from oauth_refresh.admin.revocation import RevocationAdminMixin
 from oauth_refresh.models import AccessToken, AuthorizationCode, GrantEvent, RefreshToken
+from oauth_refresh.models.users import with_hidden_users
 
 
 class GrantChildAdmin(ReadOnlyAdmin):
@@ -30,8 +33,12 @@ class TokenAdmin(RevocationAdminMixin, GrantChildAdmin):
     grants_of_rows = ("pk", "grant")
     list_filter = ("created_at",)
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return with_hidden_users(super().get_queryset(request), path="grant__")
+
     @admin.display(description=gettext_lazy("state"))
-    def state(self, token: RefreshToken | AccessToken) -> SafeString:
+    def state(self, token: Any) -> SafeString:
+        token.grant.user_is_hidden = getattr(token, "user_is_hidden", None)
         return badge(token_state(token))
 
 

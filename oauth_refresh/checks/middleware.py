@@ -7,6 +7,7 @@ from django.apps import apps
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error
 from django.db import router
+from django.db.models import Model
 from django.utils.module_loading import import_string
 
 from oauth_refresh.services.db import db_alias
@@ -39,7 +40,7 @@ def _middleware_with_revisions() -> Iterator[str]:
 
 def _opens_our_transaction(middleware: Any) -> bool:
     """Whether it is the middleware of django-reversion, as it comes, on our database."""
-    classes = middleware.__mro__ if isinstance(middleware, type) else ()
+    classes: tuple[Any, ...] = middleware.__mro__ if isinstance(middleware, type) else ()
     original = next((one for one in classes if f"{one.__module__}.{one.__qualname__}" == _REVISIONS), None)
     if original is None or not middleware.atomic:
         return False
@@ -48,5 +49,6 @@ def _opens_our_transaction(middleware: Any) -> bool:
         return False
     using = middleware.using
     if using is None and apps.is_installed("reversion"):
-        using = router.db_for_write(apps.get_model("reversion", "Revision"))
+        revisions: type[Model] = apps.get_app_config("reversion").get_model("Revision")
+        using = router.db_for_write(revisions)
     return using in (None, db_alias())

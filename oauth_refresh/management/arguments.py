@@ -14,7 +14,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 
 from oauth_refresh.models import Application
 from oauth_refresh.services.clients import find_application
-from oauth_refresh.services.lookup import find_user
+from oauth_refresh.services.lookup import find_users
 
 
 def require_application(client_id: str) -> Application:
@@ -26,11 +26,16 @@ def require_application(client_id: str) -> Application:
 
 
 def require_user(username: str) -> Any:
-    """Return the user whom the project's user model knows by this name. Raises CommandError if there is none."""
-    user = find_user(username)
-    if user is None:
+    """Return the first of ``require_users``."""
+    return require_users(username)[0]
+
+
+def require_users(username: str) -> list[Any]:
+    """Return the users of this name, hidden ones last. Raises CommandError if there is none."""
+    users = find_users(username)
+    if not users:
         raise CommandError(f"There is no user {username!r}.")
-    return user
+    return users
 
 
 def moment(text: str) -> datetime:

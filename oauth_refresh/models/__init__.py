@@ -3,7 +3,7 @@
 from oauth_refresh.crypto import generate_mac_key
 from oauth_refresh.models.application import Application
 from oauth_refresh.models.choices import STAFF, AuthMethod, GrantType, RevocationReason
-from oauth_refresh.models.grant import Grant, cascade_first, password_fingerprints
+from oauth_refresh.models.grant import Grant, cascade_first
 from oauth_refresh.models.issuers import (
     TrustedIssuer,
     UsedAssertion,
@@ -13,6 +13,7 @@ from oauth_refresh.models.issuers import (
 )
 from oauth_refresh.models.redirects import validate_redirect_uris
 from oauth_refresh.models.tokens import AccessToken, AuthorizationCode, GrantEvent, RefreshToken
+from oauth_refresh.models.users import password_fingerprints
 from oauth_refresh.models.validators import (
     validate_grant_types,
     validate_https_uri,

@@ -5,13 +5,10 @@ winning a race and revoking all tokens are each one conditional update of one ro
 """
 
 import uuid
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, ClassVar, Self
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
-from django.core.exceptions import FieldDoesNotExist
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.deletion import Collector
@@ -23,6 +20,7 @@ from oauth_refresh.conf import app_settings
 from oauth_refresh.http import USER_AGENT_LENGTH
 from oauth_refresh.models.application import Application
 from oauth_refresh.models.choices import GrantType
+from oauth_refresh.models.users import has_is_active, is_hidden, may_hide_users, password_fingerprints, shows_user
 from oauth_refresh.scopes import scope_texts
 
 REASON_LENGTH = 255
@@ -56,17 +54,11 @@ def live_grant(now: datetime, *, path: str = "") -> Q:
             f"{path}application__is_active": True,
         },
     )
-    if _user_model_has_is_active():
+    if has_is_active():
         condition &= Q(**{f"{path}user": None}) | Q(**{f"{path}user__is_active": True})
+    if may_hide_users():
+        condition &= Q(**{f"{path}user": None}) | Q(shows_user(path))
     return condition
-
-
-def _user_model_has_is_active() -> bool:
-    try:
-        get_user_model()._meta.get_field("is_active")
-    except FieldDoesNotExist:
-        return False
-    return True
 
 
 class GrantQuerySet(models.QuerySet["Grant"]):
@@ -91,7 +83,12 @@ class GrantQuerySet(models.QuerySet["Grant"]):
 
 
 class Grant(models.Model):
-    """A family of tokens. It is live if it was started, is neither revoked nor expired, and nothing blocks its use."""
+    """A family of tokens. It is live if it was started, is neither revoked nor expired, and nothing blocks its use.
+
+    ``user_is_hidden`` says whether the user model's default manager leaves its user out; None if that was not read yet.
+    """
+
+    user_is_hidden: bool | None = None
 
     public_id = models.UUIDField(_("public ID"), default=uuid.uuid4, editable=False)
     application: models.ForeignKey[Application, Application] = models.ForeignKey(
@@ -202,9 +199,18 @@ class Grant(models.Model):
             return "application inactive"
         if not getattr(self.user, "is_active", True):
             return "user inactive"
+        if self.user is not None and self._has_hidden_user(self.user):
+            return "user hidden"
         if self.user is not None and app_settings.revoke_on_password_change and not self.has_fingerprint_of(self.user):
             return "password changed"
         return None
+
+    def _has_hidden_user(self, user: models.Model) -> bool:
+        return is_hidden(user.pk, using=user._state.db) if self.user_is_hidden is None else self.user_is_hidden
+
+    def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
+        super().refresh_from_db(*args, **kwargs)
+        self.user_is_hidden = None
 
     def end_reason(self, now: datetime) -> str | None:
         """Return "revoked" or "expired" if it was ended on purpose or by time; None if not."""
@@ -232,15 +238,3 @@ class Grant(models.Model):
         """Whether the user's password is the one this grant started with; always True, where there are no passwords."""
         fingerprints = tuple(password_fingerprints(user))
         return not fingerprints or not self.password_fingerprint or self.password_fingerprint in fingerprints
-
-
-def password_fingerprints(user: Any) -> Iterator[str]:
-    """Yield the fingerprints that stand for the user's password: the current one, then one per fallback key.
-
-    A fingerprint is the digest of ``get_session_auth_hash()``, so it changes with the password exactly when Django ends
-    the user's sessions. A user model without that method has no passwords, hence no fingerprints.
-    """
-    if not hasattr(user, "get_session_auth_hash"):
-        return
-    yield crypto.digest(user.get_session_auth_hash())
-    yield from map(crypto.digest, getattr(user, "get_session_auth_fallback_hash", tuple)())

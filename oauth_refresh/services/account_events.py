@@ -9,6 +9,7 @@ from django.db.models import Q
 
 from oauth_refresh.conf import app_settings
 from oauth_refresh.models import Application, Grant, RevocationReason, password_fingerprints
+from oauth_refresh.models.users import is_hidden
 from oauth_refresh.services.db import db_alias, retry_serialization_failure
 from oauth_refresh.services.revocation import revoke_grants
 
@@ -20,6 +21,12 @@ def revoke_for_changed_password(user_id: Any, *, user: Any) -> None:
         return
     other_password = Q(user=user_id) & ~Q(password_fingerprint__in=("", *fingerprints))
     revoke_grants(other_password, reason=RevocationReason.PASSWORD_CHANGED)
+
+
+def revoke_for_hidden_user(user_id: Any) -> None:
+    """Revoke the grants of a user whom the user model's default manager leaves out, as after a soft deletion."""
+    if is_hidden(user_id, using=db_alias()):
+        revoke_grants(Q(user=user_id), reason=RevocationReason.USER_DEACTIVATED)
 
 
 def fingerprints_replaced_by_rehash(user_id: Any, *, user: Any) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from oauth_refresh.http import ClientInfo
 from oauth_refresh.models import Application, AuthorizationCode, Grant, GrantType, RevocationReason
 from oauth_refresh.services.db import atomic_write, db_alias, retry_serialization_failure
 from oauth_refresh.services.issuing import new_grant, yields_refresh_token
+from oauth_refresh.services.lookup import first_of_grant
 from oauth_refresh.services.revocation import revoke_grant
 from oauth_refresh.services.rotation import advance_grant
 from oauth_refresh.services.tokens import IssuedTokens, issue_pair, narrowed_scope
@@ -104,7 +105,7 @@ def _find_code(application: Application, raw_code: str) -> AuthorizationCode:
     code = None
     if crypto.is_opaque_token_text(raw_code, prefix=app_settings.authorization_code_prefix):
         rows = AuthorizationCode.objects.using(db_alias()).select_related("grant__user")
-        code = rows.filter(digest=crypto.digest(raw_code)).first()
+        code = first_of_grant(rows.filter(digest=crypto.digest(raw_code)))
     if code is None:
         raise InvalidGrant("The text is no authorization code of this server.")
     # Before any consequence: another client that saw the code must not revoke the grant by presenting it.

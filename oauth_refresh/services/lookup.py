@@ -4,17 +4,21 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from django.contrib.auth import get_user_model
-from django.core.exceptions import ObjectDoesNotExist
+from django.core.exceptions import ValidationError
+from django.db.models import Model, QuerySet
 from django.utils import timezone
 
 from oauth_refresh import crypto
 from oauth_refresh.conf import app_settings
 from oauth_refresh.errors import InvalidToken
 from oauth_refresh.models import AccessToken, Grant, RefreshToken
+from oauth_refresh.models.users import is_hidden, with_hidden_users
 from oauth_refresh.services.db import db_alias
+
+T = TypeVar("T", bound=Model)
 
 # Every authenticated request of an API reads this one row; what it does not need stays in the database.
 _UNUSED = (
@@ -51,15 +55,23 @@ def find_refresh_token(raw: str) -> PresentedRefreshToken | None:
     if text is None:
         return None
     rows = RefreshToken.objects.using(db_alias()).select_related("grant__user")
-    row = rows.filter(digest=text.digest).first()
+    row = first_of_grant(rows.filter(digest=text.digest))
     if row is not None:
         return PresentedRefreshToken(grant=row.grant, generation=row.generation, row=row)
     # The row may have been pruned. Reuse must be noticed all the same, and the MAC proves that we issued the text.
     grants = Grant.objects.using(db_alias()).select_related("user")
-    grant = grants.filter(public_id=text.public_id).first()
+    grant = with_hidden_users(grants).filter(public_id=text.public_id).first()
     if grant is None or not text.has_valid_mac(bytes(grant.mac_key)):
         return None
     return PresentedRefreshToken(grant=grant, generation=text.generation, row=None)
+
+
+def first_of_grant(rows: QuerySet[T]) -> T | None:
+    """Return the first of the rows, which belong to grants. The same statement reads whether the user is hidden."""
+    row: Any = with_hidden_users(rows, path="grant__").first()
+    if row is not None:
+        row.grant.user_is_hidden = getattr(row, "user_is_hidden", None)
+    return cast("T | None", row)
 
 
 def find_access_token(raw: str) -> AccessToken | None:
@@ -67,7 +79,7 @@ def find_access_token(raw: str) -> AccessToken | None:
     if not crypto.is_opaque_token_text(raw, prefix=app_settings.access_token_prefix):
         return None
     rows = AccessToken.objects.using(db_alias()).select_related("grant__user", "grant__application")
-    return rows.defer(*_UNUSED).filter(digest=crypto.digest(raw)).first()
+    return first_of_grant(rows.defer(*_UNUSED).filter(digest=crypto.digest(raw)))
 
 
 def authenticate_access_token(raw: str) -> AccessToken:
@@ -87,16 +99,20 @@ def authenticate_access_token(raw: str) -> AccessToken:
     return token
 
 
-def find_user(name: str) -> Any:
-    """Return the user with exactly this name; None if there is none."""
-    users = get_user_model()
+def find_users(name: str) -> list[Any]:
+    """Return the users with exactly this name, for staff: also those whom the default manager hides, after the others.
+
+    There may be several of them: a name can be free again once its user is hidden.
+    """
+    users, alias = get_user_model(), db_alias()
     try:
-        user = users._default_manager.get(**{users.USERNAME_FIELD: name})
-    except (ObjectDoesNotExist, ValueError):
-        return None
-    stored = getattr(user, users.USERNAME_FIELD)
-    # A case-insensitive or padding collation (MariaDB) finds what is not the same. A name may also be a number.
-    return user if stored == name or not isinstance(stored, str) else None
+        found = list(users._base_manager.using(alias).filter(**{users.USERNAME_FIELD: name}).order_by("pk"))
+    except (ValueError, ValidationError):  # a name may also be a number, or a UUID
+        return []
+    # A case-insensitive or padding collation (MariaDB) finds what is not the same.
+    stored = [(getattr(user, users.USERNAME_FIELD), user) for user in found]
+    same = [user for text, user in stored if text == name or not isinstance(text, str)]
+    return sorted(same, key=lambda user: is_hidden(user.pk, using=alias)) if len(same) > 1 else same
 
 
 def mentions_token(text: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Q
 
-from oauth_refresh.management.arguments import moment, require_application, require_user
+from oauth_refresh.management.arguments import moment, require_application, require_users
 from oauth_refresh.models import RevocationReason
 from oauth_refresh.models.grant import REASON_LENGTH
 from oauth_refresh.services import revoke_grants
@@ -89,7 +89,7 @@ def _selector(options: dict[str, Any]) -> Q:
     if options["application"] is not None:
         selector &= Q(application=require_application(options["application"]))
     if options["user"] is not None:
-        selector &= Q(user=require_user(options["user"]))
+        selector &= Q(user__in=require_users(options["user"]))
     if options["created_before"] is not None:
         selector &= Q(created_at__lt=options["created_before"])
     if options["token_stdin"]:

@@ -1,0 +1,3 @@
+from django.urls import include, path
+
+urlpatterns = [path("oauth/", include("oauth_refresh.urls"))]
