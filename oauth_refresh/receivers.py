@@ -35,13 +35,13 @@ def remember_password_before_rehash(
     After ``set_password()`` and ``save()``, ``_password`` is None, as after a re-hash. Such an instance is marked, and
     its later saves never count as a re-hash.
     """
-    if raw or not _is_ours(instance, get_user_model(), using=using):  # raw: loaddata restores rows as they were
+    if raw or not isinstance(instance, get_user_model()):  # raw: loaddata restores rows as they were
         return
     state = vars(instance)
     state.pop(_REHASHED_FINGERPRINTS, None)
     if state.get("_password") is not None:
-        state[_SAVED_BEFORE] = True
-    if update_fields == _PASSWORD_ALONE and not state.get(_SAVED_BEFORE):
+        state[_SAVED_BEFORE] = True  # also by a save into another database: the next one may be into ours
+    if using == db_alias() and update_fields == _PASSWORD_ALONE and not state.get(_SAVED_BEFORE):
         state[_REHASHED_FINGERPRINTS] = account_events.fingerprints_replaced_by_rehash(
             _user_id(instance), user=instance
         )

@@ -182,7 +182,8 @@ def test_connections_yield_every_alias(settings):
 
 
 def test_router_chooses_the_database_of_a_model():
-    assert router.db_for_write(Grant) == "default"
+    assert router.db_for_write(Grant) == router.db_for_read(Grant) == Grant.objects.all().db == "default"
+    assert Grant.objects.using("archive").db == "archive"
 
 
 @pytest.mark.django_db

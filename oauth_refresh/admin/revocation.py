@@ -11,7 +11,7 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ERROR_FLAG, ChangeList
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
+from django.db import router, transaction
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.urls import URLPattern, path
@@ -140,6 +140,9 @@ class RevocationAdminMixin(ExtraPagesAdmin):
         """Ask for a reason; once it is confirmed, revoke and go ``back``."""
         if not self.has_revoke_permission(request):
             raise PermissionDenied
+        if rows.db not in (db_alias(), router.db_for_read(rows.model)):  # as in an admin for several databases
+            self.message_user(request, _("Nothing was revoked: these rows are in another database."), messages.WARNING)
+            return HttpResponseRedirect(back)
         lookup, column = self.grants_of_rows  # made a subquery: one update, however many rows were selected
         selector = Q(**{f"{lookup}__in": rows.order_by().values(column)})
         form = ReasonForm(request.POST if "confirm" in request.POST else None)

@@ -4,6 +4,7 @@ from http import HTTPStatus
 
 import pytest
 from django.contrib import admin
+from django.contrib.messages.storage.fallback import FallbackStorage
 from django.test import Client
 
 from oauth_refresh.admin.grants import GrantAdmin
@@ -256,3 +257,21 @@ def test_signed_out_staff_revoke_nothing(scene):
 
     assert response.status_code == HTTPStatus.FOUND
     assert not Grant.objects.filter(revoked_reason=REASON).exists()
+
+
+def test_rows_of_another_database_are_not_taken_for_ours(admin_browser, superuser, rf):
+    """``tests/archive`` has such a database, and an admin of it."""
+    grant = GrantFactory()
+    request = rf.post("/", {"confirm": "1", "reason": "theft"})
+    request.user, request.session = superuser, admin_browser.session
+    request._messages = FallbackStorage(request)
+    model_admin = admin.site.get_model_admin(type(grant.user))
+
+    response = model_admin.revoke_selected(request, type(grant.user).objects.using("archive"))
+
+    assert response.status_code == HTTPStatus.FOUND
+    assert [str(message) for message in request._messages] == [
+        "Nothing was revoked: these rows are in another database."
+    ]
+    grant.refresh_from_db()
+    assert grant.is_live

@@ -1,4 +1,4 @@
-"""A grant where users have no passwords; ``tests/test_passwordless.py`` runs this as a project of its own."""
+"""A grant where users have no passwords; ``tests/test_projects.py`` runs this as a project of its own."""
 
 from http import HTTPStatus
 

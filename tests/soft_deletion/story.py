@@ -1,4 +1,4 @@
-"""A grant where users are deleted softly; ``tests/test_passwordless.py`` runs this as a project of its own."""
+"""A grant where users are deleted softly; ``tests/test_projects.py`` runs this as a project of its own."""
 
 import json
 from http import HTTPStatus

@@ -1,4 +1,4 @@
-"""Projects with a user model of their own, each in a process of its own: it cannot be swapped in this one."""
+"""Projects with another user model, or with more databases: each in a process, since this one has its settings."""
 
 import subprocess
 import sys
@@ -33,3 +33,11 @@ def test_grants_of_users_who_are_deleted_softly_end():
 
     assert (inner.returncode, inner.stderr) == (0, ""), inner.stdout
     assert "6 passed" in inner.stdout
+
+
+@pytest.mark.slow
+def test_nothing_in_another_database_ends_grants():
+    inner = run_story("archive")
+
+    assert (inner.returncode, inner.stderr) == (0, ""), inner.stdout
+    assert "22 passed" in inner.stdout
