@@ -33,6 +33,7 @@ from django.db.models import signals
 from django.db.models.deletion import Collector
 from django.dispatch import Signal
 from django.http import HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, URLResolver, get_resolver
 from django.urls.converters import UUIDConverter
 from django.utils.crypto import get_random_string
 from django.utils.log import log_response
@@ -45,6 +46,7 @@ from rest_framework.permissions import AND, OR, BasePermission, OperationHolderM
 from rest_framework.request import Request
 from rest_framework.schemas.generators import EndpointEnumerator
 from rest_framework.views import APIView, exception_handler, set_rollback
+from rest_framework.viewsets import ViewSet
 
 from oauth_refresh.models import Grant
 from tests.factories import GrantFactory, UserFactory
@@ -326,6 +328,29 @@ def test_change_list_selects_what_the_address_says(listing):
 def test_helpers_of_the_admin_are_where_they_were():
     assert (quote("a/b"), unquote(quote("a/b"))) == ("a_2Fb", "a/b")
     assert ACTION_CHECKBOX_NAME == "_selected_action"
+
+
+def test_resolver_leads_to_every_view():
+    included = next(one for one in get_resolver().url_patterns if isinstance(one, URLResolver))
+
+    assert all(isinstance(pattern, URLPattern) and callable(pattern.callback) for pattern in included.url_patterns)
+
+
+def test_view_function_leads_to_its_class_and_permissions():
+    class View(ViewSet):
+        permission_classes = [BasePermission & ~BasePermission]
+
+        def list(self, request):
+            raise NotImplementedError
+
+    function = View.as_view({"get": "list"}, suffix="List")
+    (combined,) = function.cls.permission_classes
+
+    assert (function.cls, function.initkwargs, function.actions) == (View, {"suffix": "List"}, {"get": "list"})
+    assert combined.op1_class is BasePermission
+    assert combined.op2_class.op1_class is BasePermission
+    assert not hasattr(combined.op2_class, "op2_class")
+    assert View.get_permissions.__module__ == View.get_authenticators.__module__ == "rest_framework.views"
 
 
 def test_request_of_drf_wraps_that_of_django(rf):

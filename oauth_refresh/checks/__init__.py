@@ -14,6 +14,7 @@ from oauth_refresh.checks.project import (
     check_one_database,
     check_receiver,
 )
+from oauth_refresh.checks.views import check_scopes
 
 ALL = (
     (check_settings, Tags.security, False),
@@ -26,6 +27,7 @@ ALL = (
     (check_isolation, Tags.models, False),
     (check_autocommit, Tags.models, False),
     (check_table_engines, Tags.database, False),
+    (check_scopes, Tags.urls, False),
     (check_deployment, Tags.security, True),
     (check_lifetimes, Tags.security, True),
     (check_guess_limit, Tags.security, True),

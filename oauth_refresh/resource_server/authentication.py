@@ -65,7 +65,10 @@ class BearerAuthentication(BaseAuthentication):
     AccessToken row, with ``grant``, ``application`` and ``scopes``. One statement a request, none if malformed. Put it
     first: DRF takes the challenge of a 401, and the status itself, from the first authentication class of a view, and
     asks the next only if that one knows nobody. Answers are not for shared caches, unless the view says otherwise.
+    The system check of views without scopes recognizes the class by ``accepts_access_tokens``.
     """
+
+    accepts_access_tokens = True
 
     def authenticate(self, request: Request) -> tuple[Any, AccessToken] | None:
         """Return user and token; None without a Bearer header. Raises BearerError, or Unavailable."""

@@ -52,7 +52,8 @@ def bearer_required(
         async def run_async(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
             return _private(await sync_to_async(_refusal)(request, scopes) or await plain(request, *args, **kwargs))
 
-        protected = run_async if iscoroutinefunction(view) else run
+        protected: Any = run_async if iscoroutinefunction(view) else run
+        protected.bearer_scopes = scopes  # for the system check of views without scopes
         return cast("Callable[Concatenate[HttpRequest, P], R]", login_not_required(csrf_exempt(protected)))
 
     return decorate

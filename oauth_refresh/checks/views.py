@@ -1,0 +1,132 @@
+"""Views that accept access tokens and ask for no scope, so that a token to read may also write."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.core.checks import CheckMessage
+from django.core.checks import Warning as Caution
+from django.core.exceptions import ImproperlyConfigured
+from django.urls import URLPattern, URLResolver, get_resolver
+
+# A URLconf that cannot be imported is reported by Django, at each command that needs it.
+_BROKEN_URLCONF = (
+    AttributeError,
+    ImportError,
+    ImproperlyConfigured,
+    LookupError,
+    NameError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
+# Their views show what addresses there are, and nothing of a user.
+_OF_FRAMEWORKS = ("drf_spectacular.", "drf_yasg.", "rest_framework.")
+_OVERRIDABLE = ("authentication_classes", "permission_classes", "required_scopes")
+
+
+def check_scopes(**kwargs: Any) -> list[CheckMessage]:
+    """Find views that take our access tokens and name no scope; nothing where a class decides by the request.
+
+    Django REST framework is not imported here: a project that protects no view need not load it.
+    """
+    if not getattr(django_settings, "ROOT_URLCONF", None):
+        return []
+    try:
+        callbacks = list(_callbacks(get_resolver(), seen=set()))
+    except _BROKEN_URLCONF:
+        return []
+    return [
+        Caution(
+            f"{name} takes access tokens and names no scope, so a token that may only read may also write.",
+            hint="Put HasScope into permission_classes and name required_scopes, or give bearer_required() the scopes. "
+            "If any token will do, say so: required_scopes = ().",
+            id="oauth_refresh.W015",
+        )
+        for name in dict.fromkeys(_name(callback) for callback in callbacks if _takes_any_token(callback))
+    ]
+
+
+def _callbacks(resolver: URLResolver, *, seen: set[int]) -> Iterator[Callable[..., Any]]:
+    """Yield the views of a URLconf and of all that it includes, each list of patterns once."""
+    patterns = resolver.url_patterns
+    if id(patterns) in seen:
+        return
+    seen.add(id(patterns))
+    for pattern in patterns:
+        if isinstance(pattern, URLPattern):
+            yield pattern.callback
+        elif isinstance(pattern, URLResolver):
+            yield from _callbacks(pattern, seen=seen)
+
+
+def _takes_any_token(callback: Any) -> bool:
+    view = getattr(callback, "cls", None)
+    if view is None:
+        of_class = getattr(getattr(callback, "view_class", None), "required_scopes", None)
+        stated = getattr(callback, "required_scopes", of_class)
+        return getattr(callback, "bearer_scopes", None) == () and not _is_empty(stated)
+    read = _attributes(callback)
+    if not any(getattr(one, "accepts_access_tokens", False) for one in _listed(read["authentication_classes"])):
+        return False
+    if view.__module__.startswith(_OF_FRAMEWORKS) or _decides_by_the_request(view):
+        return False
+    permissions = list(_leaves(read["permission_classes"]))
+    if any(_asks_for_scope(one, required=read["required_scopes"]) for one in permissions):
+        return False
+    has_permission = any(hasattr(one, "required_scopes_for") for one in permissions)
+    return has_permission or not _is_empty(read["required_scopes"])
+
+
+def _attributes(callback: Any) -> dict[str, Any]:
+    """Return what counts at this address: what a route or an action gives goes before what the class says.
+
+    A function that became a view has no class to write ``required_scopes`` in, so it may be an attribute of its own.
+    """
+    given = {**(getattr(callback, "initkwargs", None) or {})}
+    if hasattr(callback, "required_scopes"):
+        given["required_scopes"] = callback.required_scopes
+    return {name: given.get(name, getattr(callback.cls, name, None)) for name in _OVERRIDABLE}
+
+
+def _decides_by_the_request(view: Any) -> bool:
+    """Whether the class has a method of its own, whose answer cannot be known before there is a request."""
+    methods = (getattr(view, name, None) for name in ("get_authenticators", "get_permissions"))
+    return any(getattr(method, "__module__", "") != "rest_framework.views" for method in methods)
+
+
+def _leaves(permissions: Any) -> Iterator[Any]:
+    """Yield the permissions of a list; those that ``&`` and ``|`` combine one by one, and those under ``~`` not."""
+    for permission in _listed(permissions):
+        if hasattr(permission, "op2_class"):
+            yield from _leaves([permission.op1_class, permission.op2_class])
+        elif not hasattr(permission, "op1_class"):
+            yield permission
+
+
+def _asks_for_scope(permission: Any, *, required: Any) -> bool:
+    """Whether it is ours with scopes, inline or of the view, or one of others that is named after scopes."""
+    kind = permission if isinstance(permission, type) else type(permission)
+    ask = getattr(kind, "required_scopes_for", None)
+    if ask is None:
+        return "scope" in kind.__name__.lower()
+    is_ours = getattr(ask, "__module__", "").startswith("oauth_refresh.")
+    return not is_ours or bool(getattr(permission, "scopes", None)) or bool(required)
+
+
+def _is_empty(scopes: Any) -> bool:
+    """Whether it says that no scope is needed, which nothing but an empty list does."""
+    return isinstance(scopes, list | tuple) and not scopes
+
+
+def _listed(classes: Any) -> Sequence[Any]:
+    return classes if isinstance(classes, list | tuple) else ()
+
+
+def _name(callback: Any) -> str:
+    view = getattr(callback, "cls", None) or getattr(callback, "view_class", callback)
+    name = f"{view.__module__}.{view.__name__}"
+    own = any(given in _OVERRIDABLE for given in getattr(callback, "initkwargs", None) or ())
+    actions = sorted(set((getattr(callback, "actions", None) or {}).values())) if own else []
+    return f"{name} ({', '.join(actions)})" if actions else name
