@@ -116,6 +116,12 @@ class ConsentRequired(OAuthError):
     public_description = "The user has not allowed this yet, and prompt=none forbids to ask."
 
 
+class Stopped(AccessDenied):
+    """The application or the user was deactivated, or the user's password changed, while the user was deciding."""
+
+    public_description = "The server refused."
+
+
 class ServerError(OAuthError):
     """A server error at the authorization endpoint, where a redirect has no status to carry it (RFC 6749 §4.1.2.1)."""
 

@@ -97,11 +97,14 @@ def revoke_when_application_changes(
 def revoke_before_deletion(sender: type[Model], instance: Model, using: str, **kwargs: object) -> None:
     """Before a user or an application is deleted, and all its grants with it.
 
-    The update locks the grants, so that a refresh in progress is refused instead of making the deletion fail.
+    The update locks the grants, so that a refresh in progress is refused instead of making the deletion fail. The
+    applications that the deletion will write are locked before them, in the order of a grant that starts: no deadlock.
     """
     if _is_ours(instance, Application, using=using):
+        account_events.lock_applications(pk=instance.pk)
         revoke_grants(Q(application=instance), reason=RevocationReason.APPLICATION_DELETED)
     elif _is_ours(instance, get_user_model(), using=using):
+        account_events.lock_applications(owner=_user_id(instance))
         revoke_grants(Q(user=_user_id(instance)), reason=RevocationReason.USER_DELETED)
 
 

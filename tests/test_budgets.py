@@ -13,8 +13,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from oauth_refresh.models import Grant, RefreshToken
-from oauth_refresh.services import prune, revoke_grant, revoke_grants
-from tests.factories import SECRET, AccessTokenFactory, GrantFactory, RefreshTokenFactory
+from oauth_refresh.services import issue_tokens, prune, revoke_grant, revoke_grants
+from tests.factories import SECRET, AccessTokenFactory, ApplicationFactory, GrantFactory, RefreshTokenFactory
 from tests.interference import run_after_token_lookup
 from tests.oauth import OAuthClient, post_form
 from tests.queries import statements, written
@@ -118,6 +118,24 @@ def test_revocation_by_the_client_costs_three_statements(client_app, queries, ki
         client_app.revoke(token)
 
     assert statements(queries) == ["SELECT application", f"SELECT {kind.replace('_', '')}", "UPDATE grant"]
+
+
+@pytest.mark.parametrize("public", [False, True], ids=["confidential", "public"])
+def test_start_of_a_grant_costs_seven_statements(user, queries, public):
+    application = ApplicationFactory(raw_secret=SECRET, public=public)
+
+    with queries:
+        issue_tokens(application, user=user, grant_type="password")
+
+    assert statements(queries) == [
+        "BEGIN",
+        "SELECT application",
+        "SELECT",  # the user
+        "INSERT grant",
+        "INSERT refreshtoken",
+        "INSERT accesstoken",
+        "COMMIT",
+    ]
 
 
 @pytest.mark.parametrize("view", ["notes", "plain", "plain_async", "plain_class"])

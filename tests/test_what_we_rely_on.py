@@ -174,6 +174,15 @@ def test_databases_say_what_they_can_lock():
 
 
 @pytest.mark.django_db
+def test_connection_quotes_the_names_of_tables_and_columns():
+    quoted = connection.ops.quote_name
+    grant = GrantFactory()
+    table, column = quoted(Grant._meta.db_table), quoted(Grant._meta.pk.column)
+
+    assert list(Grant._base_manager.raw(f"SELECT * FROM {table} WHERE {column} = %s", [grant.pk])) == [grant]
+
+
+@pytest.mark.django_db
 def test_connection_has_its_settings_and_names_its_tables():
     assert isinstance(connection.settings_dict["OPTIONS"], dict)
     assert Grant._meta.db_table in connection.introspection.table_names()

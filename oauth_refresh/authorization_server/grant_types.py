@@ -64,6 +64,7 @@ def authorization_code(request: ClientRequest) -> IssuedTokens:
         redirect_uri=request.parameters.get("redirect_uri"),
         code_verifier=request.parameters.get("code_verifier"),
         client_info=request.client_info,
+        credentials=request.credentials,
     )
 
 
@@ -107,9 +108,11 @@ def jwt_bearer(request: ClientRequest) -> IssuedTokens:
         return redeem_assertion(
             request.application,
             token,
+            issuer=issuer,
             user=user,
             scope=" ".join(scope) or None,
             client_info=request.client_info,
+            credentials=request.credentials,
             now=now,
         )
     except (UnreadableJWT, AssertionRefused) as error:
@@ -132,6 +135,7 @@ def _issue(request: ClientRequest, *, user: Any, grant_type: str) -> IssuedToken
         grant_type=grant_type,
         scope=request.parameters.get("scope"),
         client_info=request.client_info,
+        credentials=request.credentials,
     )
 
 

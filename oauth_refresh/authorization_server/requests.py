@@ -16,7 +16,7 @@ from oauth_refresh.errors import InvalidClient, InvalidRequest, RequestTooLarge,
 from oauth_refresh.http import ClientInfo
 from oauth_refresh.jose import SignedJWT, UnreadableJWT, parse_jwt
 from oauth_refresh.models import Application, AuthMethod
-from oauth_refresh.services.clients import ClientCredentials
+from oauth_refresh.services.credentials import ClientCredentials
 
 FORM_CONTENT_TYPE = "application/x-www-form-urlencoded"
 JWT_BEARER_ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -67,6 +67,7 @@ class ClientRequest:
     """A request whose client is authenticated. ``http_request`` is for authentication backends that need it."""
 
     parameters: Parameters
+    credentials: ClientCredentials
     application: Application
     client_info: ClientInfo
     http_request: HttpRequest

@@ -112,7 +112,11 @@ class ProtocolView(APIView):
         # Authenticate first: a caller who does not must not be able to test or revoke tokens.
         application = authenticate_client(credentials, client_info=client_info, address=read_address(http_request))
         return ClientRequest(
-            parameters=parameters, application=application, client_info=client_info, http_request=http_request
+            parameters=parameters,
+            credentials=credentials,
+            application=application,
+            client_info=client_info,
+            http_request=http_request,
         )
 
     def handle_exception(self, exc: Exception) -> Response:

@@ -227,7 +227,11 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "application",
                 "verbose_name_plural": "applications",
-                "permissions": [("issue_tokens", "Can generate tokens for a user")],
+                "permissions": [
+                    ("issue_tokens", "Can generate tokens for a user"),
+                    ("mark_resource_server", "Can mark applications as resource servers"),
+                    ("trust_application", "Can mark applications as trusted"),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -310,6 +314,7 @@ class Migration(migrations.Migration):
                         verbose_name="redirect URI",
                     ),
                 ),
+                ("redirect_uris_digest", models.CharField(blank=True, editable=False, max_length=64)),
                 (
                     "code_challenge",
                     models.CharField(blank=True, editable=False, max_length=43, verbose_name="code challenge"),
@@ -479,10 +484,20 @@ class Migration(migrations.Migration):
                         verbose_name="scope",
                     ),
                 ),
+                (
+                    "allows_superusers",
+                    models.BooleanField(
+                        db_default=False,
+                        default=False,
+                        help_text="Whoever controls its keys can then get the tokens of any superuser.",
+                        verbose_name="may act for superusers",
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "trusted issuer",
                 "verbose_name_plural": "trusted issuers",
+                "permissions": [("manage_trusted_issuers", "Can decide which issuers are trusted")],
                 "constraints": [models.UniqueConstraint(fields=("issuer",), name="oauth_issuer_issuer")],
             },
         ),

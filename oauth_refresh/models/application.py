@@ -10,6 +10,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from oauth_refresh import crypto
 from oauth_refresh.conf import app_settings
 from oauth_refresh.models.choices import SECRET_METHODS, AuthMethod, GrantType
 from oauth_refresh.models.redirects import matches_redirect_uri, validate_redirect_uris
@@ -111,7 +112,11 @@ class Application(TokenSettings):
     class Meta:
         verbose_name = _("application")
         verbose_name_plural = _("applications")
-        permissions = [("issue_tokens", "Can generate tokens for a user")]
+        permissions = [
+            ("issue_tokens", "Can generate tokens for a user"),
+            ("mark_resource_server", "Can mark applications as resource servers"),
+            ("trust_application", "Can mark applications as trusted"),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["client_id"], name="oauth_application_client_id"),
             models.CheckConstraint(
@@ -201,6 +206,19 @@ class Application(TokenSettings):
     def allows_redirect_uri(self, uri: str) -> bool:
         """Whether ``uri`` is one of its own, character by character but for the port of a loopback address."""
         return any(matches_redirect_uri(uri, registered) for registered in self.redirect_uris.split())
+
+    @property
+    def redirect_uris_digest(self) -> str:
+        """Return what changes with the redirect URIs, but not with their order."""
+        return crypto.digest(" ".join(sorted(set(self.redirect_uris.split()))))
+
+    def require_redirect_uri(self) -> None:
+        """Raise ValidationError if it may use the code grant, but has no address that a code could be sent to."""
+        # Not part of clean(): what an import brings along, or code creates, is refused when it is used.
+        if self.allows_grant_type(GrantType.AUTHORIZATION_CODE) and not self.redirect_uris.split():
+            raise ValidationError(
+                {"redirect_uris": _("The grant type authorization_code needs a redirect URI, or leave it out.")}
+            )
 
     @property
     def allowed_scopes(self) -> tuple[str, ...]:

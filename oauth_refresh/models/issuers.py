@@ -65,10 +65,17 @@ class TrustedIssuer(models.Model):
         validators=[validate_scope],
         help_text=_("What it may start grants for. Empty: any scope."),
     )
+    allows_superusers = models.BooleanField(
+        _("may act for superusers"),
+        default=False,
+        db_default=False,
+        help_text=_("Whoever controls its keys can then get the tokens of any superuser."),
+    )
 
     class Meta:
         verbose_name = _("trusted issuer")
         verbose_name_plural = _("trusted issuers")
+        permissions = [("manage_trusted_issuers", "Can decide which issuers are trusted")]
         constraints = [models.UniqueConstraint(fields=["issuer"], name="oauth_issuer_issuer")]
 
     def __str__(self) -> str:

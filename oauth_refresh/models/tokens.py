@@ -146,7 +146,8 @@ class AccessToken(models.Model):
 class AuthorizationCode(models.Model):
     """A user's consent on its way to the application (RFC 6749 §4.1.2): what starts a grant of generation 0.
 
-    The row never changes. Its grant says whether it was redeemed, and when it expires.
+    The row never changes. Its grant says whether it was redeemed, and when it expires. It stays as long as the grant,
+    and tells which redirect URIs the application had when the user consented.
     """
 
     grant: models.ForeignKey[Grant, Grant] = models.ForeignKey(
@@ -156,6 +157,7 @@ class AuthorizationCode(models.Model):
     redirect_uri = models.TextField(
         _("redirect URI"), blank=True, help_text=_("As the authorization request named it; empty if it named none.")
     )
+    redirect_uris_digest = models.CharField(max_length=64, blank=True, editable=False)
     code_challenge = models.CharField(_("code challenge"), max_length=43, blank=True, editable=False)
     created_at = models.DateTimeField(_("issued"), default=timezone.now)
 

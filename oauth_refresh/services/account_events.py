@@ -5,7 +5,8 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import get_hasher, identify_hasher
-from django.db.models import Q
+from django.db import transaction
+from django.db.models import Q, QuerySet
 
 from oauth_refresh.conf import app_settings
 from oauth_refresh.models import Application, Grant, RevocationReason, password_fingerprints
@@ -53,6 +54,21 @@ def revoke_for_withdrawn_credentials(application: Application) -> None:
     """Revoke all grants of an application that has nothing left to authenticate with."""
     if not application.has_credentials:
         revoke_grants(Q(application=application), reason=RevocationReason.CREDENTIALS_WITHDRAWN)
+
+
+def delete_applications(applications: QuerySet[Application]) -> None:
+    """Delete them with their grants. They are locked first: a grant that started meanwhile would prevent it."""
+    with transaction.atomic(using=db_alias()):
+        keys = list(applications.values_list("pk", flat=True))
+        lock_applications(pk__in=keys)
+        Application.objects.using(db_alias()).filter(pk__in=keys).delete()
+
+
+def lock_applications(**selector: Any) -> None:
+    """Lock the applications until the end of the transaction in which they, or their owner, are deleted."""
+    with transaction.atomic(using=db_alias(), savepoint=False):
+        applications = Application.objects.using(db_alias()).filter(**selector)
+        list(applications.select_for_update().order_by("pk").values_list("pk"))
 
 
 def _is_outdated(encoded: str) -> bool:

@@ -16,7 +16,14 @@ from oauth_refresh.conf import app_settings
 from oauth_refresh.crypto import digest
 from oauth_refresh.http import ClientInfo
 from oauth_refresh.models import Application, GrantType, TrustedIssuer, UsedAssertion
-from oauth_refresh.services.db import atomic_write, db_alias, is_valid_text, retry_serialization_failure
+from oauth_refresh.services.credentials import ClientCredentials, has_key_of
+from oauth_refresh.services.db import (
+    atomic_write,
+    db_alias,
+    is_valid_text,
+    read_shared,
+    retry_serialization_failure,
+)
 from oauth_refresh.services.issuing import issue_tokens
 from oauth_refresh.services.jwks import KeysUnavailable, current_keys
 from oauth_refresh.services.metadata import endpoint_url
@@ -73,16 +80,26 @@ def redeem_assertion(
     application: Application,
     token: jose.SignedJWT,
     *,
+    issuer: TrustedIssuer,
     user: Any,
     scope: str | None,
     client_info: ClientInfo,
+    credentials: ClientCredentials,
     now: datetime,
 ) -> IssuedTokens:
-    """Consume the assertion and start its grant, or neither. Raises AssertionRefused, InvalidGrant, InvalidScope."""
+    """Consume the assertion and start its grant, or neither. Raises AssertionRefused, or as ``issue_tokens``."""
     with atomic_write(durable=False):
+        stored = read_shared(TrustedIssuer, issuer.pk)
+        if stored is None or not stored.is_active or not has_key_of(token, stored, read=issuer):
+            raise AssertionRefused("the issuer or its key was withdrawn meanwhile")
         consume_jti(token, now=now)
         return issue_tokens(
-            application, user=user, grant_type=GrantType.JWT_BEARER, scope=scope, client_info=client_info
+            application,
+            user=user,
+            grant_type=GrantType.JWT_BEARER,
+            scope=scope,
+            client_info=client_info,
+            credentials=credentials,
         )
 
 
@@ -135,6 +152,9 @@ def _find_user(issuer: TrustedIssuer, subject: Any) -> Any:
         raise AssertionRefused("sub names no user")
     if not getattr(user, "is_active", True):
         raise AssertionRefused("the user is not active")
+    # Otherwise whoever may register an issuer, or has its keys, would have the rights of a superuser.
+    if getattr(user, "is_superuser", False) and not issuer.allows_superusers:
+        raise AssertionRefused("the issuer may not act for superusers")
     return user
 
 

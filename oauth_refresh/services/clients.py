@@ -1,6 +1,5 @@
 """Client authentication (RFC 6749 §2.3), registration, and the replacement of a secret."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,9 +10,9 @@ from django.utils.translation import gettext_lazy as _
 from oauth_refresh import crypto
 from oauth_refresh.errors import InvalidClient
 from oauth_refresh.http import ClientInfo
-from oauth_refresh.jose import SignedJWT
 from oauth_refresh.models import Application, AuthMethod
 from oauth_refresh.services.assertions import AssertionRefused, verify_client_assertion
+from oauth_refresh.services.credentials import ClientCredentials
 from oauth_refresh.services.db import atomic_write, db_alias, is_valid_text, retry_serialization_failure
 from oauth_refresh.services.guess_limit import count_guess
 from oauth_refresh.signals import client_authentication_failed
@@ -28,16 +27,6 @@ _WRONG = "The secret is wrong."
 
 class SecretReplaced(Exception):
     """Another request replaced the secret first. To replace it again would invalidate the one that it returned."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class ClientCredentials:
-    """The client credentials of a request. ``methods`` are the methods by which it authenticates, or ``none``."""
-
-    client_id: str
-    raw_secret: str | None = None
-    assertion: SignedJWT | None = None
-    methods: frozenset[AuthMethod]
 
 
 def authenticate_client(
@@ -109,15 +98,53 @@ def create_application(*, raw_secret: str | None = None, **fields: Any) -> tuple
     of Application. Raises ValidationError, by field.
     """
     application = Application(**{"client_id": crypto.generate_client_id(), **fields})
-    if application.uses_secret:
-        raw_secret = raw_secret or crypto.generate_client_secret()
-        _require_long_secret(raw_secret)
-        application.secret_digest = crypto.digest(raw_secret)
-    elif raw_secret is not None:
-        raise ValidationError({"client_secret": _("This authentication method has no secret; leave it out.")})
+    if application.uses_secret or raw_secret is not None:
+        raw_secret = _set_secret(application, raw_secret)
     application.full_clean()
     application.save(using=db_alias(), force_insert=True)
     return application, raw_secret
+
+
+@retry_serialization_failure
+def update_application(
+    client_id: str, *, raw_secret: str | None = None, new_secret: bool = False, **fields: Any
+) -> tuple[Application, str | None]:
+    """Change ``fields`` of a registered application, and return it with its new raw secret, if it got one.
+
+    ``raw_secret`` brings a secret along, ``new_secret`` asks for a generated one; the present ones are invalid then.
+    A new source of keys replaces the other. Raises Application.DoesNotExist, and ValidationError by field.
+    """
+    with atomic_write(durable=False):
+        found = find_application(client_id)
+        if found is None:
+            raise Application.DoesNotExist
+        application = _locked(found)
+        if "jwks" in fields or "jwks_uri" in fields:
+            fields = {"jwks": None, "jwks_uri": "", **fields}
+        for column, value in fields.items():
+            setattr(application, column, value)
+        if new_secret or raw_secret is not None:
+            raw_secret = _set_secret(application, raw_secret)
+            fields |= dict.fromkeys(_SECRET_COLUMNS)
+        # Only what is changed: an older row may hold what is refused today, such as a scope that was dropped.
+        application.clean_fields(exclude={field.name for field in Application._meta.fields} - fields.keys())
+        application.clean()
+        application.validate_constraints()
+        if fields.keys() & {"grant_types", "redirect_uris"}:
+            application.require_redirect_uri()
+        application.save(using=db_alias(), update_fields=fields)
+    return application, raw_secret
+
+
+def _set_secret(application: Application, raw_secret: str | None) -> str:
+    """Let the application have this secret, or a generated one, and no other. Raises ValidationError."""
+    if not application.uses_secret:
+        raise ValidationError({"client_secret": _("This authentication method has no secret; leave it out.")})
+    raw_secret = raw_secret or crypto.generate_client_secret()
+    _require_long_secret(raw_secret)
+    application.secret_digest = crypto.digest(raw_secret)
+    application.old_secret_digest, application.old_secret_expires_at = "", None
+    return raw_secret
 
 
 def _require_long_secret(raw_secret: str) -> None:

@@ -9,11 +9,12 @@ from django.utils import timezone
 
 from oauth_refresh import crypto
 from oauth_refresh.conf import app_settings
-from oauth_refresh.errors import ConcurrentChange, ContentionError, InvalidGrant, InvalidRequest
+from oauth_refresh.errors import ConcurrentChange, ContentionError, InvalidGrant, InvalidRequest, Stopped
 from oauth_refresh.http import ClientInfo
 from oauth_refresh.models import Application, AuthorizationCode, Grant, GrantType, RevocationReason
+from oauth_refresh.services.credentials import ClientCredentials
 from oauth_refresh.services.db import atomic_write, db_alias, retry_serialization_failure
-from oauth_refresh.services.issuing import new_grant, yields_refresh_token
+from oauth_refresh.services.issuing import hold_application, hold_user, new_grant, yields_refresh_token
 from oauth_refresh.services.lookup import first_of_grant
 from oauth_refresh.services.revocation import revoke_grant
 from oauth_refresh.services.rotation import advance_grant
@@ -42,15 +43,20 @@ class Consent:
 
 def has_consented(application: Application, user: Any, scope: tuple[str, ...]) -> bool:
     """Whether a live grant shows that ``user`` already gave ``application`` all of ``scope``."""
-    # A grant of a trusted application does not count: its user was never asked.
+    # A grant of a trusted application does not count: its user was never asked. Nor does one from before a change of
+    # the redirect URIs: the next code may go to someone else than the user agreed to.
     grants = Grant.objects.using(db_alias()).live().for_user(user).for_application(application)
-    granted = grants.filter(consented=True).only("scope", "password_fingerprint")
+    same_uris = grants.filter(authorization_codes__redirect_uris_digest=application.redirect_uris_digest)
+    granted = same_uris.filter(consented=True).only("scope", "password_fingerprint")
     return any(set(scope) <= set(grant.scopes) and grant.has_fingerprint_of(user) for grant in granted)
 
 
 @retry_serialization_failure
 def issue_code(consent: Consent) -> str:
-    """Store a grant of generation 0, not live until its code is redeemed, and return the raw code."""
+    """Store a grant of generation 0, not live until its code is redeemed, and return the raw code.
+
+    Raises Stopped if application or user were stopped meanwhile: the grant would outlive that, if the stop is lifted.
+    """
     now = timezone.now()
     raw_code = crypto.mint_opaque_token(prefix=app_settings.authorization_code_prefix)
     grant = new_grant(
@@ -63,11 +69,17 @@ def issue_code(consent: Consent) -> str:
     )
     grant.idle_expires_at, grant.consented = now + app_settings.code_lifetime, consent.consented
     with atomic_write(durable=False):
+        try:
+            hold_application(consent.application, credentials=None, now=now)
+            hold_user(grant)
+        except InvalidGrant as error:
+            raise Stopped(error.reason) from error
         grant.save(using=db_alias(), force_insert=True)
         AuthorizationCode(
             grant=grant,
             digest=crypto.digest(raw_code),
             redirect_uri=consent.redirect_uri,
+            redirect_uris_digest=consent.application.redirect_uris_digest,
             code_challenge=consent.code_challenge,
             created_at=now,
         ).save(using=db_alias(), force_insert=True)
@@ -81,13 +93,14 @@ def redeem_code(
     redirect_uri: str | None,
     code_verifier: str | None,
     client_info: ClientInfo,
+    credentials: ClientCredentials | None = None,
 ) -> IssuedTokens:
     """Trade a code of ``application``, already authenticated, for the first tokens of its grant.
 
     A request that is wrong in any way changes nothing, so that an attacker who saw only the code cannot invalidate it.
     A right one that comes a second time revokes the grant, committed before the error is raised (RFC 6749 §4.1.2): one
     of the two senders is not the client. Raises InvalidGrant, InvalidRequest for a verifier without a challenge,
-    InvalidScope if nothing consented to is still allowed.
+    InvalidScope if nothing consented to is still allowed, InvalidClient if the ``credentials`` were withdrawn.
     """
     for _attempt in range(_ATTEMPTS):
         now = timezone.now()
@@ -95,7 +108,7 @@ def redeem_code(
         _require_bound(code, redirect_uri=redirect_uri, code_verifier=code_verifier)
         _require_unspent(code, now=now)
         try:
-            return _start(code.grant, now=now, client_info=client_info)
+            return _start(code.grant, now=now, client_info=client_info, credentials=credentials)
         except ConcurrentChange:
             continue
     raise ContentionError("The grant changed at each attempt to redeem the code, and yet the code was still valid.")
@@ -153,11 +166,15 @@ def _revoke_replayed(grant: Grant) -> None:
 
 
 @retry_serialization_failure
-def _start(grant: Grant, *, now: datetime, client_info: ClientInfo) -> IssuedTokens:
+def _start(
+    grant: Grant, *, now: datetime, client_info: ClientInfo, credentials: ClientCredentials | None
+) -> IssuedTokens:
     """Start the grant by the conditional update 0 → 1, and insert its tokens. Raises ConcurrentChange."""
     refreshable = yields_refresh_token(grant.application, grant.grant_type)
     scope = narrowed_scope(grant, requested=None, refreshable=refreshable)
     with atomic_write():
+        # The user is not held: what stops a user finds the grant, which exists, and then the update finds it revoked.
+        hold_application(grant.application, credentials=credentials, now=now)
         started = advance_grant(
             grant,
             generation=1,

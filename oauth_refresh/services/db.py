@@ -8,6 +8,7 @@ from functools import cache, partial, wraps
 from typing import Any, ParamSpec, TypeVar
 
 from django.db import OperationalError, connections, router, transaction
+from django.db.models import Model
 
 from oauth_refresh.errors import AutocommitOff, TransactionBroken, TransactionOpen
 from oauth_refresh.http import clear_local_variables
@@ -15,6 +16,7 @@ from oauth_refresh.models import Grant
 
 P = ParamSpec("P")
 T = TypeVar("T")
+M = TypeVar("M", bound=Model)
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +24,7 @@ _SERIALIZATION_SQLSTATES = frozenset({"40001", "40P01"})  # serialization_failur
 _SERIALIZATION_ERRNOS = frozenset({1020, 1213})  # MariaDB: record has changed, deadlock
 # The signals to send after the commit of the transaction that is open.
 _senders: ContextVar[list[Callable[[], object]] | None] = ContextVar("oauth_refresh_senders", default=None)
+_SHARED_LOCKS = {"postgresql": "FOR SHARE", "mysql": "LOCK IN SHARE MODE"}
 _IN_ERROR = 3  # libpq's PQTRANS_INERROR, as both psycopg and psycopg2 report it
 
 
@@ -42,6 +45,20 @@ def _require_autocommit() -> None:
         raise AutocommitOff(
             f"AUTOCOMMIT is off for the database {alias!r}, so nothing would be stored: remove it from DATABASES."
         )
+
+
+def read_shared(model: type[M], key: Any) -> M | None:
+    """Return a row as it is stored, None if it is gone, held until commit: others may read it too, but not change it.
+
+    ``select_for_update`` knows an exclusive lock only, under which all who read the same row would wait for each
+    other's commit. SQLite has one writer, and refuses a write after a read that another one has overtaken.
+    """
+    connection = connections[db_alias()]
+    quoted = connection.ops.quote_name
+    table, column = quoted(model._meta.db_table), quoted(str(model._meta.pk.column))
+    lock = _SHARED_LOCKS.get(connection.vendor, "")
+    sql = f"SELECT * FROM {table} WHERE {column} = %s {lock}"  # noqa: S608  all of it is written here or in models
+    return next(iter(model._base_manager.using(db_alias()).raw(sql, [key])), None)
 
 
 def retry_serialization_failure(operation: Callable[P, T]) -> Callable[P, T]:

@@ -8,11 +8,12 @@ from django.db import connections
 from django.utils import timezone
 
 from oauth_refresh.conf import app_settings
-from oauth_refresh.errors import InvalidGrant, InvalidScope, UnauthorizedClient
+from oauth_refresh.errors import InvalidClient, InvalidGrant, InvalidScope, UnauthorizedClient
 from oauth_refresh.http import NO_CLIENT_INFO, ClientInfo
 from oauth_refresh.models import STAFF, Application, Grant, GrantType, password_fingerprints
 from oauth_refresh.scopes import OFFLINE_ACCESS, allows_something, parse_scope
-from oauth_refresh.services.db import atomic_write, db_alias, retry_serialization_failure
+from oauth_refresh.services.credentials import ClientCredentials, are_still_of
+from oauth_refresh.services.db import atomic_write, db_alias, read_shared, retry_serialization_failure
 from oauth_refresh.services.tokens import IssuedTokens, first_wrong, issue_pair, permitted_scopes
 
 _STARTING_GRANT_TYPES = frozenset({*GrantType.values, STAFF} - {GrantType.REFRESH_TOKEN})
@@ -26,13 +27,15 @@ def issue_tokens(
     grant_type: str,
     scope: str | None = None,
     client_info: ClientInfo = NO_CLIENT_INFO,
+    credentials: ClientCredentials | None = None,
 ) -> IssuedTokens:
     """Start a grant of ``application`` for ``user`` (None for client_credentials) and return its first tokens.
 
     ``grant_type`` is how the grant starts, one of GrantType or STAFF; it decides whether there is a refresh token.
+    ``credentials`` are what the application authenticated with, if it did.
     Raises InvalidScope if ``scope`` is unknown, or wider than application and user may have; InvalidGrant if the user
-    or application is inactive, the user is deleted, or the password has changed; ValueError for a grant type that
-    starts no grant, or that needs a user.
+    or application is inactive or deleted, or the password has changed; InvalidClient if the credentials were withdrawn
+    meanwhile; ValueError for a grant type that starts no grant, or that needs a user.
     """
     if grant_type not in _STARTING_GRANT_TYPES or (user is None and grant_type != GrantType.CLIENT_CREDENTIALS):
         raise ValueError(f"{grant_type!r} cannot start a grant {'without' if user is None else 'for'} a user.")
@@ -44,9 +47,8 @@ def issue_tokens(
     grant.generation = grant.access_floor = 1
     grant.idle_expires_at = grant.next_idle_expiry(now, refreshable=refreshable)
     with atomic_write(durable=False):
-        grant.user = _locked_user(user)
-        if (reason := grant.inactive_reason(now)) is not None:
-            raise InvalidGrant(f"A grant cannot start: {reason}.")
+        hold_application(application, credentials=credentials, now=now)
+        hold_user(grant)
         grant.save(using=db_alias(), force_insert=True)
         return issue_pair(
             grant, scope=granted, grant_type=grant_type, now=now, client_info=client_info, refreshable=refreshable
@@ -67,19 +69,36 @@ def issue_by_staff(
     return issue_tokens(application, user=user, grant_type=grant_type, scope=scope, client_info=client_info)
 
 
-def _locked_user(user: Any) -> Any:
-    """Return the user as stored now, locked until the grant is committed. Raises InvalidGrant if the user is gone.
+def hold_application(application: Application, *, credentials: ClientCredentials | None, now: datetime) -> None:
+    """Let no change of the application commit before the grant that starts in this transaction.
 
-    So a deactivation either comes before the grant, or finds and revokes it. The caller's row may be from a replica.
+    So a stop, such as a deactivation or the withdrawal of a secret, either comes before the grant, which then does not
+    start, or finds and revokes it. Before the user's row: whoever deletes a user locks the applications they own first.
+    Raises InvalidGrant if the application is gone or inactive, InvalidClient if the ``credentials`` were withdrawn.
     """
-    if user is None:
-        return None
-    no_key = connections[db_alias()].features.has_select_for_no_key_update
-    users = get_user_model()._base_manager.using(db_alias()).select_for_update(no_key=no_key)
-    stored = users.filter(pk=user.pk).order_by("pk").first()  # a join that Meta.ordering asks for could not be locked
+    stored = read_shared(Application, application.pk)
     if stored is None:
-        raise InvalidGrant("A grant cannot start: the user is gone.")
-    return stored
+        raise InvalidGrant("A grant cannot start: the application is gone.")
+    if not stored.is_active:
+        raise InvalidGrant("A grant cannot start: application inactive.")
+    if credentials is not None and not are_still_of(credentials, stored, read=application, now=now):
+        raise InvalidClient("The client's credentials were withdrawn while its grant was about to start.")
+
+
+def hold_user(grant: Grant) -> None:
+    """Give the grant its user as stored now, who is not changed before it is committed. Raises InvalidGrant.
+
+    The caller's row may be from a replica. A deactivation either comes before the grant, or finds and revokes it.
+    """
+    if grant.user is not None:
+        no_key = connections[db_alias()].features.has_select_for_no_key_update
+        users = get_user_model()._base_manager.using(db_alias()).select_for_update(no_key=no_key)
+        # A join that Meta.ordering asks for could not be locked.
+        grant.user = users.filter(pk=grant.user.pk).order_by("pk").first()
+        if grant.user is None:
+            raise InvalidGrant("A grant cannot start: the user is gone.")
+    if (reason := grant.block_reason()) is not None:
+        raise InvalidGrant(f"A grant cannot start: {reason}.")
 
 
 def new_grant(

@@ -6,13 +6,16 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 from joserfc.jwk import ECKey
 
 from oauth_refresh import crypto
 from oauth_refresh.models import Application
-from tests.factories import ApplicationFactory, UserFactory
+from tests.factories import SECRET, ApplicationFactory, GrantFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
+
+WEB = ("--update", "--client-id", "web")
 
 
 def create(*arguments):
@@ -28,7 +31,7 @@ def test_generated_credentials_are_printed_once_and_stored_as_a_digest():
     assert credentials.keys() == {"client_id", "client_secret"}
     assert application.client_id == credentials["client_id"]
     assert application.secret_digest == crypto.digest(credentials["client_secret"])
-    assert (application.name, application.grant_types) == ("Phone app", "authorization_code refresh_token")
+    assert application.name == "Phone app"
 
 
 def test_public_application_has_no_secret():
@@ -54,6 +57,32 @@ def test_every_option_reaches_its_column():
     assert application.scope == "notes:read PRODUCTION"
     assert application.redirect_uris == "https://a.example/cb\ncom.example.app:/cb"
     assert (application.owner, application.retry_window) == (owner, timedelta(0))
+
+
+def test_application_with_a_redirect_uri_is_for_the_code_grant():
+    create("Phone app", "--redirect-uri", "com.example.app:/cb")
+
+    assert Application.objects.get().grant_types == "authorization_code refresh_token"
+
+
+def test_application_without_a_redirect_uri_is_not_for_the_code_grant_and_a_note_says_so():
+    out, err = StringIO(), StringIO()
+
+    call_command("oauth_create_application", "Phone app", "--public", stdout=out, stderr=err)
+
+    assert Application.objects.get().grant_types == "refresh_token"
+    assert err.getvalue() == (
+        "Note: it is registered for refresh_token only. Name a --redirect-uri, so that users can sign in "
+        "(authorization_code).\n"
+    )
+    assert json.loads(out.getvalue()).keys() == {"client_id"}
+
+
+@pytest.mark.parametrize(("option", "stored"), [([], True), (["--pkce"], True), (["--no-pkce"], False)])
+def test_confidential_application_may_do_without_pkce(option, stored):
+    create("Old app", *option)
+
+    assert Application.objects.get().requires_pkce is stored
 
 
 def test_grant_type_that_the_server_does_not_offer_is_noted(oauth_settings):
@@ -105,6 +134,24 @@ def test_private_keys_are_refused(tmp_path):
         pytest.param(["--client-id", "schlüssel"], "client_id: Write visible ASCII", id="client ID not ASCII"),
         pytest.param(["--client-id", "a\x00b"], "client_id: ", id="client ID with NUL"),
         pytest.param(["--retry-window", "3600"], "retry_window: .* shorter than the lifetime", id="retry window"),
+        pytest.param(
+            ["--grant-type", "authorization_code"], "redirect_uris: .* needs a redirect URI", id="no redirect URI"
+        ),
+        pytest.param(
+            ["--public", "--grant-type", "authorization_code", "--grant-type", "refresh_token"],
+            "redirect_uris: .* needs a redirect URI",
+            id="public without redirect URI",
+        ),
+        pytest.param(
+            ["--grant-type", "authorization_code", "--redirect-uri", " "],
+            "redirect_uris: .* needs a redirect URI",
+            id="empty redirect URI",
+        ),
+        pytest.param(["--public", "--no-pkce"], "A public application must use PKCE", id="public without PKCE"),
+        pytest.param(["--new-secret"], "--new-secret goes with --update", id="new secret of a new one"),
+        pytest.param(
+            ["--new-secret", "--client-secret", "x" * 22], "not allowed with argument", id="two ways to a secret"
+        ),
         pytest.param(["--retry-window", "soon"], "not a whole number of seconds", id="retry window in words"),
     ],
 )
@@ -115,3 +162,157 @@ def test_wrong_option_is_one_sentence_and_creates_nothing(arguments, sentence):
         create("App", *arguments)
 
     assert Application.objects.count() == 1
+
+
+# --update.
+
+
+OLD = "an-old-secret-of-more-than-22-characters"
+
+
+@pytest.fixture
+def web(db):
+    """An application that has a value in every column that an option names."""
+    return ApplicationFactory(
+        client_id="web",
+        name="Web app",
+        raw_secret=SECRET,
+        old_secret_digest=crypto.digest(OLD),
+        old_secret_expires_at=timezone.now() + timedelta(days=1),
+        grant_types="authorization_code refresh_token",
+        redirect_uris="https://a.example/cb",
+        scope="notes:read",
+        owner=UserFactory(username="owner"),
+        retry_window=timedelta(seconds=10),
+        is_trusted=True,
+    )
+
+
+def update(*arguments):
+    return create("Web app", "--client-id", "web", "--update", *arguments)
+
+
+def stored_values():
+    return Application.objects.values().get()
+
+
+@pytest.mark.parametrize(
+    ("options", "changed"),
+    [
+        ([], {}),
+        (["--redirect-uri", "https://b.example/cb"], {"redirect_uris": "https://b.example/cb"}),
+        (["--scope", "notes:write"], {"scope": "notes:write"}),
+        (["--scope", ""], {"scope": ""}),
+        (["--no-pkce"], {"requires_pkce": False}),
+        (["--resource-server"], {"is_resource_server": True}),
+        (["--auth-method", "client_secret_post"], {"auth_method": "client_secret_post"}),
+        (["--retry-window", "0"], {"retry_window": timedelta(0)}),
+        (["--grant-type", "refresh_token"], {"grant_types": "refresh_token"}),
+        (["--public"], {"auth_method": "none"}),
+    ],
+    ids=str,
+)
+def test_update_changes_what_is_named_and_nothing_else(web, options, changed):
+    before = stored_values()
+
+    printed = update(*options)
+
+    assert printed == {"client_id": "web"}
+    assert stored_values() == before | changed
+
+
+def test_update_names_the_application_and_its_owner_anew(web):
+    new = UserFactory(username="new")
+
+    create("Shop", "--client-id", "web", "--update", "--owner", "new")
+
+    assert Application.objects.values_list("name", "owner").get() == ("Shop", new.pk)
+
+
+@pytest.mark.parametrize(
+    ("option", "name"), [("--no-resource-server", "is_resource_server"), ("--no-pkce", "requires_pkce")]
+)
+def test_update_takes_a_mark_away(web, option, name):
+    Application.objects.update(**{name: True})
+
+    update(option)
+
+    assert stored_values()[name] is False
+
+
+def test_new_secret_is_printed_once_and_both_old_ones_stop(web):
+    printed = update("--new-secret")
+
+    assert printed.keys() == {"client_id", "client_secret"}
+    assert Application.objects.get().live_secret_digests(timezone.now()) == (crypto.digest(printed["client_secret"]),)
+
+
+def test_secret_that_is_brought_along_replaces_the_others(web):
+    assert update("--client-secret", "y" * 22) == {"client_id": "web", "client_secret": "y" * 22}
+    assert Application.objects.get().live_secret_digests(timezone.now()) == (crypto.digest("y" * 22),)
+
+
+def test_public_application_becomes_confidential_with_a_new_secret(web):
+    update("--public")
+
+    printed = update("--auth-method", "client_secret_basic", "--new-secret")
+
+    assert Application.objects.get().secret_digest == crypto.digest(printed["client_secret"])
+
+
+def test_new_source_of_keys_replaces_the_other(web, tmp_path):
+    file = tmp_path / "keys.json"
+    file.write_text(json.dumps({"keys": [ECKey.generate_key("P-256").as_dict(private=False)]}))
+    update("--auth-method", "private_key_jwt", "--jwks-uri", "https://a.example/keys")
+
+    update("--jwks", str(file))
+    assert (Application.objects.get().jwks is None, Application.objects.get().jwks_uri) == (False, "")
+
+    update("--jwks-uri", "https://a.example/keys")
+    assert Application.objects.values_list("jwks", "jwks_uri").get() == (None, "https://a.example/keys")
+
+
+def test_update_to_a_method_that_has_no_credential_is_refused_and_revokes_nothing(web):
+    grant = GrantFactory(application=web)
+    Application.objects.update(secret_digest="", old_secret_digest="", auth_method="none")
+
+    with pytest.raises(CommandError, match="auth_method: The application has no secret"):
+        update("--auth-method", "client_secret_basic")
+
+    grant.refresh_from_db()
+    assert grant.is_live
+
+
+def test_update_of_an_application_that_is_older_than_a_rule_is_about_what_is_named_only(web):
+    Application.objects.update(redirect_uris="", scope="notes:read gone")
+
+    update("--retry-window", "5")
+
+    assert stored_values()["retry_window"] == timedelta(seconds=5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        pytest.param(["--update"], "--update needs --client-id", id="no client ID"),
+        pytest.param(["--update", "--client-id", "nobody"], "no application with the client ID 'nobody'", id="unknown"),
+        pytest.param(["--update", "--client-id", "WEB"], "no application with the client ID 'WEB'", id="case"),
+        pytest.param(["--update", "--client-id", "web\x00"], "no application", id="NUL"),
+        pytest.param([*WEB, "--redirect-uri", ""], "redirect_uris: .* needs a redirect URI", id="no redirect URI"),
+        pytest.param([*WEB, "--redirect-uri", "http://a.example"], "redirect_uris: .* loopback", id="plain http"),
+        pytest.param([*WEB, "--public", "--no-pkce"], "A public application must use PKCE", id="public, no PKCE"),
+        pytest.param([*WEB, "--public", "--new-secret"], "client_secret: .* has no secret", id="public secret"),
+        pytest.param([*WEB, "--client-secret", "short"], "client_secret: .* at least 22", id="short secret"),
+        pytest.param([*WEB, "--auth-method", "private_key_jwt"], "jwks: private_key_jwt needs", id="no keys"),
+        pytest.param([*WEB, "--scope", "notes:delete"], "scope: Unknown scope", id="unknown scope"),
+        pytest.param([*WEB, "--owner", "nobody"], "There is no user 'nobody'", id="unknown owner"),
+        pytest.param([*WEB, "--retry-window", "3600"], "retry_window: .* shorter", id="retry window"),
+    ],
+)
+def test_wrong_update_is_one_sentence_and_changes_nothing(web, arguments, sentence):
+    before = stored_values()
+
+    with pytest.raises(CommandError, match=sentence):
+        create("Web app", *arguments)
+
+    assert stored_values() == before

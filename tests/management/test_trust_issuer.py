@@ -46,12 +46,24 @@ def test_issuer_is_trusted_by_the_keys_of_a_file(key_file):
 def test_every_option_reaches_its_column():
     trust(
         *(ISSUER, "--jwks-uri", ADDRESS, "--algorithm", "RS256", "--algorithm", "Ed25519"),
-        *("--subject-field", "id", "--scope", "notes:read PRODUCTION", "--no-active"),
+        *("--subject-field", "id", "--scope", "notes:read PRODUCTION", "--no-active", "--superusers"),
     )
 
     issuer = TrustedIssuer.objects.get()
     assert (issuer.jwks, issuer.jwks_uri, issuer.is_active) == (None, ADDRESS, False)
     assert (issuer.algorithms, issuer.subject_field, issuer.scope) == ("RS256 Ed25519", "id", "notes:read PRODUCTION")
+    assert issuer.allows_superusers
+
+
+@pytest.mark.parametrize(
+    ("before", "options", "after"), [(True, [], True), (True, ["--no-superusers"], False), (False, [], False)]
+)
+def test_issuer_may_act_for_superusers_only_if_that_is_named(before, options, after):
+    TrustedIssuerFactory(issuer=ISSUER, jwks=jwks(EC_KEY), allows_superusers=before)
+
+    trust(ISSUER, *options)
+
+    assert TrustedIssuer.objects.get().allows_superusers is after
 
 
 def test_what_is_not_given_is_kept_of_a_known_issuer():

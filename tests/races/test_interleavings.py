@@ -8,6 +8,7 @@ PostgreSQL to set ``deadlock_timeout``.
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from http import HTTPStatus
 from threading import Event
 from time import monotonic, sleep
@@ -17,15 +18,22 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.db import OperationalError, connection, connections, transaction
 
-from oauth_refresh.errors import InvalidGrant
-from oauth_refresh.models import AccessToken, Application, Grant, RefreshToken
-from oauth_refresh.services import refresh, revoke_grant
+from oauth_refresh.errors import InvalidClient, InvalidGrant, Stopped
+from oauth_refresh.http import NO_CLIENT_INFO
+from oauth_refresh.models import AccessToken, Application, AuthMethod, Grant, RefreshToken
+from oauth_refresh.services import issue_tokens, refresh, revoke_grant
+from oauth_refresh.services.account_events import delete_applications
+from oauth_refresh.services.clients import replace_secret
+from oauth_refresh.services.codes import issue_code, redeem_code
+from oauth_refresh.services.credentials import ClientCredentials
 from oauth_refresh.signals import refresh_token_exchanged
-from tests.factories import UserFactory
+from tests.consent import REDIRECT_URI, VERIFIER, consent_to
+from tests.factories import SECRET, ApplicationFactory, UserFactory
 from tests.interference import RAISE_DEADLOCK
 from tests.oauth import OAuthClient
 from tests.races.invariants import require_no_fork
 from tests.signals import connected
+from tests.threads import run_together
 from tests.waiting import LONGEST_SECONDS
 
 LOCK_WAITS = {
@@ -63,12 +71,12 @@ class Gate:
 
 
 @contextmanager
-def stopping(gate: Gate, *, after: str) -> Iterator[None]:
-    """Stop at ``gate``, once, after a statement of this thread that begins so and is about grants."""
+def stopping(gate: Gate, *, after: str, table: str) -> Iterator[None]:
+    """Stop at ``gate``, once, after a statement of this thread that begins so and names the table."""
 
     def stop(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
         result = execute(sql, params, many, context)
-        if sql.startswith(after) and "oauth_refresh_grant" in sql and not gate.reached.is_set():
+        if sql.startswith(after) and table in sql and not gate.reached.is_set():
             gate.stop()
         return result
 
@@ -76,14 +84,21 @@ def stopping(gate: Gate, *, after: str) -> Iterator[None]:
         yield
 
 
-def in_thread(pool: ThreadPoolExecutor, act: Callable[[], Any], *, gate: Gate | None = None, after: str = "") -> Future:
+def in_thread(
+    pool: ThreadPoolExecutor,
+    act: Callable[[], Any],
+    *,
+    gate: Gate | None = None,
+    after: str = "",
+    table: str = "oauth_refresh_grant",
+) -> Future:
     """Let another thread act, stopping at ``gate``; its connection is closed in the end."""
 
     def run() -> Any:
         try:
             if gate is None:
                 return act()
-            with stopping(gate, after=after):
+            with stopping(gate, after=after, table=table):
                 return act()
         finally:
             connections.close_all()
@@ -239,6 +254,189 @@ def test_what_ends_the_grant_waits_for_a_refresh_that_has_locked_it(client_app, 
     refreshed.result(LONGEST_SECONDS)
     ended.result(LONGEST_SECONDS)
     assert no_token_is_valid(client_app.grant)
+
+
+def deactivate_application(application):
+    row = Application.objects.get(pk=application.pk)
+    row.is_active = False
+    row.save()
+
+
+def delete_the_application(application):
+    delete_applications(Application.objects.filter(pk=application.pk))
+
+
+def withdraw_secret(application):
+    row = Application.objects.get(pk=application.pk)
+    row.secret_digest = ""
+    row.save()
+
+
+def replace_the_secret(application):
+    replace_secret(Application.objects.get(pk=application.pk), overlap=timedelta(0))
+
+
+def delete_the_owner(application):
+    get_user_model().objects.get(pk=application.owner_id).delete()
+
+
+def deactivate_the_owner(application):
+    owner = get_user_model().objects.get(pk=application.owner_id)
+    owner.is_active = False
+    owner.save()
+
+
+@pytest.fixture
+def owned(application, user):
+    """An application whose owner is also the user of its grants: deleting the user writes the application too."""
+    Application.objects.filter(pk=application.pk).update(owner=user)
+    application.refresh_from_db()
+    return application
+
+
+CREDENTIALS = ClientCredentials(client_id="any", raw_secret=SECRET, methods=frozenset({AuthMethod.CLIENT_SECRET_BASIC}))
+
+
+def starting(application):
+    """Return a call that starts a grant as the token endpoint does: with a client that was authenticated just now."""
+    return lambda: issue_tokens(
+        application, user=application.owner, grant_type="password", client_info=NO_CLIENT_INFO, credentials=CREDENTIALS
+    )
+
+
+def redeeming(application):
+    """Return a call that redeems a code as the token endpoint does."""
+    raw_code = issue_code(consent_to(application, application.owner))
+    return lambda: redeem_code(
+        application,
+        raw_code=raw_code,
+        redirect_uri=REDIRECT_URI,
+        code_verifier=VERIFIER,
+        client_info=NO_CLIENT_INFO,
+        credentials=CREDENTIALS,
+    )
+
+
+def consenting(application):
+    """Return a call that issues a code, whose grant is not started yet."""
+    return lambda: issue_code(consent_to(application, application.owner))
+
+
+STARTS = pytest.mark.parametrize(
+    ("start", "verb"), [(starting, "INSERT"), (redeeming, "UPDATE"), (consenting, "INSERT")]
+)
+ENDS = [deactivate_application, delete_the_application, withdraw_secret, deactivate_the_owner]
+
+
+@STARTS
+@pytest.mark.parametrize("stop", ENDS)
+def test_stop_waits_for_a_grant_that_is_about_to_start_and_then_ends_it(owned, pool, start, verb, stop):
+    gate = Gate()
+    started = in_thread(pool, start(owned), gate=gate, after=verb)
+    assert gate.reached.wait(LONGEST_SECONDS)
+
+    stopped = in_thread(pool, lambda: stop(owned))
+    assert comes_to_wait(stopped)
+    gate.opened.set()
+
+    started.result(LONGEST_SECONDS)
+    stopped.result(LONGEST_SECONDS)
+    assert not Grant.objects.unrevoked().exists()
+
+
+def test_deletion_of_the_user_and_owner_waits_for_the_redemption_of_a_code(owned, pool):
+    gate = Gate()
+    redeemed = in_thread(pool, redeeming(owned), gate=gate, after="UPDATE")
+    assert gate.reached.wait(LONGEST_SECONDS)
+
+    deleted = in_thread(pool, lambda: delete_the_owner(owned))
+    assert comes_to_wait(deleted)
+    gate.opened.set()
+
+    redeemed.result(LONGEST_SECONDS)
+    deleted.result(LONGEST_SECONDS)
+    assert not Grant.objects.exists()
+
+
+@STARTS
+def test_replacement_of_a_secret_waits_for_a_grant_that_is_about_to_start(owned, pool, start, verb):
+    gate = Gate()
+    started = in_thread(pool, start(owned), gate=gate, after=verb)
+    assert gate.reached.wait(LONGEST_SECONDS)
+
+    replaced = in_thread(pool, lambda: replace_the_secret(owned))
+    assert comes_to_wait(replaced)
+    gate.opened.set()
+
+    started.result(LONGEST_SECONDS)
+    replaced.result(LONGEST_SECONDS)
+
+
+@pytest.mark.parametrize("start", [starting, redeeming, consenting])
+@pytest.mark.parametrize(
+    ("stop", "verb"),
+    [
+        (deactivate_application, "UPDATE"),
+        (withdraw_secret, "UPDATE"),
+        (replace_the_secret, "UPDATE"),
+        (delete_the_application, "SELECT"),
+    ],
+)
+def test_grant_that_is_about_to_start_waits_for_a_stop_and_is_then_refused(owned, pool, start, stop, verb):
+    gate, act = Gate(), start(owned)
+
+    def stop_in_a_transaction():
+        with transaction.atomic():
+            Application.objects.select_for_update().get(pk=owned.pk)
+            stop(owned)
+
+    stopped = in_thread(pool, stop_in_a_transaction, gate=gate, after=verb, table="oauth_refresh_application")
+    assert gate.reached.wait(LONGEST_SECONDS)
+
+    started = in_thread(pool, act)
+    assert comes_to_wait(started)
+    gate.opened.set()
+
+    stopped.result(LONGEST_SECONDS)
+    if start is consenting and stop in {withdraw_secret, replace_the_secret}:  # a browser has no credentials
+        started.result(LONGEST_SECONDS)
+    else:
+        with pytest.raises((InvalidClient, InvalidGrant, Stopped)):
+            started.result(LONGEST_SECONDS)
+    assert not RefreshToken.objects.exists()
+
+
+def test_grants_of_one_application_start_without_waiting_for_each_other(owned, pool):
+    gate = Gate()
+    first = in_thread(pool, starting(owned), gate=gate, after="INSERT")
+    assert gate.reached.wait(LONGEST_SECONDS)
+
+    second = in_thread(
+        pool, lambda: issue_tokens(owned, user=UserFactory(), grant_type="password", credentials=CREDENTIALS)
+    )
+
+    assert second.result(LONGEST_SECONDS).refresh_token is not None
+    assert not first.done()
+    gate.opened.set()
+    first.result(LONGEST_SECONDS)
+
+
+@pytest.mark.parametrize("stop", [deactivate_application, withdraw_secret, delete_the_application])
+def test_no_grant_survives_a_stop_amid_many_starts(stop):
+    for _round in range(5):
+        application = ApplicationFactory(raw_secret=SECRET)
+        users = [UserFactory() for _number in range(6)]
+
+        def start(user, application=application):
+            with suppress(InvalidGrant, InvalidClient):
+                issue_tokens(application, user=user, grant_type="password", credentials=CREDENTIALS)
+
+        run_together(
+            *[lambda user=user, start=start: start(user) for user in users],
+            lambda application=application: stop(application),
+        )
+
+        assert not Grant.objects.filter(application=application).unrevoked().exists()
 
 
 class Rival:

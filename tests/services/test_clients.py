@@ -11,7 +11,8 @@ from oauth_refresh import crypto
 from oauth_refresh.errors import InvalidClient
 from oauth_refresh.http import NO_CLIENT_INFO, ClientInfo
 from oauth_refresh.models import Application, AuthMethod
-from oauth_refresh.services.clients import ClientCredentials, authenticate_client, create_application
+from oauth_refresh.services.clients import authenticate_client, create_application
+from oauth_refresh.services.credentials import ClientCredentials
 from oauth_refresh.signals import client_authentication_failed
 from tests.factories import SECRET, ApplicationFactory
 from tests.signals import recorded
@@ -145,7 +146,7 @@ def test_successful_authentication_sends_no_signal(application):
 def test_credentials_show_nothing_of_themselves():
     credentials = ClientCredentials(client_id=CLIENT_ID, raw_secret=SECRET, methods=frozenset(BASIC))
 
-    assert repr(credentials).startswith("<oauth_refresh.services.clients.ClientCredentials object")
+    assert repr(credentials).startswith("<oauth_refresh.services.credentials.ClientCredentials object")
 
 
 def test_registered_application_gets_a_secret_that_only_its_owner_knows():

@@ -304,6 +304,7 @@ def test_consent_stores_a_grant_that_is_not_started_and_a_code(stopped_clock, re
             "grant_id": grant.pk,
             "digest": crypto.digest(redeem.raw_code),
             "redirect_uri": REDIRECT_URI,
+            "redirect_uris_digest": crypto.digest(""),
             "code_challenge": CHALLENGE,
             "created_at": NOW,
         }
@@ -731,7 +732,7 @@ def test_error_after_the_update_leaves_the_code_unused(redeem):
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("public", [False, True], ids=["confidential", "public"])
-def test_redemption_costs_seven_statements(user, public):
+def test_redemption_costs_eight_statements(user, public):
     flow = start_flow(user, public=public)
     code = flow.code()
 
@@ -743,6 +744,7 @@ def test_redemption_costs_seven_statements(user, public):
         "SELECT application",
         "SELECT authorizationcode",
         "BEGIN",
+        "SELECT application",
         "UPDATE grant",
         "INSERT refreshtoken",
         "INSERT accesstoken",
@@ -777,11 +779,18 @@ def test_text_that_is_no_code_costs_no_more_than_its_look_up(user, code, cost):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_consent_costs_four_statements(application, user):
+def test_consent_costs_six_statements(application, user):
     with CaptureQueriesContext(connection) as queries:
         Redemption(application, user)
 
-    assert statements(queries) == ["BEGIN", "INSERT grant", "INSERT authorizationcode", "COMMIT"]
+    assert statements(queries) == [
+        "BEGIN",
+        "SELECT application",
+        "SELECT",  # the user
+        "INSERT grant",
+        "INSERT authorizationcode",
+        "COMMIT",
+    ]
 
 
 def test_no_raw_value_is_stored(redeem):

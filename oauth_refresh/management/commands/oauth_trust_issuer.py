@@ -30,6 +30,12 @@ class Command(BaseCommand):
             "--active", action=BooleanOptionalAction, help="trust it (again), or --no-active: no longer"
         )
 
+        parser.add_argument(
+            "--superusers",
+            action=BooleanOptionalAction,
+            help="whether it may act for superusers too: its keys are then worth as much as a superuser's password",
+        )
+
     def handle(self, **options: Any) -> None:
         fields = {
             "jwks": read_json(options["jwks"]) if options["jwks"] else None,
@@ -38,6 +44,7 @@ class Command(BaseCommand):
             "subject_field": options["subject_field"],
             "scope": options["scope"],
             "is_active": options["active"],
+            "allows_superusers": options["superusers"],
         }
         try:
             issuer = trust_issuer(
