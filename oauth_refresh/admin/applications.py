@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
@@ -20,9 +21,16 @@ from oauth_refresh.admin.credentials import CredentialsAdminMixin, old_secret_wo
 from oauth_refresh.admin.display import grant_url
 from oauth_refresh.admin.forms import ApplicationForm, KeySetField
 from oauth_refresh.admin.revocation import RevocationAdminMixin
+from oauth_refresh.admin.rights import (
+    is_superuser,
+    may_change_credentials,
+    may_manage_issuers,
+    reserved_columns,
+)
 from oauth_refresh.models import Application, Grant, TrustedIssuer, UsedAssertion
 from oauth_refresh.models.risks import risks_of
 from oauth_refresh.models.token_settings import TokenSettings
+from oauth_refresh.services.account_events import delete_applications
 
 
 @admin.register(Application)
@@ -63,12 +71,16 @@ class ApplicationAdmin(CredentialsAdminMixin, RevocationAdminMixin, SafeLookupAd
         return [part for part in fieldsets if obj is not None or part[1]["fields"] != self.readonly_fields]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return self.readonly_fields if obj is None else (*self.readonly_fields, "client_id")
+        fixed = self.readonly_fields if obj is None else (*self.readonly_fields, "client_id")
+        return (*fixed, *sorted(reserved_columns(request, obj)))
 
     def render_change_form(  # type: ignore[override]  # Django passes the options by name
         self, request: HttpRequest, context: dict[str, Any], *, obj: Any = None, **options: Any
     ) -> HttpResponse:
         context["risks"] = [] if obj is None else risks_of(obj)
+        may_change = self.has_change_permission(request, obj) if obj is not None else self.has_add_permission(request)
+        context["has_reserved_fields"] = may_change and bool(reserved_columns(request, obj))
+        context["may_change_secret"] = obj is not None and may_change and may_change_credentials(request, obj)
         return super().render_change_form(request, context, obj=obj, **options)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
@@ -76,7 +88,17 @@ class ApplicationAdmin(CredentialsAdminMixin, RevocationAdminMixin, SafeLookupAd
         if not change:
             super().save_model(request, obj, form, change)
         elif form.changed_data:
+            # A superuser may have marked it as trusted after this request read it.
+            stored = Application.objects.select_for_update().get(pk=obj.pk)
+            if reserved_columns(request, stored) & set(form.changed_data):
+                raise PermissionDenied
             obj.save(update_fields=form.changed_data)
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        delete_applications(Application.objects.filter(pk=obj.pk))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        delete_applications(queryset)
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
         """Show the first secret of an application that needs one, for the only time."""
@@ -103,12 +125,28 @@ class ApplicationAdmin(CredentialsAdminMixin, RevocationAdminMixin, SafeLookupAd
 
 @admin.register(TrustedIssuer)
 class TrustedIssuerAdmin(SafeLookupAdmin):
-    """Say whose signed assertions start grants; untick "active" to trust an issuer no longer."""
+    """Say whose signed assertions start grants; untick "active" to trust an issuer no longer.
 
-    list_display = ("issuer", "is_active", "algorithms", "subject_field", "scope")
+    An issuer may act for users, so Django's own permissions are not enough to change one, and one that may act for
+    superusers is changed by superusers only.
+    """
+
+    list_display = ("issuer", "is_active", "allows_superusers", "algorithms", "subject_field", "scope")
     list_filter = ("is_active",)
     search_fields = ("issuer",)
     formfield_overrides = {models.JSONField: {"form_class": KeySetField}}
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return () if is_superuser(request) else ("allows_superusers",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return may_manage_issuers(request) and super().has_add_permission(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may_manage_issuers(request, obj) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may_manage_issuers(request, obj) and super().has_delete_permission(request, obj)
 
 
 @admin.register(UsedAssertion)

@@ -4,7 +4,8 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.utils import quote, unquote
-from django.core.exceptions import PermissionDenied
+from django.contrib.auth import get_permission_codename, get_user_model
+from django.core.exceptions import FieldDoesNotExist, PermissionDenied
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -13,6 +14,13 @@ from django.urls import reverse
 _SECRET_COLUMNS = frozenset(
     {"code_challenge", "digest", "mac_key", "old_secret_digest", "password_fingerprint", "retry_salt", "secret_digest"}
 )
+
+
+def may_view_users(request: HttpRequest) -> bool:
+    """Whether staff may see what the columns of users hold, such as their e-mail addresses."""
+    users = get_user_model()._meta
+    codenames = [get_permission_codename(verb, users) for verb in ("view", "change")]
+    return any(request.user.has_perm(f"{users.app_label}.{codename}") for codename in codenames)
 
 
 class ExtraPagesAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # it takes no type argument when it runs
@@ -49,13 +57,33 @@ class ExtraPagesAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # it takes n
 
 
 class SafeLookupAdmin(ExtraPagesAdmin):
-    """Refuse to filter by digests and keys: ``?digest__startswith=a`` would give them away letter by letter."""
+    """Refuse to filter by digests and keys: ``?digest__startswith=a`` would give them away letter by letter.
+
+    The same goes for users, ``?user__gt=a``, unless the person may view users anyway.
+    """
 
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
-        return not _SECRET_COLUMNS & set(lookup.split("__")) and super().lookup_allowed(lookup, value, request)
+        if _SECRET_COLUMNS & set(lookup.split("__")) or not super().lookup_allowed(lookup, value, request):
+            return False
+        return not _reaches_users(self.model, lookup) or may_view_users(request)
+
+
+def _reaches_users(model: type[Model], lookup: str) -> bool:
+    """Whether ``lookup``, such as ``grant__user__email``, compares a user or a column of one."""
+    for name in lookup.split("__"):
+        try:
+            related = model._meta.get_field(name).related_model
+        except FieldDoesNotExist:  # the name of a comparison, such as "startswith", or "pk"
+            return False
+        if not isinstance(related, type):  # a column, or a relation to any model
+            return False
+        if issubclass(related, get_user_model()):
+            return True
+        model = related
+    return False
 
 
 class ReadOnlyAdmin(SafeLookupAdmin):

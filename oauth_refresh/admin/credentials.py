@@ -15,6 +15,7 @@ from django.views.decorators.debug import sensitive_variables
 from oauth_refresh.admin.base import ExtraPagesAdmin
 from oauth_refresh.admin.display import format_time, grant_url
 from oauth_refresh.admin.forms import FORM_SENT_TWICE, SECRET_REPLACED, GenerateTokensForm, ReplaceSecretForm
+from oauth_refresh.admin.rights import may_change_credentials
 from oauth_refresh.errors import OAuthError
 from oauth_refresh.http import read_client_info
 from oauth_refresh.models import Application
@@ -33,6 +34,7 @@ _REFUSALS = (
     gettext_noop("A grant cannot start: user hidden."),
     gettext_noop("A grant cannot start: password changed."),
     gettext_noop("A grant cannot start: the user is gone."),
+    gettext_noop("A grant cannot start: the application is gone."),
     gettext_noop("A requested scope is unknown, or this application may not request it."),
     gettext_noop("This user cannot grant any of the requested scopes to this application."),
     gettext_noop("The application may not act for itself (client_credentials), so it needs a user."),
@@ -67,7 +69,7 @@ class CredentialsAdminMixin(ExtraPagesAdmin):
     def secret_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Give the application a new secret beside the present one, or withdraw the old one."""
         application = self.visible_row(request, object_id)
-        if not self.has_change_permission(request, application):
+        if not self.has_change_permission(request, application) or not may_change_credentials(request, application):
             raise PermissionDenied
         if "withdraw" in request.POST:
             return self._withdraw(request, application)

@@ -89,7 +89,25 @@ class ApplicationForm(forms.ModelForm):  # type: ignore[type-arg]  # it takes no
             # The application must have a secret to be valid. The real one is generated once the row exists, since only
             # then it can be shown and logged; until then, and if that fails, no one knows the secret.
             self.instance.secret_digest = crypto.digest(crypto.generate_client_secret())
+        self._require_redirect_uri(cleaned)
         return cleaned
+
+    def _require_redirect_uri(self, cleaned: dict[str, Any]) -> None:
+        """Refuse the code grant without an address for the code; an older row may stay so if this is not changed."""
+        columns = {"grant_types", "redirect_uris"}
+        if columns & self.errors.keys() or (self.instance.pk and not columns & set(self.changed_data)):
+            return
+        values = {name: cleaned.get(name, getattr(self.instance, name)) for name in columns}
+        try:
+            Application(**values).require_redirect_uri()
+        except ValidationError as error:
+            self.add_error(None, error)
+
+    def add_error(self, field: str | None, error: Any) -> None:
+        """Show at the top of the form what is wrong with a column that this person may only read."""
+        by_field = getattr(error, "error_dict", {field: error}) if field is None else {field: error}
+        for name, errors in by_field.items():
+            super().add_error(name if name in self.fields else None, errors)
 
 
 class ReplaceSecretForm(forms.Form):

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db.models import Q, QuerySet
@@ -22,7 +23,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
 from oauth_refresh.admin import display
-from oauth_refresh.admin.base import ReadOnlyAdmin
+from oauth_refresh.admin.base import ReadOnlyAdmin, may_view_users
 from oauth_refresh.admin.filters import ApplicationFilter, ReasonFilter, StateFilter
 from oauth_refresh.admin.revocation import RevocationAdminMixin
 from oauth_refresh.admin.timeline import timeline
@@ -44,7 +45,7 @@ class GrantAdmin(RevocationAdminMixin, ReadOnlyAdmin):
     list_filter = (StateFilter, ApplicationFilter, "created_at", ReasonFilter)
     list_select_related = ("user", "application", "revoked_by")
     search_fields = ("user", "application")  # see get_search_results
-    search_help_text = gettext_lazy("User name, e-mail address, application, or the ID of a grant or revocation.")
+    search_help_text = gettext_lazy("Application, or the ID of a grant or revocation.")
     fieldsets = (
         (None, {"fields": ("public_id", "application", "user", "scope", "consented")}),
         (gettext_lazy("Lifetime"), {"fields": ("started", "last_refreshed", "idle_expires_at", "expires_at")}),
@@ -66,9 +67,17 @@ class GrantAdmin(RevocationAdminMixin, ReadOnlyAdmin):
         """Match each word among users and applications first, so that indexes lead from there to the grants."""
         if len(search_term) > _LONGEST_SEARCH or any(not word.strip("\"'") for word in smart_split(search_term)):
             return queryset.none(), False
+        # Else the address of any user could be guessed letter by letter: does "alice@e" still find a grant?
+        by_user = may_view_users(request)
         for word in smart_split(search_term):
-            queryset = queryset.filter(_matches(word))
+            queryset = queryset.filter(_matches(word, by_user=by_user))
         return queryset, False
+
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        listed = super().get_changelist_instance(request)
+        if may_view_users(request):
+            listed.search_help_text = _("User name, e-mail address, application, or the ID of a grant or revocation.")
+        return listed
 
     def get_urls(self) -> list[URLPattern]:
         # Outside of admin_view, which reads the user: if that fails, the error report must not hold the pasted token.
@@ -162,18 +171,25 @@ def _user_name(grant: Grant) -> str:
     return str(grant.user or _("the application itself"))
 
 
-def _matches(word: str) -> Q:
-    """Return the condition that ``word`` is part of the name of a grant's user or application, or is an ID."""
+def _matches(word: str, *, by_user: bool) -> Q:
+    """Return the condition that ``word`` is part of the name of a grant's application or user, or is an ID."""
     if len(word) > 1 and word[0] in {'"', "'"} and word[0] == word[-1]:
         word = unescape_string_literal(word)
+    applications = Application.objects.filter(Q(name__icontains=word) | Q(client_id__icontains=word))
+    found = Q(application__in=applications.values("pk"))
+    if by_user:
+        found |= Q(user__in=_users_named(word).values("pk"))
+    with suppress(ValueError):
+        found |= Q(public_id=UUID(word)) | Q(revocation_id=UUID(word))
+    return found
+
+
+def _users_named(word: str) -> QuerySet[Any]:
     users = get_user_model()
     columns = {field.name for field in users._meta.get_fields()}
     names = [name for name in (users.USERNAME_FIELD, getattr(users, "EMAIL_FIELD", None)) if name in columns]
     named = reduce(or_, (Q(**{f"{name}__icontains": word}) for name in names))
-    applications = Application.objects.filter(Q(name__icontains=word) | Q(client_id__icontains=word))
-    found = Q(user__in=users._base_manager.filter(named).values("pk")) | Q(application__in=applications.values("pk"))
-    with suppress(ValueError):
-        found |= Q(public_id=UUID(word)) | Q(revocation_id=UUID(word))
+    found: QuerySet[Any] = users._base_manager.filter(named)
     return found
 
 

@@ -96,7 +96,10 @@ class AuthorizeView(View):
             return response
 
     def get(self, request: HttpRequest, authorization_request: AuthorizationRequest) -> HttpResponse:
-        """Ask the user, unless the application is trusted or the user allowed it all of this before."""
+        """Ask the user, unless the application is trusted or the user allowed it all of this before.
+
+        Superusers are asked at a trusted application too: it may be staff who trust it (``trust_application``).
+        """
         prompts = authorization_request.prompts
         if "login" in prompts:
             return _sign_in_again(request)
@@ -134,7 +137,8 @@ def _allowed_before(request: HttpRequest, authorization_request: AuthorizationRe
         return None
     if app_settings.remember_consent and has_consented(target.application, request.user, scope):
         return True
-    return False if target.application.is_trusted else None
+    trusts = target.application.is_trusted and not getattr(request.user, "is_superuser", False)
+    return False if trusts else None
 
 
 def _error_response(request: HttpRequest, target: RedirectTarget | None, error: OAuthError) -> HttpResponse:

@@ -185,7 +185,7 @@ class Migration(migrations.Migration):
                     "is_trusted",
                     models.BooleanField(
                         default=False,
-                        help_text="Do not ask users for their consent: for applications of your own.",
+                        help_text="Do not ask users for their consent, except superusers: for applications of your own.",
                         verbose_name="trusted",
                     ),
                 ),

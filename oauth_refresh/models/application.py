@@ -93,7 +93,9 @@ class Application(TokenSettings):
         help_text=_("Untick only for an old application with a secret that cannot send a code challenge (RFC 7636)."),
     )
     is_trusted = models.BooleanField(
-        _("trusted"), default=False, help_text=_("Do not ask users for their consent: for applications of your own.")
+        _("trusted"),
+        default=False,
+        help_text=_("Do not ask users for their consent, except superusers: for applications of your own."),
     )
     is_resource_server = models.BooleanField(
         _("resource server"),
@@ -217,7 +219,11 @@ class Application(TokenSettings):
         # Not part of clean(): what an import brings along, or code creates, is refused when it is used.
         if self.allows_grant_type(GrantType.AUTHORIZATION_CODE) and not self.redirect_uris.split():
             raise ValidationError(
-                {"redirect_uris": _("The grant type authorization_code needs a redirect URI, or leave it out.")}
+                {
+                    "redirect_uris": _(
+                        "The authorization code grant needs a redirect URI: add one, or remove the grant type."
+                    )
+                }
             )
 
     @property
