@@ -131,8 +131,8 @@ class TrustedIssuerAdmin(SafeLookupAdmin):
     superusers is changed by superusers only.
     """
 
-    list_display = ("issuer", "is_active", "allows_superusers", "algorithms", "subject_field", "scope")
-    list_filter = ("is_active",)
+    list_display = ("issuer", "is_active", "algorithms", "subject_field", "scope")
+    list_filter = ("is_active", "allows_superusers")
     search_fields = ("issuer",)
     formfield_overrides = {models.JSONField: {"form_class": KeySetField}}
 

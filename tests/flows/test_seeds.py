@@ -59,6 +59,11 @@ def key_file(tmp_path_factory):
     return str(file)
 
 
+MAKE_USER = (
+    "from django.contrib.auth.models import User; User.objects.create_user('eve', password='a long enough password')"
+)
+
+
 @pytest.fixture(scope="module")
 def applications(origin, database_url, key_file):
     """Register the vendors' applications, an issuer and a user, by commands."""
@@ -76,9 +81,9 @@ def applications(origin, database_url, key_file):
         (*every_grant_type, "Every grant type", "--client-id", "every", "--client-secret", ORACLE_SECRET),
         ("oauth_create_application", "No refresh", "--client-id", "none", "--client-secret", ORACLE_SECRET, *others),
         ("oauth_trust_issuer", PARTNER, "--jwks", key_file),
-        ("createsuperuser", "--noinput", "--username", "eve", "--email", "eve@example.com"),
+        ("shell", "--verbosity", "0", "--command", MAKE_USER),
     )
-    manage_all(*commands, database_url=database_url, DJANGO_SUPERUSER_PASSWORD="a long enough password")
+    manage_all(*commands, database_url=database_url)
 
 
 @pytest.fixture(scope="module")
