@@ -46,6 +46,23 @@ def test_every_page_has_a_policy_without_inline_scripts_and_styles(visitor, path
     assert " style=" not in visitor.text
 
 
+@pytest.mark.parametrize(
+    ("path", "restricts_forms"),
+    [
+        ("/", True),
+        ("/playground/", True),
+        ("/login/", False),
+        ("/admin/login/", False),
+        ("/oauth/authorize", False),
+        ("/oauth2/v1/authorize", False),
+    ],
+)
+def test_policy_restricts_forms_but_where_they_lead_to_clients(site, path, restricts_forms):
+    policy = requests.get(site + path, timeout=TIMEOUT).headers["Content-Security-Policy"]
+
+    assert ("form-action 'self'" in policy) is restricts_forms
+
+
 def test_api_reference_lists_operations_and_scopes(visitor):
     visitor.open("/api/")
 
