@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 
 def run_story(project):
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", f"--ds=tests.{project}.settings", f"tests/{project}/story.py"],
+        [sys.executable, "-m", "pytest", "-q", "-n0", f"--ds=tests.{project}.settings", f"tests/{project}/story.py"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -41,3 +41,11 @@ def test_nothing_in_another_database_ends_grants():
 
     assert (inner.returncode, inner.stderr) == (0, ""), inner.stdout
     assert "22 passed" in inner.stdout
+
+
+@pytest.mark.slow
+def test_grants_work_where_times_have_no_zone():
+    inner = run_story("local_time")
+
+    assert (inner.returncode, inner.stderr) == (0, ""), inner.stdout
+    assert "32 passed" in inner.stdout
