@@ -346,6 +346,16 @@ def test_deleted_application_takes_its_grants_along(admin_browser, client_app):
     assert (Application.objects.count(), Grant.objects.count()) == (0, 0)
 
 
+def test_selected_applications_take_their_grants_along(admin_browser, client_app):
+    other = ApplicationFactory()
+    selected = {"action": "delete_selected", "_selected_action": [client_app.application.pk], "post": "yes"}
+
+    admin_browser.post(admin_url("application_changelist"), selected)
+
+    assert list(Application.objects.all()) == [other]
+    assert not Grant.objects.exists()
+
+
 def test_active_grants_are_counted(admin_browser):
     busy, idle = ApplicationFactory(name="busy"), ApplicationFactory(name="idle")
     GrantFactory.create_batch(2, application=busy)
