@@ -138,7 +138,16 @@ def test_staff_who_may_view_users_filter_by_one(grant, model, lookup):
     assert found == [1, 0]
 
 
-@pytest.mark.parametrize("query", [{"id__in": "1"}, {"created_at__year": "2000"}, {"application": "1"}], ids=str)
+OWN = [
+    {"id__in": "1"},
+    {"pk": "1"},
+    {"created_at__year": "2000"},
+    {"application": "1"},
+    {"application__isnull": "0"},
+]
+
+
+@pytest.mark.parametrize("query", OWN, ids=str)
 def test_list_is_filtered_by_its_own_columns(viewer, query):
     assert viewer.get(admin_url("grant_changelist"), query).status_code == HTTPStatus.OK
 
