@@ -163,8 +163,7 @@ class AppSettings:
     remember_consent = Setting(
         True,
         boolean,
-        "Whether a user with an active grant is not asked again for the same scopes of the same application, until its "
-        "redirect URIs change.",
+        "Whether users with an active grant are not asked again for the same scopes, until the redirect URIs change.",
     )
     allow_localhost_ports = Setting(
         False, boolean, "Whether http://localhost matches on any port, as the addresses 127.0.0.1 and [::1] always do."
