@@ -7,7 +7,7 @@ from django.db import connection
 from oauth_refresh.models import Application, TrustedIssuer
 from oauth_refresh.services.assertions import trust_issuer
 from oauth_refresh.services.clients import create_application, find_application
-from oauth_refresh.services.lookup import find_access_token, find_refresh_token, find_user
+from oauth_refresh.services.lookup import find_access_token, find_refresh_token, find_users
 from tests.factories import ApplicationFactory, TrustedIssuerFactory, UserFactory
 from tests.jwts import EC_KEY, jwks
 
@@ -31,15 +31,15 @@ def test_application_is_found_by_its_own_spelling_alone(other):
 def test_user_is_found_by_its_own_spelling_alone(other):
     user = UserFactory(username=NAME)
 
-    assert find_user(NAME) == user
-    assert find_user(other) is None
+    assert find_users(NAME) == [user]
+    assert find_users(other) == []
 
 
 def test_user_is_found_by_a_name_that_is_a_number(user, monkeypatch):
     monkeypatch.setattr(type(user), "USERNAME_FIELD", "pk")
 
-    assert find_user(str(user.pk)) == user
-    assert find_user("nobody") is None
+    assert find_users(str(user.pk)) == [user]
+    assert find_users("nobody") == []
 
 
 @pytest.mark.parametrize("respell", [str.swapcase, "{} ".format], ids=["case", "trailing space"])
