@@ -124,7 +124,7 @@ SECURE_HSTS_SECONDS = 0 if DEBUG else 365 * 24 * 3600
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not DEBUG
 # These endpoints refuse plain HTTP. A redirect would hide from a client that it sent its secret unencrypted.
 # Each mount of the app by its prefix, as in urls.py, and nothing else of the site.
-SECURE_REDIRECT_EXEMPT = [r"^(oauth/|oauth-api/oauth/|oauth2/v1/)?(token|revoke|introspect)/?$"]
+SECURE_REDIRECT_EXEMPT = [r"^(oauth/|oauth-api/oauth/|oauth2/v1/)?(token|revoke|introspect|verify)/?$"]
 
 OAUTH_REFRESH = {
     "ISSUER": env("OAUTH_ISSUER", default="http://127.0.0.1:8000" if DEBUG else None),

@@ -104,12 +104,13 @@ def test_exemption_from_the_redirect_to_https_is_documented():
     assert set(DOCUMENTED) == {"README.md", "behind-a-proxy.md", "settings.py"}
 
 
-@pytest.mark.parametrize("name", ["README.md", "behind-a-proxy.md", "settings.py"])
-def test_documented_exemption_matches_only_our_endpoints(name):
+@pytest.mark.parametrize("page", ["README.md", "behind-a-proxy.md", "settings.py"])
+def test_documented_exemption_matches_only_our_endpoints(page):
     """Django searches for the pattern in the path without its first slash."""
-    pattern = re.compile(DOCUMENTED[name][1])
+    pattern = re.compile(DOCUMENTED[page][1])
 
-    endpoints = [f"oauth/{endpoint}{slash}" for endpoint in ("token", "revoke", "introspect") for slash in ("", "/")]
+    names = ("token", "revoke", "introspect", "verify")
+    endpoints = [f"oauth/{name}{slash}" for name in names for slash in ("", "/")]
     assert [path for path in endpoints if not pattern.search(path)] == []
     assert [path for path in OTHERS if pattern.search(path)] == []
 
