@@ -139,6 +139,16 @@ def require_importable(key: Mapping[str, Any]) -> None:
         raise UnusableKey("it cannot be read") from error
 
 
+def is_plain_json(value: Any) -> bool:
+    """Whether every database can store the value: numbers are finite, and text holds no NUL and no lone surrogate."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except (ValueError, RecursionError):
+        return False
+    return r"\u0000" not in text
+
+
 def read_json(text: bytes) -> Any:
     """Return the JSON value. Raises ValueError if it is malformed, or an object names a member twice."""
     return json.loads(text.decode(), object_pairs_hook=_unique_members, parse_constant=_refuse_constant)
@@ -210,7 +220,8 @@ def _are_texts(value: Any) -> bool:
 
 def _number(text: Any, *, least: int, most: int) -> str:
     """Return a base64url number of a JWK, if it has so many bits. Its length is tested before it is decoded."""
-    if not isinstance(text, str) or len(text) > most // 6 + 3 or not re.fullmatch(_NUMBER, text):
+    # Four characters are three bytes, so a last one that stands alone is none.
+    if not isinstance(text, str) or len(text) > most // 6 + 3 or not re.fullmatch(_NUMBER, text) or len(text) % 4 == 1:
         raise UnusableKey("a member of it is missing, too long or not base64url")
     bits = int.from_bytes(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))).bit_length()
     if not least <= bits <= most:

@@ -439,6 +439,7 @@ HOSTILE_KEYS = {
     "exponent of the modulus' length": {"kty": "RSA", "n": N, "e": N},
     "exponent 1": {"kty": "RSA", "n": N, "e": "AQ"},
     "number with padding": {"kty": "RSA", "n": N, "e": "AQAB=="},
+    "number with a character too many": {"kty": "RSA", "n": N, "e": "AQABA"},
     "number that is a list": {"kty": "RSA", "n": [N], "e": "AQAB"},
     "curve of another name": {"kty": "EC", "crv": "secp256k1", "x": "AA", "y": "AA"},
     "curve that is a list": {"kty": "EC", "crv": ["P-256"], "x": "AA", "y": "AA"},
@@ -473,6 +474,12 @@ def test_largest_keys_that_are_allowed_cost_little():
     assert not is_signed_by(token, {"keys": [largest] * 100})
 
     assert time.process_time() - begun < CPU_SECONDS
+
+
+def test_key_that_cannot_be_decoded_leaves_the_others_of_its_set():
+    broken = {"kty": "RSA", "n": N, "e": "AQABA"}
+
+    assert jose.public_keys({"keys": [broken, public(EC_KEY)]}) == [public(EC_KEY)]
 
 
 @pytest.mark.parametrize("hostile", [None, [], "keys", {"keys": {}}, {"keys": [{}] * 101}])

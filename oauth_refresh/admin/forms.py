@@ -30,10 +30,22 @@ _OVERLAPS = (
 
 
 class KeySetField(forms.JSONField):
-    """JSON that shows nothing where there is nothing, not ``null``."""
+    """JSON that shows nothing where there is nothing, not ``null``, and what was entered as it was entered.
+
+    A parser may fail on a text that others wrote: one that is nested deep, or a number of thousands of digits.
+    """
+
+    def to_python(self, value: Any) -> Any:
+        try:
+            return super().to_python(value)
+        except (ValueError, RecursionError) as error:
+            raise ValidationError(self.error_messages["invalid"], code="invalid", params={"value": ""}) from error
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        return initial if self.disabled else data
 
     def prepare_value(self, value: Any) -> Any:
-        return "" if value is None else super().prepare_value(value)
+        return value or "" if isinstance(value, str | None) else super().prepare_value(value)
 
 
 class WordsField(forms.MultipleChoiceField):

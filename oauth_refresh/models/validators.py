@@ -60,6 +60,8 @@ def validate_jwks(jwks: Any) -> None:
     if not isinstance(jwks, dict) or not isinstance(jwks.get("keys"), list) or not jwks["keys"]:
         raise ValidationError(_('Write a JSON Web Key Set: {"keys": [...]} with at least one key.'))
     try:
+        if not jose.is_plain_json(jwks):
+            raise jose.UnusableKey
         jose.public_keys(jwks)
         for key in jwks["keys"]:
             jose.require_importable(jose.public_key(key))

@@ -22,6 +22,9 @@ GOOD = {
 }
 
 
+GOOD_KEY = EC_KEY.as_dict(private=False)
+
+
 def page(name, *arguments):
     return admin_url(f"trustedissuer_{name}", *arguments)
 
@@ -48,6 +51,7 @@ def test_page_to_create_an_issuer_proposes_the_defaults(admin_browser):
 
 
 NO_SET = ['Write a JSON Web Key Set: {"keys": [...]} with at least one key.']
+UNREADABLE = ["A key of the set cannot be read."]
 NO_URI = ["Write an absolute https URI without user, password or fragment."]
 BAD = [
     ({"issuer": ""}, {"issuer": ["This field is required."]}),
@@ -57,11 +61,19 @@ BAD = [
     ({"jwks": "{"}, {"jwks": ["Enter a valid JSON."]}),
     ({"jwks": "[1]"}, {"jwks": NO_SET}),
     ({"jwks": '{"keys": []}'}, {"jwks": NO_SET}),
-    ({"jwks": '{"keys": [{"kty": "EC"}]}'}, {"jwks": ["A key of the set cannot be read."]}),
+    ({"jwks": '{"keys": [{"kty": "EC"}]}'}, {"jwks": UNREADABLE}),
     (
         {"jwks": json.dumps({"keys": [EC_KEY.as_dict(private=True)]})},
         {"jwks": ["Leave private and symmetric keys out: the set may hold public keys only."]},
     ),
+    # What a parser fails on, or a database refuses.
+    ({"jwks": "[" * 100_000}, {"jwks": ["Enter a valid JSON."]}),
+    ({"jwks": '{"keys": ' * 100_000}, {"jwks": ["Enter a valid JSON."]}),
+    ({"jwks": f'{{"keys": [{"1" * 5_000}]}}'}, {"jwks": ["Enter a valid JSON."]}),
+    ({"jwks": json.dumps({"keys": [GOOD_KEY], "more": "\x00"})}, {"jwks": UNREADABLE}),
+    ({"jwks": json.dumps({"keys": [GOOD_KEY | {"kid": "\ud800"}]})}, {"jwks": UNREADABLE}),
+    ({"jwks": json.dumps({"keys": [GOOD_KEY], "more": None}).replace("null", "1e999")}, {"jwks": UNREADABLE}),
+    ({"jwks": json.dumps({"keys": [GOOD_KEY | {"x": "A"}]})}, {"jwks": UNREADABLE}),
     ({"jwks": "", "jwks_uri": "http://issuer.example/keys"}, {"jwks_uri": NO_URI}),
     ({"jwks": "", "jwks_uri": "javascript:alert(1)"}, {"jwks_uri": NO_URI}),
     ({"algorithms": ""}, {"algorithms": ["This field is required."]}),
