@@ -63,10 +63,14 @@ class AuthorizationRequest:
 
 
 def read_query(parameters: QueryDict) -> Query:
-    """Return what this endpoint reads of a query. Raises UnusableRedirect if the whole query is too long."""
+    """Return what this endpoint reads of a query. Raises UnusableRedirect if the whole query is too long, or no text."""
     query = dict(parameters.lists())
+    try:
+        encoded = urlencode(query, doseq=True)
+    except UnicodeEncodeError as error:  # Django decodes it by the charset of the Content-Type, which anyone may name
+        raise UnusableRedirect(gettext_noop("The request is malformed or too long.")) from error
     # Django raises for a redirect to the login page that is too long, and anyone can send such a request.
-    if len(quote(urlencode(query, doseq=True))) > _LONGEST_QUERY:
+    if len(quote(encoded)) > _LONGEST_QUERY:
         raise UnusableRedirect(_TOO_LONG)
     return {name: values for name, values in query.items() if name in _ALL_PARAMETERS}
 

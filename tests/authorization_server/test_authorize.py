@@ -371,6 +371,19 @@ def test_too_many_parameters_are_refused_with_a_page(flow, caplog, signed_in):
     assert errors_in(caplog) == []
 
 
+@pytest.mark.parametrize("signed_in", [True, False])
+@pytest.mark.parametrize("name", ["client_id", "state", "unknown"])
+def test_text_that_is_no_unicode_is_refused_with_a_page(flow, caplog, signed_in, name):
+    browser = flow.browser if signed_in else Client()
+    query = flow.url(**{name: None}).partition("?")[2] + rf"&{name}=\ud800"
+
+    response = browser.get("/oauth/authorize", QUERY_STRING=query, CONTENT_TYPE="text/plain; charset=unicode_escape")
+
+    assert response.status_code == HTTPStatus.BAD_REQUEST
+    assert "The request is malformed or too long." in text_of(response)
+    assert errors_in(caplog) == []
+
+
 def test_false_host_is_refused_with_a_page_where_the_login_page_is_on_another_host(flow, caplog, settings):
     settings.LOGIN_URL = "https://login.example/"
     settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if "CommonMiddleware" not in name]
