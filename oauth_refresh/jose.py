@@ -21,6 +21,7 @@ _MAXIMUM_KEYS = 100
 _MAXIMUM_KEYS_TRIED = 10  # each is a signature to verify, and anyone may send a JWT
 _LONGEST_TEXT = 1_000
 _MOST_OPERATIONS = 8  # RFC 7517 §4.3
+_MOST_LEVELS = 10  # a set nests four or five
 _KEY_TYPES = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
 _NUMBER = r"[A-Za-z0-9_-]+"
 
@@ -140,18 +141,26 @@ def require_importable(key: Mapping[str, Any]) -> None:
 
 
 def is_plain_json(value: Any) -> bool:
-    """Whether every database can store the value: numbers are finite, and text holds no NUL and no lone surrogate."""
+    """Whether every database can store the value: numbers are finite, and text holds no NUL and no lone surrogate.
+
+    It is not nested deep either: what was parsed may be too deep to be written, or read, one call further in.
+    """
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
         text.encode()
     except (ValueError, RecursionError):
         return False
-    return r"\u0000" not in text
+    return r"\u0000" not in text and _is_shallow(value, levels=_MOST_LEVELS)
 
 
 def read_json(text: bytes) -> Any:
     """Return the JSON value. Raises ValueError if it is malformed, or an object names a member twice."""
     return json.loads(text.decode(), object_pairs_hook=_unique_members, parse_constant=_refuse_constant)
+
+
+def _is_shallow(value: Any, *, levels: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels >= 0 and all(_is_shallow(one, levels=levels - 1) for one in inner)
 
 
 def _json_object(segment: str) -> dict[str, Any]:

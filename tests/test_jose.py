@@ -476,6 +476,21 @@ def test_largest_keys_that_are_allowed_cost_little():
     assert time.process_time() - begun < CPU_SECONDS
 
 
+def nested(levels):
+    return [nested(levels - 1)] if levels else []
+
+
+PLAIN = [None, 1, "keys", "\U0001f511", {"keys": [public(EC_KEY, x5c=["MIIB"])]}, nested(10)]
+ODD = [float("inf"), float("nan"), {"\x00": 1}, ["\ud800"], nested(11), nested(900)]
+
+
+@pytest.mark.parametrize(
+    ("value", "is_plain"), [*((value, True) for value in PLAIN), *((value, False) for value in ODD)]
+)
+def test_json_that_a_database_may_refuse_is_not_plain(value, is_plain):
+    assert jose.is_plain_json(value) is is_plain
+
+
 def test_key_that_cannot_be_decoded_leaves_the_others_of_its_set():
     broken = {"kty": "RSA", "n": N, "e": "AQABA"}
 

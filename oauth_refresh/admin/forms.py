@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.utils.crypto import get_random_string, salted_hmac
 from django.utils.translation import gettext_lazy as _
 
-from oauth_refresh import crypto
+from oauth_refresh import crypto, jose
 from oauth_refresh.conf import app_settings
 from oauth_refresh.models import STAFF, Application, GrantType
 from oauth_refresh.models.choices import SECRET_METHODS
@@ -37,9 +37,12 @@ class KeySetField(forms.JSONField):
 
     def to_python(self, value: Any) -> Any:
         try:
-            return super().to_python(value)
+            parsed = super().to_python(value)
         except (ValueError, RecursionError) as error:
             raise ValidationError(self.error_messages["invalid"], code="invalid", params={"value": ""}) from error
+        if not jose.is_plain_json(parsed):
+            raise ValidationError(_("A key of the set cannot be read."))
+        return parsed
 
     def bound_data(self, data: Any, initial: Any) -> Any:
         return initial if self.disabled else data

@@ -63,7 +63,7 @@ class AuthorizationRequest:
 
 
 def read_query(parameters: QueryDict) -> Query:
-    """Return what this endpoint reads of a query. Raises UnusableRedirect if the whole query is too long, or no text."""
+    """Return what this endpoint reads of a query. Raises UnusableRedirect if the whole query is long, or no text."""
     query = dict(parameters.lists())
     try:
         encoded = urlencode(query, doseq=True)

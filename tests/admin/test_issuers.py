@@ -70,6 +70,10 @@ BAD = [
     ({"jwks": "[" * 100_000}, {"jwks": ["Enter a valid JSON."]}),
     ({"jwks": '{"keys": ' * 100_000}, {"jwks": ["Enter a valid JSON."]}),
     ({"jwks": f'{{"keys": [{"1" * 5_000}]}}'}, {"jwks": ["Enter a valid JSON."]}),
+    (
+        {"jwks": json.dumps({"keys": [GOOD_KEY], "more": None}).replace("null", "[" * 800 + "]" * 800)},
+        {"jwks": UNREADABLE},
+    ),
     ({"jwks": json.dumps({"keys": [GOOD_KEY], "more": "\x00"})}, {"jwks": UNREADABLE}),
     ({"jwks": json.dumps({"keys": [GOOD_KEY | {"kid": "\ud800"}]})}, {"jwks": UNREADABLE}),
     ({"jwks": json.dumps({"keys": [GOOD_KEY], "more": None}).replace("null", "1e999")}, {"jwks": UNREADABLE}),

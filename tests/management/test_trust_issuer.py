@@ -152,3 +152,11 @@ def test_name_that_cannot_be_stored_is_one_sentence(name):
         trust(name, "--jwks-uri", ADDRESS)
 
     assert not TrustedIssuer.objects.exists()
+
+
+@pytest.mark.parametrize("member", [{"kid": "\x00"}, {"x": "A"}, {"x5c": ["\ud800"]}])
+def test_key_that_no_database_or_library_takes_is_refused(key_file, member):
+    with pytest.raises(CommandError, match=r"^jwks: A key of the set cannot be read\.$"):
+        trust(ISSUER, "--jwks", key_file({"keys": [EC_KEY.as_dict(private=False) | member]}))
+
+    assert not TrustedIssuer.objects.exists()
