@@ -2,7 +2,9 @@
 
 import re
 import traceback
+from collections import deque
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
 from ipaddress import ip_address
 from typing import cast
@@ -13,6 +15,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render, resolve_url
+from django.urls import URLResolver, get_resolver, get_urlconf, reverse
 from django.utils.encoding import escape_uri_path
 from django.utils.log import log_response
 from django.utils.translation import gettext_noop
@@ -24,6 +27,8 @@ from oauth_refresh.errors import InvalidRequest, OAuthError
 
 USER_AGENT_LENGTH = 255
 RETRY_AFTER_SECONDS = 5
+
+_APP_NAME = "oauth_refresh"
 
 PAGE_DECORATORS = (login_not_required, never_cache, csrf_protect)
 """What decorates ``dispatch`` of a page.
@@ -158,6 +163,43 @@ def _is_secret(name: str, value: object) -> bool:
     text, such as ``wsgi.input``, lead to the body.
     """
     return not isinstance(value, str) or "?" in value or _SECRET_META_NAMES.search(name) is not None
+
+
+def endpoint_path(name: str) -> str:
+    """Return the path of an endpoint, such as ``token``. Raises NoReverseMatch where the project has none."""
+    return reverse(f"{url_namespace()}:{name}")
+
+
+def url_namespace(request: HttpRequest | None = None) -> str:
+    """Return the namespace of our URLs: the one that the request was sent to, else the outermost of the project.
+
+    A project may include them more than once, or inside a namespace of its own, as plugins of pretix and NetBox do.
+    """
+    match = request.resolver_match if request is not None else None
+    if match is not None and match.app_names[-1:] == [_APP_NAME]:
+        return match.namespace
+    return _outermost_namespace(get_resolver(get_urlconf()))
+
+
+@lru_cache(maxsize=8)
+def _outermost_namespace(resolver: URLResolver) -> str:
+    waiting: deque[tuple[tuple[str, ...], URLResolver]] = deque([((), resolver)])
+    seen: set[int] = set()
+    while waiting:
+        outer, parent = waiting.popleft()
+        if id(parent.url_patterns) in seen:  # a URLconf may include itself
+            continue
+        seen.add(id(parent.url_patterns))
+        for child in parent.url_patterns:
+            if not isinstance(child, URLResolver):
+                continue
+            if child.app_name == _APP_NAME:
+                return ":".join((*outer, _APP_NAME))
+            if child.namespace:
+                waiting.append(((*outer, child.namespace), child))
+            else:
+                waiting.appendleft((outer, child))
+    return _APP_NAME
 
 
 def require_https(request: HttpRequest) -> None:

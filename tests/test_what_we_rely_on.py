@@ -33,7 +33,7 @@ from django.db.models import signals
 from django.db.models.deletion import Collector
 from django.dispatch import Signal
 from django.http import HttpResponse, HttpResponseRedirect
-from django.urls import URLPattern, URLResolver, get_resolver
+from django.urls import URLPattern, URLResolver, get_resolver, get_urlconf, set_urlconf
 from django.urls.converters import UUIDConverter
 from django.utils.crypto import get_random_string
 from django.utils.log import log_response
@@ -343,6 +343,22 @@ def test_resolver_leads_to_every_view():
     included = next(one for one in get_resolver().url_patterns if isinstance(one, URLResolver))
 
     assert all(isinstance(pattern, URLPattern) and callable(pattern.callback) for pattern in included.url_patterns)
+
+
+def test_resolver_names_what_it_includes():
+    included = [one for one in get_resolver().url_patterns if isinstance(one, URLResolver)]
+
+    assert ("oauth_refresh", "oauth_refresh") in [(one.app_name, one.namespace) for one in included]
+    assert (None, None) in [(one.app_name, one.namespace) for one in included]
+    assert get_resolver() is get_resolver()
+
+
+def test_request_may_have_a_urlconf_of_its_own():
+    set_urlconf("oauth_refresh.urls.well_known")
+    named = get_urlconf()
+    set_urlconf(None)
+
+    assert named == "oauth_refresh.urls.well_known"
 
 
 def test_view_function_leads_to_its_class_and_permissions():

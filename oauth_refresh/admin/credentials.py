@@ -17,7 +17,7 @@ from oauth_refresh.admin.display import format_time, grant_url
 from oauth_refresh.admin.forms import FORM_SENT_TWICE, SECRET_REPLACED, GenerateTokensForm, ReplaceSecretForm
 from oauth_refresh.admin.rights import may_change_credentials
 from oauth_refresh.errors import OAuthError
-from oauth_refresh.http import read_client_info
+from oauth_refresh.http import read_client_info, url_namespace
 from oauth_refresh.models import Application
 from oauth_refresh.models.risks import risks_of
 from oauth_refresh.services import IssuedTokens
@@ -104,6 +104,7 @@ class CredentialsAdminMixin(ExtraPagesAdmin):
             "refresh_expires_at": now + timedelta(seconds=issued.refresh_token_expires_in or 0),
             "grant_url": grant_url(self.admin_site, "change", issued.grant.pk),
             "server": request.build_absolute_uri("/").removesuffix("/"),
+            "namespace": url_namespace(),
         }
         return self.render_page(request, "application/new_tokens", row=application, **context)
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import yaml
 from django.core.exceptions import ImproperlyConfigured
-from django.urls import NoReverseMatch, reverse
+from django.urls import NoReverseMatch
 from drf_spectacular.drainage import warn
 from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiViewExtension
 from drf_spectacular.openapi import AutoSchema
@@ -26,6 +26,7 @@ from oauth_refresh.authorization_server.requests import FORM_CONTENT_TYPE
 from oauth_refresh.authorization_server.verify import VerifyView
 from oauth_refresh.authorization_server.views import IntrospectView, MetadataView, ProtocolView, RevokeView, TokenView
 from oauth_refresh.conf import app_settings
+from oauth_refresh.http import endpoint_path
 from oauth_refresh.models import GrantType
 from oauth_refresh.services.metadata import endpoint_url
 
@@ -164,4 +165,4 @@ def _flows() -> dict[str, Any]:
 
 
 def _address(name: str) -> str:
-    return endpoint_url(name) if app_settings.issuer else reverse(f"oauth_refresh:{name}")
+    return endpoint_url(name) if app_settings.issuer else endpoint_path(name)

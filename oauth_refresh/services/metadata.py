@@ -4,10 +4,9 @@ from collections.abc import Collection
 from typing import Any
 from urllib.parse import urlsplit
 
-from django.urls import reverse
-
 from oauth_refresh import jose
 from oauth_refresh.conf import app_settings
+from oauth_refresh.http import endpoint_path
 from oauth_refresh.models import AuthMethod, GrantType
 from oauth_refresh.scopes import OFFLINE_ACCESS, scope_texts
 
@@ -22,7 +21,7 @@ def issuer_origin() -> str:
 
 def endpoint_url(name: str) -> str:
     """Return the address of an endpoint, such as ``token``, at the issuer: never at the Host header of a request."""
-    return issuer_origin() + reverse(f"oauth_refresh:{name}")
+    return issuer_origin() + endpoint_path(name)
 
 
 def server_metadata(*, grant_types: Collection[str]) -> dict[str, Any]:

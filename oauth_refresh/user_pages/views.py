@@ -16,7 +16,14 @@ from django.utils.translation import ngettext
 from django.views import View
 
 from oauth_refresh.errors import InvalidRequest
-from oauth_refresh.http import PAGE_DECORATORS, protect_page, redirect_to_sign_in, refusal_page, require_https
+from oauth_refresh.http import (
+    PAGE_DECORATORS,
+    protect_page,
+    redirect_to_sign_in,
+    refusal_page,
+    require_https,
+    url_namespace,
+)
 from oauth_refresh.models import Grant
 from oauth_refresh.user_pages.grants import connected_grants, disconnect, disconnect_all, find_grant
 
@@ -104,7 +111,8 @@ def _grant_or_404(request: HttpRequest, public_id: str) -> Grant:
 
 def _page(request: HttpRequest, template: str, **context: object) -> HttpResponse:
     a_minute_ago = timezone.now() - timedelta(minutes=1)
-    return protect_page(render(request, template, {**context, "user": request.user, "a_minute_ago": a_minute_ago}))
+    common = {"user": request.user, "a_minute_ago": a_minute_ago, "namespace": url_namespace(request)}
+    return protect_page(render(request, template, {**context, **common}))
 
 
 def _already_disconnected(request: HttpRequest, grant: Grant) -> HttpResponse:
@@ -119,5 +127,4 @@ def _nothing_connected(request: HttpRequest) -> HttpResponse:
 def _redirect_to_list(request: HttpRequest, level: int, text: str) -> HttpResponse:
     """Show ``text`` on the list of the mount that was called: a project may include the app more than once."""
     messages.add_message(request, level, text, fail_silently=True)
-    match = request.resolver_match
-    return redirect(reverse("oauth_refresh:applications", current_app=match.namespace if match else None))
+    return redirect(reverse(f"{url_namespace(request)}:applications"))
