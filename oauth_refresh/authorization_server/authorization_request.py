@@ -78,9 +78,10 @@ def read_query(parameters: QueryDict) -> Query:
 def return_query(query: Query) -> str:
     """Return the query with which the login page leads back here.
 
-    Without the prompt ``login``: the user signs in now, and would have to do so for ever.
+    Without the prompt ``login``: the user signs in now, and would have to do so for ever. Beside ``none`` it stays, so
+    that the request is still refused for it.
     """
-    if len(query.get("prompt", ())) == 1:
+    if "none" not in requested_prompts(query) and len(query.get("prompt", ())) == 1:
         rest = " ".join(word for word in query["prompt"][0].split() if word != "login")
         query = {**query, "prompt": [rest] if rest else []}
     return urlencode(query, doseq=True)

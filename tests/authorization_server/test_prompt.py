@@ -2,6 +2,7 @@
 
 import logging
 from http import HTTPStatus
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.contrib.auth.views import LoginView
@@ -186,6 +187,18 @@ def test_visitor_is_not_redirected_to_the_application_for_what_is_not_none_alone
     response = Client().get(flow.url(prompt=prompt))
 
     assert response.headers["Location"].startswith(LOGIN)
+
+
+@pytest.mark.urls(__name__)
+@pytest.mark.parametrize("prompt", ["none login", "login none", "none login consent"])
+def test_none_with_another_prompt_is_still_refused_after_the_visitor_signed_in(remembered, user, prompt):
+    visitor = Client()
+    login = visitor.get(remembered.url(prompt=prompt))
+    visitor.force_login(user)
+
+    back = visitor.get(parse_qs(urlsplit(login.headers["Location"]).query)["next"][0])
+
+    assert read_error(back, redirect_uri=REDIRECT_URI) == NONE_ALONE
 
 
 # login
