@@ -18,6 +18,7 @@ from django.urls import path
 from psycopg import IsolationLevel
 
 from oauth_refresh import checks
+from oauth_refresh.conf import AppSettings
 from oauth_refresh.models import Application, UsedAssertion
 from oauth_refresh.signals import refresh_token_exchanged
 from tests.factories import ApplicationFactory
@@ -306,6 +307,17 @@ def test_checks_are_registered_and_those_of_the_deployment_wait_for_deploy(deplo
 
     of_views = ["oauth_refresh.W015"] * 2  # views of the test project that are wrong on purpose
     assert sorted(id_ for id_ in ids(messages) if id_.startswith("oauth_refresh.")) == sorted([*of_views, *found])
+
+
+@pytest.mark.parametrize("key", [setting.key for setting in AppSettings.declared()])
+def test_setting_that_cannot_be_read_is_named_and_nothing_else_fails(settings, key):
+    settings.OAUTH_REFRESH = {"ISSUER": "https://auth.example", key: object()}
+
+    messages = run_checks(include_deployment_checks=True)
+
+    found = [message for message in messages if message.id.startswith("oauth_refresh.")]
+    assert [message.id for message in found] == ["oauth_refresh.E002"]
+    assert f"OAUTH_REFRESH[{key!r}]" in found[0].msg
 
 
 def test_every_check_is_registered_once():

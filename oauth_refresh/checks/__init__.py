@@ -1,12 +1,16 @@
 """System checks: settings that are wrong or contradict each other, a project that does not fit, unsafe deployments."""
 
-from django.core.checks import Tags
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.core.checks import CheckMessage, Tags
 
 from oauth_refresh.checks.database import check_autocommit, check_table_engines
 from oauth_refresh.checks.deployment import check_deployment, check_lifetimes
 from oauth_refresh.checks.guessing import check_guess_limit
 from oauth_refresh.checks.middleware import check_middleware
-from oauth_refresh.checks.options import check_issuer, check_settings
+from oauth_refresh.checks.options import are_readable, check_issuer, check_settings
 from oauth_refresh.checks.project import (
     check_isolation,
     check_issuer_is_set,
@@ -16,8 +20,20 @@ from oauth_refresh.checks.project import (
 )
 from oauth_refresh.checks.views import check_scopes
 
-ALL = (
-    (check_settings, Tags.security, False),
+Check = Callable[..., list[CheckMessage]]
+
+
+def _if_readable(check: Check) -> Check:
+    """Let the check find nothing while a setting cannot be read: ``check_settings`` names it, and the rest can wait."""
+
+    @wraps(check)
+    def run(**kwargs: Any) -> list[CheckMessage]:
+        return check(**kwargs) if are_readable() else []
+
+    return run
+
+
+_OTHERS: tuple[tuple[Check, str, bool], ...] = (
     (check_issuer, Tags.security, False),
     (check_issuer_is_set, Tags.database, False),
     (check_login_url, Tags.urls, False),
@@ -31,4 +47,9 @@ ALL = (
     (check_deployment, Tags.security, True),
     (check_lifetimes, Tags.security, True),
     (check_guess_limit, Tags.security, True),
+)
+
+ALL = (
+    (check_settings, Tags.security, False),
+    *((_if_readable(check), tag, deploy) for check, tag, deploy in _OTHERS),
 )

@@ -40,6 +40,11 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
     return [*unknown, *(unusable or _contradictions())]
 
 
+def are_readable() -> bool:
+    """Whether every setting can be used, so that other checks may read them."""
+    return all(_problem(setting) is None for setting in AppSettings.declared())
+
+
 def _problem(setting: Setting[Any]) -> str | None:
     try:
         setting.__get__(app_settings, AppSettings)
