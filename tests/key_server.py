@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 DRIP_SECONDS = 0.2
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 class KeyServer(ThreadingHTTPServer):
@@ -89,6 +90,17 @@ def drip_body(handler: KeyHandler) -> None:
     handler.drip(b" ")
 
 
+def flood(beginning: bytes, drop: bytes) -> Callable[[KeyHandler], None]:
+    """Return what sends ``drop`` as fast as it can, until the client is gone."""
+
+    def answer(handler: KeyHandler) -> None:
+        handler.wfile.write(beginning)
+        while not handler.server.stopped.is_set():
+            handler.wfile.write(drop * 1_000)
+
+    return answer
+
+
 def say_nothing(handler: KeyHandler) -> None:
     handler.server.stopped.wait()
 
@@ -112,6 +124,10 @@ MISBEHAVIOUR: dict[str, Callable[[KeyHandler], None]] = {
     "/slow-body": drip_body,
     "/broken-off": break_off,
     "/another-protocol": speak_another_protocol,
+    "/interim-answers": flood(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "/tiny-chunks": flood(CHUNKED, b"1\r\nx\r\n"),
+    "/long-chunk-extensions": flood(CHUNKED, b"1;extension=long\r\nx\r\n"),
+    "/trailers": flood(CHUNKED + b"0\r\n", b"X-Drop: 1\r\n"),
     "/huge": answer_text(json.dumps({"keys": [], "padding": "x" * 100_000})),
     "/no-json": answer_text("<html>"),
     "/half-json": answer_text('{"keys": ['),

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from http import HTTPStatus
-from http.client import HTTPException, HTTPSConnection
+from http.client import HTTPException, HTTPResponse, HTTPSConnection
+from io import BufferedReader, RawIOBase
 from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -24,6 +25,7 @@ from oauth_refresh.crypto import digest
 
 _TIMEOUT_SECONDS = 3.0
 _MAXIMUM_BYTES = 65_536  # a hundred RSA keys of 4,096 bits; the sender decides how much is sent
+_MAXIMUM_RECEIVED = _MAXIMUM_BYTES + 32_768  # with the headers, and the marks between chunks
 _SECONDS_BETWEEN_FETCHES = 60
 _NO_KEYS: Mapping[str, Any] = {"keys": []}
 
@@ -66,8 +68,42 @@ def fetch_jwks(uri: str) -> Mapping[str, Any]:
         raise KeysUnavailable(f"the keys could not be fetched: {type(error).__name__}") from error
 
 
+class _BoundedReader(RawIOBase):
+    """Reads an answer as the server sends it. Raises OSError over the size limit.
+
+    ``http.client`` limits a line, but not how many interim answers, chunks or trailers there are: a server that sends
+    them without end would keep this process busy for all of the time limit.
+    """
+
+    def __init__(self, stream: BufferedReader) -> None:
+        self._stream, self._left = stream, _MAXIMUM_RECEIVED
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._stream.read1(len(buffer))
+        self._left -= len(data)
+        if self._left < 0:
+            raise OSError("too much")
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+class _BoundedResponse(HTTPResponse):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fp = BufferedReader(_BoundedReader(self.fp))
+
+
 class _PinnedHTTPSConnection(HTTPSConnection):
     """Connect to the address that was checked: the name may resolve to another one a moment later (DNS rebinding)."""
+
+    response_class = _BoundedResponse
 
     def connect(self) -> None:
         address = _public_address(self.host, self.port)

@@ -1,15 +1,27 @@
 """Fetching key sets from a real HTTPS server that also misbehaves, within bounds of time and size."""
 
+import json
 import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from http import HTTPStatus
+from http.client import HTTPException
+from threading import Thread
 
 import pytest
 from django.core.cache import cache
 
 from oauth_refresh.jose import parse_jwt
 from oauth_refresh.models import Application, GrantType, TrustedIssuer
-from oauth_refresh.services.jwks import _TIMEOUT_SECONDS, KeysUnavailable, current_keys, fetch_jwks
+from oauth_refresh.services.jwks import (
+    _TIMEOUT_SECONDS,
+    KeysUnavailable,
+    _get,
+    _PinnedHTTPSConnection,
+    current_keys,
+    fetch_jwks,
+)
 from tests.factories import SECRET, ApplicationFactory, TrustedIssuerFactory
 from tests.jwts import (
     EC_KEY,
@@ -23,7 +35,7 @@ from tests.jwts import (
     public,
     sign,
 )
-from tests.key_server import MISBEHAVIOUR
+from tests.key_server import CHUNKED, MISBEHAVIOUR
 from tests.oauth import OAuthClient, post_form
 from tests.refusals import INVALID_CLIENT, INVALID_GRANT, answer_of
 from tests.server import free_port
@@ -33,6 +45,7 @@ NEW_KEYS = {"keys": [public(OTHER_KEY, kid="new")]}
 SHORT, LONG = 0.3, 60.0
 """Limits in seconds: to be waited for, and not to be reached on a slow machine either."""
 
+CPU_SECONDS = 0.05
 NO_SET = "what was fetched is not a JWK set of a sensible size"
 PRIVATE_ADDRESSES = [
     "https://127.0.0.1/keys",
@@ -207,6 +220,10 @@ REASONS = {
     "/created": "ValueError",
     "/fault": "ValueError",
     "/another-protocol": "BadStatusLine",
+    "/interim-answers": "OSError",
+    "/tiny-chunks": "OSError",
+    "/long-chunk-extensions": "OSError",
+    "/trailers": "OSError",
     "/huge": "ValueError",
     "/broken-off": "JSONDecodeError",
     "/no-json": "JSONDecodeError",
@@ -257,6 +274,43 @@ def test_hundred_keys_are_accepted(key_server):
     key_server.serve({"keys": KEYS["keys"] * 100})
 
     assert fetch_jwks(key_server.origin + "/keys") == {"keys": KEYS["keys"] * 100}
+
+
+def test_chunked_answer_is_accepted(key_server, monkeypatch):
+    chunk = json.dumps(KEYS).encode()
+    body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(chunk), chunk)
+    monkeypatch.setitem(MISBEHAVIOUR, "/keys", lambda handler: handler.wfile.write(CHUNKED + body))
+
+    assert fetch_jwks(key_server.origin + "/keys") == KEYS
+
+
+@pytest.mark.parametrize(
+    ("beginning", "drop"),
+    [
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (CHUNKED, b"1\r\nx\r\n"),
+        (CHUNKED + b"0\r\n", b"a:\r\n"),
+        (b"HTTP/1.1 200 OK\r\n", b"X-Drop: " + b"x" * 60_000 + b"\r\n"),
+    ],
+)
+def test_server_that_floods_this_one_costs_next_to_nothing(beginning, drop):
+    ours, theirs = socket.socketpair()
+    connection = _PinnedHTTPSConnection("auth.example")
+    connection.sock = ours
+    sender = Thread(target=_flood, args=(theirs, beginning, drop * (1_000_000 // len(drop))))
+    sender.start()
+    begun = time.thread_time()
+
+    with pytest.raises((OSError, HTTPException)):
+        _get(connection, "/keys", time.monotonic() + 60)
+
+    assert time.thread_time() - begun < CPU_SECONDS
+    sender.join()
+
+
+def _flood(theirs, beginning, flood):
+    with theirs, suppress(OSError):
+        theirs.sendall(beginning + flood)
 
 
 def test_slow_servers_do_not_hold_up_a_good_one(key_server, set_limit):
