@@ -15,10 +15,10 @@ class ExampleConfig(AppConfig):
         from example_project.demo.checks import check_no_demo_accounts  # noqa: PLC0415  models are loaded only now
 
         register(check_no_demo_accounts, Tags.database)
-        # An app without models, as this one, sends no such signal.
+        # Django sends post_migrate for apps with models only, and this one has none.
         post_migrate.connect(create_cache_table, sender=apps.get_app_config("notes"))
 
 
 def create_cache_table(using: str, **kwargs: Any) -> None:
-    """Create the table of the cache, also where it is not used yet, unless it exists."""
+    """Create the table of the cache unless it exists, also while another cache is configured."""
     call_command("createcachetable", CACHE_TABLE, database=using, verbosity=0)

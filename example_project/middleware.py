@@ -14,9 +14,9 @@ POLICY = (
 )
 FORM_ACTION = "; form-action 'self'"
 LEADS_TO_CLIENTS = {"authorize", "login"}
-"""Names of pages with a form behind which the browser may be redirected to a client, and from there anywhere.
+"""Names of the pages whose forms are answered with a redirect to a client, which may redirect to any other site.
 
-Browsers check ``form-action`` at each of these redirects, so these pages must do without.
+Browsers check ``form-action`` at each of these redirects, so these pages must not set it.
 """
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 

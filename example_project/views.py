@@ -30,7 +30,7 @@ class SignInView(LoginView):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         response = super().dispatch(request, *args, **kwargs)
-        # A client's pop-up comes by here on its way to the consent page, and must not lose the page that opened it.
+        # A client's pop-up may pass this page. By Django's default it would lose the page that opened it.
         response.headers["Cross-Origin-Opener-Policy"] = "unsafe-none"
         return response
 

@@ -10,7 +10,7 @@ from oauth_refresh.errors import InsufficientScope, InvalidRequest, OAuthError
 
 _B64TOKEN = r"[A-Za-z0-9._~+/-]+=*"
 _FORM = "application/x-www-form-urlencoded"
-_SAYS_WHO_MAY_KEEP_IT = frozenset({"no-cache", "no-store", "private", "public", "s-maxage"})
+_STORAGE_DIRECTIVES = frozenset({"no-cache", "no-store", "private", "public", "s-maxage"})
 
 
 def read_bearer(request: HttpRequest) -> str | None:
@@ -46,14 +46,14 @@ def challenge(error: OAuthError | None = None) -> str:
 
 
 def keep_private(response: HttpResponseBase) -> None:
-    """Say to caches that the response is for the sender of one token, unless the view says who may keep it.
+    """Mark the response as private to the sender of the token, unless the view says which caches may store it.
 
-    RFC 9111 §3.5 forbids a shared cache to keep it, but not all read it so, such as Django's of older releases. A kept
-    response would also be sent for a token that was revoked meanwhile.
+    RFC 9111 §3.5 forbids a shared cache to store it, but some do, such as Django's in older releases. A stored response
+    would also be sent for a token that was revoked meanwhile.
     """
     directives = response.get("Cache-Control", "").split(",")
-    said = {directive.partition("=")[0].strip().lower() for directive in directives}
-    if not said & _SAYS_WHO_MAY_KEEP_IT:  # max-age alone says how long, not who
+    names = {directive.partition("=")[0].strip().lower() for directive in directives}
+    if not names & _STORAGE_DIRECTIVES:  # max-age alone says how long, not in which cache
         patch_cache_control(response, private=True)
-    if "public" not in said:
+    if "public" not in names:
         patch_vary_headers(response, ["Authorization"])

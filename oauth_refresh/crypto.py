@@ -104,7 +104,7 @@ def is_code_verifier(text: str) -> bool:
 
 
 def verifier_matches(verifier: str, *, challenge: str) -> bool:
-    """Whether the S256 challenge of ``verifier``, which has the form of one, is ``challenge`` (RFC 7636 §4.6)."""
+    """Whether ``challenge`` is the S256 challenge of a well-formed ``verifier`` (RFC 7636 §4.6)."""
     return hmac.compare_digest(_encode(hashlib.sha256(verifier.encode()).digest()), challenge)
 
 

@@ -103,20 +103,20 @@ class AccessDenied(OAuthError):
 
 
 class LoginRequired(OAuthError):
-    """Nobody is signed in, and the client asked to show nothing (OpenID Connect Core §3.1.2.6)."""
+    """No user is signed in, and the client asked for an answer without a page (OpenID Connect Core §3.1.2.6)."""
 
     code = "login_required"
-    public_description = "The user is not signed in, and prompt=none forbids to ask."
+    public_description = "The user is not signed in, and prompt=none forbids asking."
 
 
 class ConsentRequired(OAuthError):
-    """The user must be asked, and the client asked to show nothing (OpenID Connect Core §3.1.2.6)."""
+    """The user must consent, and the client asked for an answer without a page (OpenID Connect Core §3.1.2.6)."""
 
     code = "consent_required"
-    public_description = "The user has not allowed this yet, and prompt=none forbids to ask."
+    public_description = "The user has not allowed this yet, and prompt=none forbids asking."
 
 
-class Stopped(AccessDenied):
+class NoLongerActive(AccessDenied):
     """The application or the user was deactivated, or the user's password changed, while the user was deciding."""
 
     public_description = "The server refused."
@@ -141,7 +141,7 @@ class UnusableRedirect(OAuthError):
 
 
 class InvalidScope(OAuthError):
-    """``scope``: the first wrong one of the request, a scope token, which the client is told (RFC 6749 §3.3)."""
+    """``scope`` is the first wrong scope token of the request, which the client may see (RFC 6749 §3.3)."""
 
     code = "invalid_scope"
     public_description = "The scope is malformed, unknown, or wider than what may be granted."

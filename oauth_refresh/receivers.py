@@ -98,7 +98,7 @@ def revoke_before_deletion(sender: type[Model], instance: Model, using: str, **k
     """Before a user or an application is deleted, and all its grants with it.
 
     The update locks the grants, so that a refresh in progress is refused instead of making the deletion fail. The
-    applications that the deletion will write are locked before them, in the order of a grant that starts: no deadlock.
+    applications that the deletion writes are locked first, in the same order as when a grant starts: no deadlock.
     """
     if _is_ours(instance, Application, using=using):
         account_events.lock_applications(pk=instance.pk)

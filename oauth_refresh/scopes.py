@@ -8,10 +8,10 @@ from oauth_refresh.conf import SCOPE_TOKEN, app_settings
 from oauth_refresh.errors import InvalidScope
 
 OFFLINE_ACCESS = "offline_access"
-"""By it, clients of OpenID Connect ask for a refresh token (Core §11).
+"""The scope by which clients of OpenID Connect request a refresh token (Core §11).
 
-Here application and grant type decide on that, so this scope changes nothing. It is granted wherever there is a refresh
-token, so that such clients go on, and the user reads what it means.
+Here the application and the grant type decide on that, so this scope changes nothing. It is granted with each refresh
+token, so that such clients are not refused, and the consent page says what it means.
 """
 
 
@@ -33,6 +33,6 @@ def scope_texts() -> dict[str, str]:
     return texts
 
 
-def allows_something(scopes: Collection[str]) -> bool:
-    """Whether a token of these scopes may do anything: ``offline_access`` alone is only about how long."""
+def allows_access(scopes: Collection[str]) -> bool:
+    """Whether a token with these scopes allows anything: ``offline_access`` only says for how long."""
     return any(name != OFFLINE_ACCESS for name in scopes)

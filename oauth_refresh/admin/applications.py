@@ -127,8 +127,8 @@ class ApplicationAdmin(CredentialsAdminMixin, RevocationAdminMixin, SafeLookupAd
 class TrustedIssuerAdmin(SafeLookupAdmin):
     """Say whose signed assertions start grants; untick "active" to trust an issuer no longer.
 
-    An issuer may act for users, so Django's own permissions are not enough to change one, and one that may act for
-    superusers is changed by superusers only.
+    An issuer gets tokens of users. So Django's own permissions are not enough to change one: staff also need
+    ``manage_trusted_issuers``, and only superusers change an issuer that may act for superusers.
     """
 
     list_display = ("issuer", "is_active", "algorithms", "subject_field", "scope")

@@ -59,7 +59,7 @@ class ExtraPagesAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # it takes n
 class SafeLookupAdmin(ExtraPagesAdmin):
     """Refuse to filter by digests and keys: ``?digest__startswith=a`` would give them away letter by letter.
 
-    The same goes for users, ``?user__gt=a``, unless the person may view users anyway.
+    Filters by columns of users, such as ``?user__email__startswith=a``, are refused to staff who may not view users.
     """
 
     show_full_result_count = False

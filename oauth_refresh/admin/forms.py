@@ -108,7 +108,7 @@ class ApplicationForm(forms.ModelForm):  # type: ignore[type-arg]  # it takes no
         return cleaned
 
     def _require_redirect_uri(self, cleaned: dict[str, Any]) -> None:
-        """Refuse the code grant without an address for the code; an older row may stay so if this is not changed."""
+        """Refuse the authorization code grant without a redirect URI, unless the row was stored so and this stays."""
         columns = {"grant_types", "redirect_uris"}
         if columns & self.errors.keys() or (self.instance.pk and not columns & set(self.changed_data)):
             return
@@ -119,7 +119,7 @@ class ApplicationForm(forms.ModelForm):  # type: ignore[type-arg]  # it takes no
             self.add_error(None, error)
 
     def add_error(self, field: str | None, error: Any) -> None:
-        """Show at the top of the form what is wrong with a column that this person may only read."""
+        """Show errors of a column that this person may only read at the top: Django raises if the form lacks it."""
         by_field = getattr(error, "error_dict", {field: error}) if field is None else {field: error}
         for name, errors in by_field.items():
             super().add_error(name if name in self.fields else None, errors)

@@ -67,17 +67,19 @@ class GrantAdmin(RevocationAdminMixin, ReadOnlyAdmin):
         """Match each word among users and applications first, so that indexes lead from there to the grants."""
         if len(search_term) > _LONGEST_SEARCH or any(not word.strip("\"'") for word in smart_split(search_term)):
             return queryset.none(), False
-        # Else the address of any user could be guessed letter by letter: does "alice@e" still find a grant?
+        # Otherwise staff could find out e-mail addresses letter by letter: does "alice@e" still find a grant?
         by_user = may_view_users(request)
         for word in smart_split(search_term):
             queryset = queryset.filter(_matches(word, by_user=by_user))
         return queryset, False
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
-        listed = super().get_changelist_instance(request)
+        changelist = super().get_changelist_instance(request)
         if may_view_users(request):
-            listed.search_help_text = _("User name, e-mail address, application, or the ID of a grant or revocation.")
-        return listed
+            changelist.search_help_text = _(
+                "User name, e-mail address, application, or the ID of a grant or revocation."
+            )
+        return changelist
 
     def get_urls(self) -> list[URLPattern]:
         # Outside of admin_view, which reads the user: if that fails, the error report must not hold the pasted token.

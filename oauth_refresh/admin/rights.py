@@ -1,7 +1,7 @@
-"""What staff may change only with more than Django's own permissions.
+"""Changes for which Django's own permissions are not enough.
 
-Otherwise those would be enough to have the tokens of others, up to a superuser's: by the keys of an issuer, by the
-redirect URI of an application that users are not asked about, or by the secret of one that may introspect every token.
+Staff with those alone could otherwise get tokens of other users, even of superusers, by an issuer with keys of their
+own or by a redirect URI of a trusted application; and, with the secret of a resource server, introspect every token.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from oauth_refresh.admin.base import may_view_users
 from oauth_refresh.models import Application, TrustedIssuer
 
-CREDENTIALS = frozenset({"auth_method", "jwks", "jwks_uri", "requires_pkce", "strict_auth_method"})
+_CREDENTIAL_COLUMNS = frozenset({"auth_method", "jwks", "jwks_uri", "requires_pkce", "strict_auth_method"})
 
 
 def is_superuser(request: HttpRequest) -> bool:
@@ -31,7 +31,7 @@ def reserved_columns(request: HttpRequest, application: Application | None) -> f
 
 
 def may_change_credentials(request: HttpRequest, application: Application) -> bool:
-    """Whether this person may replace what the application authenticates with: not less than the marks on it need."""
+    """Whether this person may replace the secret and keys of the application: it needs the permissions of its marks."""
     return (not application.is_trusted or request.user.has_perm("oauth_refresh.trust_application")) and (
         not application.is_resource_server or request.user.has_perm("oauth_refresh.mark_resource_server")
     )
@@ -43,11 +43,11 @@ def _reserved(request: HttpRequest, application: Application | None) -> Iterator
     if not request.user.has_perm("oauth_refresh.mark_resource_server"):
         yield "is_resource_server"
     if not may_view_users(request):
-        yield "owner"  # the name of a user is shown for any key that is entered
+        yield "owner"  # the form shows the name of the user for each key that is entered
     if application is None:
         return
-    # Codes go there without a question, so who could change it would receive those of every user.
+    # No consent is asked for, so a person who changed them would receive the codes of every user.
     if application.is_trusted and not is_superuser(request):
         yield "redirect_uris"
     if not may_change_credentials(request, application):
-        yield from CREDENTIALS
+        yield from _CREDENTIAL_COLUMNS

@@ -24,7 +24,8 @@ Query = Mapping[str, Sequence[str]]
 
 _LONGEST_STATE = 8_000  # characters, percent-encoded; Django refuses to redirect to more than 16,384
 
-# Of a whole query, encoded once more as it is inside "next" at the login page. The rest is for the login page's URL.
+# Characters of a whole query, percent-encoded once more, as it is in the parameter "next" of the login page. What is
+# left of Django's 16,384 is for the URL of that page.
 _LONGEST_QUERY = 15_000
 
 # Each may be sent once (RFC 6749 §3.1). Parameters that are not listed are ignored, also when they are repeated.
@@ -52,8 +53,8 @@ class RedirectTarget:
 class AuthorizationRequest:
     """A valid request. ``code_challenge`` is empty for a client that does not use PKCE.
 
-    ``prompts`` are the words of ``prompt`` (OpenID Connect Core §3.1.2.1), also those that are not known: they may be
-    ignored, and clients that send what another server offers are not refused.
+    ``prompts`` are the words of ``prompt`` (OpenID Connect Core §3.1.2.1). Unknown ones are ignored, since clients also
+    send words that only other servers know.
     """
 
     target: RedirectTarget
@@ -78,8 +79,8 @@ def read_query(parameters: QueryDict) -> Query:
 def return_query(query: Query) -> str:
     """Return the query with which the login page leads back here.
 
-    Without the prompt ``login``: the user signs in now, and would have to do so for ever. Beside ``none`` it stays, so
-    that the request is still refused for it.
+    ``login`` is left out of ``prompt``: the user signs in now, and would otherwise be sent to sign in again and again.
+    Beside ``none`` it stays, so that the request is still refused for it.
     """
     if "none" not in requested_prompts(query) and len(query.get("prompt", ())) == 1:
         rest = " ".join(word for word in query["prompt"][0].split() if word != "login")

@@ -61,8 +61,8 @@ class AuthorizeView(View):
         if app_settings.issuer is None:
             raise Http404("OAUTH_REFRESH['ISSUER'] is not set, so there is no authorization endpoint.")
         response = self._respond(request)
-        # Django's default, same-origin, would cut a client's pop-up off from the page that opened it, for good: no code
-        # would come back to it. The redirects count as well.
+        # With Django's default, same-origin, the browser separates a client's pop-up from the page that opened it, and
+        # that page never receives the code. Browsers apply the header of a redirect as well.
         response["Cross-Origin-Opener-Policy"] = "unsafe-none"
         return response
 
@@ -78,8 +78,8 @@ class AuthorizeView(View):
             if not request.user.is_authenticated:
                 if requested_prompts(query) != {"none"}:
                     return redirect_to_sign_in(request, return_query(query))
-                # The one redirect without a user, and with this one error: to show nothing is what prompt=none means,
-                # and RFC 9700 §4.11.2 excepts it. It goes to a URI that was registered for an active application.
+                # The only redirect before the sign-in, and only with this error: prompt=none forbids a page, and RFC
+                # 9700 §4.11.2 allows it. It goes to a URI that is registered for an active application.
                 target = valid_target
                 raise LoginRequired("The user is not signed in, and the prompt is none.")
             target = valid_target
@@ -98,14 +98,15 @@ class AuthorizeView(View):
     def get(self, request: HttpRequest, authorization_request: AuthorizationRequest) -> HttpResponse:
         """Ask the user, unless the application is trusted or the user allowed it all of this before.
 
-        Superusers are asked at a trusted application too: it may be staff who trust it (``trust_application``).
+        Superusers are asked at a trusted application too: staff with the permission ``trust_application`` may have
+        marked it, and must not get tokens of superusers by that.
         """
         prompts = authorization_request.prompts
         if "login" in prompts:
             return _sign_in_again(request)
-        # The page shows who is signed in, with a way to sign in as another user, so it is also for "select_account".
+        # The page names the user who is signed in, and offers to sign in as another, so it serves "select_account" too.
         if not prompts & {"consent", "select_account"}:
-            consented = _allowed_before(request, authorization_request)
+            consented = _earlier_consent(request, authorization_request)
             if consented is not None:
                 return _redirect_with_code(request, authorization_request, consented=consented)
         if "none" in prompts:
@@ -113,7 +114,7 @@ class AuthorizeView(View):
         return _consent_page(request, authorization_request)
 
     def post(self, request: HttpRequest, authorization_request: AuthorizationRequest) -> HttpResponse:
-        # The prompt is not looked at again: the page with this form was shown after it was obeyed.
+        # The prompt is not read again: it was followed before the page with this form was shown.
         decision = request.POST.get("decision")
         if decision == "switch":
             return _sign_in_again(request)
@@ -123,13 +124,16 @@ class AuthorizeView(View):
 
 
 def _sign_in_again(request: HttpRequest) -> HttpResponse:
-    """Sign the user out first: a login page may send a user who is signed in back without asking for anything."""
+    """Sign the user out, and redirect to the login page.
+
+    A login page may redirect a user who is still signed in straight back, without asking for credentials.
+    """
     logout(request)
     return redirect_to_sign_in(request, return_query(read_query(request.GET)))
 
 
-def _allowed_before(request: HttpRequest, authorization_request: AuthorizationRequest) -> bool | None:
-    """Return None if the user must be asked; otherwise whether they were, before, or the application is trusted."""
+def _earlier_consent(request: HttpRequest, authorization_request: AuthorizationRequest) -> bool | None:
+    """Return None if the user must be asked; otherwise True for an earlier consent, False for a trusted application."""
     target, scope = authorization_request.target, authorization_request.scope
     # Another application on the same device can take over a loopback port or a private-use scheme, and with it the
     # code. Then the consent page is what makes the user notice (RFC 8252 §8.6), so it is always shown.

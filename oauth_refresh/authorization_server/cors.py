@@ -24,7 +24,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 def allow_registered_origin(sender: object, request: HttpRequest, **kwargs: Any) -> bool:
     """Whether the request is for token or revoke, and its origin that of an active public application.
 
-    Or a preflight for metadata, which the middleware answers before the view could.
+    Also allow a preflight for metadata: the middleware answers preflights, so the view never sees them.
     """
     origin = request.headers.get("Origin", "")
     try:

@@ -80,11 +80,13 @@ def password(request: ClientRequest) -> IssuedTokens:
     username = request.parameters.require("username")
     raw_password = request.parameters.require("password")
     # A text that the column cannot hold would be a database error, 503, instead of a wrong password.
-    is_name = is_valid_text(username) and _can_be_a_username(username)
-    account = _find_account(username) if is_name and app_settings.failure_rate is not None else None
+    is_possible_name = is_valid_text(username) and _can_be_a_username(username)
+    account = _find_account(username) if is_possible_name and app_settings.failure_rate is not None else None
     address = read_address(request.http_request)
     with limited_guess("user", account=account, address=address, failure=WrongPassword):
-        user = authenticate(request.http_request, username=username, password=raw_password) if is_name else None
+        user = None
+        if is_possible_name:
+            user = authenticate(request.http_request, username=username, password=raw_password)
         if user is None:
             raise WrongPassword("The user name or password is wrong.")
     return _issue(request, user=user, grant_type=GrantType.PASSWORD)
@@ -153,8 +155,8 @@ def _can_be_a_username(text: str) -> bool:
 def _find_account(username: str) -> Any:
     """Return the primary key of the account that Django's login would find; None if there is none, or no single one.
 
-    MariaDB ignores case, accents and spaces at the end, and so may a user manager of the project. An attacker must not
-    have as many attempts with every spelling.
+    Guesses are counted by this key, and not by the name as it was sent: an attacker would have new attempts with every
+    spelling, since MariaDB ignores case, accents and spaces at the end, and so may a user manager of the project.
     """
     find = getattr(get_user_model()._default_manager.db_manager(db_alias()), "get_by_natural_key", None)
     try:

@@ -145,7 +145,7 @@ def read_client_credentials(request: HttpRequest, parameters: Parameters) -> Cli
 
 
 def _differ(one: str | None, other: str | None) -> bool:
-    """Whether both are there, and are not the same."""
+    """Whether both were sent, and are not the same."""
     return None not in {one, other} and one != other
 
 
@@ -153,7 +153,7 @@ def _read_basic(request: HttpRequest) -> tuple[str | None, str | None]:
     """Return client ID and secret of a Basic header; neither without a header, or with one of another scheme.
 
     An empty password is no secret (RFC 6749 §2.3.1): libraries send it for public clients. Where the user is empty too,
-    as of a library that always sends the header, it says nothing.
+    the header is ignored: some libraries always send one.
     """
     scheme, _space, value = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "basic":

@@ -1,8 +1,8 @@
-"""``GET verify``: whether the access token of a request may pass. Gateways ask before they let the request through.
+"""``GET verify``: check the access token of a request for a gateway, which asks before it forwards the request.
 
 nginx's ``auth_request`` and others like it act on the status alone: 2xx lets in, 401 and 403 are passed on to the
-client with their challenge (RFC 6750 §3), and anything else is an error of the gateway. So a question that cannot be
-understood is answered with 401 or 403 too.
+client with their challenge (RFC 6750 §3), and any other status is an error of the gateway. So a malformed header or
+query is answered with 401 or 403 too.
 """
 
 from http import HTTPStatus
@@ -38,24 +38,23 @@ class VerifyView(ProtocolView):
         if raw is None:  # no error code for a request without a token (RFC 6750 §3.1)
             return ProtocolResponse({}, status=HTTPStatus.UNAUTHORIZED, headers={"WWW-Authenticate": challenge()})
         token = authenticate_access_token(raw)
-        _require(token, request._request)
+        _require_scope_and_resource(token, request._request)
         return ProtocolResponse(status=HTTPStatus.NO_CONTENT, headers=_headers_about(token))
 
     def handle_exception(self, exc: Exception) -> Response:
         response = super().handle_exception(exc)
         if isinstance(exc, OAuthError):
             response["WWW-Authenticate"] = challenge(exc)
+            # Other endpoints answer 400 for a malformed header or plain http, which nginx would turn into 500.
             if response.status_code != HTTPStatus.FORBIDDEN:
-                response.status_code = (
-                    HTTPStatus.UNAUTHORIZED
-                )  # a malformed header or plain http would be 400 elsewhere
+                response.status_code = HTTPStatus.UNAUTHORIZED
         return response
 
 
-def _require(token: AccessToken, request: HttpRequest) -> None:
-    """Raise InvalidToken or InsufficientScope unless the token is for what the query asks.
+def _require_scope_and_resource(token: AccessToken, request: HttpRequest) -> None:
+    """Raise InvalidToken or InsufficientScope unless the token has every scope and the resource that the query names.
 
-    A repeated parameter asks for all its values: a client that can append to the query must not be able to weaken it.
+    All values of a repeated parameter are required, so a client that can append to the query cannot weaken it.
     """
     try:
         scopes, resources = request.GET.getlist("scope"), request.GET.getlist("resource")
@@ -64,7 +63,7 @@ def _require(token: AccessToken, request: HttpRequest) -> None:
     # Tokens are issued for this server as a whole, which introspection names as their audience.
     if any(resource != app_settings.issuer for resource in resources):
         raise InvalidToken("The access token was not issued for the resource.")
-    # An empty scope is asked for by a gateway whose variable is empty. No token has it, or every token would pass.
+    # A gateway whose variable is empty sends an empty scope. No token has that one; otherwise every token would pass.
     needed = [name for text in scopes for name in text.split(" ") if name or not text.strip(" ")]
     if not set(needed) <= set(token.scopes):
         known = tuple(dict.fromkeys(name for name in needed if SCOPE_TOKEN.fullmatch(name)))

@@ -205,7 +205,7 @@ def _error_response(error: OAuthError) -> Response:
 
 def _server_error_response(request: HttpRequest, error: Exception) -> Response:
     """Log the error, and return 503 with Retry-After."""
-    if isinstance(error, TransactionOpen):  # the same at every request, until the project is changed
+    if isinstance(error, TransactionOpen):  # every request fails until the project is changed: say how, in one line
         logger.error("%s", error)
     response = ProtocolResponse(
         {"error": "temporarily_unavailable", "error_description": "The server could not answer now. Try again."},

@@ -1,4 +1,4 @@
-"""The database: whether it commits what is written, and whether its tables can undo it."""
+"""Checks of the database: the connection must commit by itself, and the tables must have transactions."""
 
 from collections.abc import Collection
 from typing import Any

@@ -88,7 +88,7 @@ def check_lifetimes(**kwargs: Any) -> list[CheckMessage]:
     )
     return [
         Caution(
-            f"OAUTH_REFRESH[{key!r}] allows more than {words}: what was stolen or withdrawn can be used for as long.",
+            f"OAUTH_REFRESH[{key!r}] allows more than {words}: a stolen token or a withdrawn key works that long.",
             hint="Shorten it, or leave it out: the default is safe.",
             id="oauth_refresh.W027",
         )

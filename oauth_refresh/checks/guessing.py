@@ -23,7 +23,7 @@ _PROXY_SETTINGS = (
 
 
 def check_guess_limit(**kwargs: Any) -> list[CheckMessage]:
-    """Find what makes the limit for guessing weaker than it reads; runs with ``check --deploy``."""
+    """Find settings that make the limit for guessing weaker than its rate; runs with ``check --deploy``."""
     limited, cache = app_settings.failure_rate is not None, caches[DEFAULT_CACHE_ALIAS]
     trusted = _trusted_proxy_settings()
     findings = (

@@ -16,12 +16,12 @@ _REVISIONS = "reversion.middleware.RevisionMiddleware"
 
 
 def check_middleware(**kwargs: Any) -> list[CheckMessage]:
-    """Find django-reversion's middleware, and what is derived from it, unless it leaves transactions alone."""
+    """Find django-reversion's middleware and its subclasses, unless they open no transaction around our endpoints."""
     return [
         Error(
             f"{path} opens a transaction around every request, so every refresh will be answered with 503.",
-            hint="In a class of your own, derived from it, let request_creates_revision() leave out the endpoints of "
-            "oauth_refresh, or set atomic = False.",
+            hint="Use a subclass whose request_creates_revision() leaves out the endpoints of oauth_refresh, or which "
+            "has atomic = False.",
             id="oauth_refresh.E012",
         )
         for path in _middleware_with_revisions()
@@ -34,17 +34,17 @@ def _middleware_with_revisions() -> Iterator[str]:
             middleware = import_string(path)
         except ImportError:
             middleware = None  # Django says so when the server starts
-        if path == _REVISIONS if middleware is None else _opens_our_transaction(middleware):
+        if path == _REVISIONS if middleware is None else _wraps_our_endpoints(middleware):
             yield path
 
 
-def _opens_our_transaction(middleware: Any) -> bool:
-    """Whether it is the middleware of django-reversion, as it comes, on our database."""
+def _wraps_our_endpoints(middleware: Any) -> bool:
+    """Whether it is django-reversion's middleware, which leaves no request out, with revisions in our database."""
     classes: tuple[Any, ...] = middleware.__mro__ if isinstance(middleware, type) else ()
     original = next((one for one in classes if f"{one.__module__}.{one.__qualname__}" == _REVISIONS), None)
     if original is None or not middleware.atomic:
         return False
-    # A project that decides by the request has decided about our endpoints, too.
+    # A method of the project decides by the request, and there is none yet: it may leave out our endpoints.
     if middleware.request_creates_revision is not original.request_creates_revision:
         return False
     using = middleware.using

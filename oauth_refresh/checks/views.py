@@ -1,4 +1,4 @@
-"""Views that accept access tokens and ask for no scope, so that a token to read may also write."""
+"""Views that accept access tokens and require no scope, so that a token for reading may also write."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from django.core.checks import Warning as Caution
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import URLPattern, URLResolver, get_resolver
 
-# A URLconf that cannot be imported is reported by Django, at each command that needs it.
+# What a URLconf raises that cannot be imported. Django reports it at each command that needs the URLs.
 _BROKEN_URLCONF = (
     AttributeError,
     ImportError,
@@ -21,13 +21,13 @@ _BROKEN_URLCONF = (
     TypeError,
     ValueError,
 )
-# Their views show what addresses there are, and nothing of a user.
+# The views of these packages show which URLs there are, and no data of users.
 _OF_FRAMEWORKS = ("drf_spectacular.", "drf_yasg.", "rest_framework.")
 _OVERRIDABLE = ("authentication_classes", "permission_classes", "required_scopes")
 
 
 def check_scopes(**kwargs: Any) -> list[CheckMessage]:
-    """Find views that take our access tokens and name no scope; nothing where a class decides by the request.
+    """Find views that accept our access tokens and require no scope, but for classes that decide by the request.
 
     Django REST framework is not imported here: a project that protects no view need not load it.
     """
@@ -39,7 +39,7 @@ def check_scopes(**kwargs: Any) -> list[CheckMessage]:
         return []
     return [
         Caution(
-            f"{name} takes access tokens and names no scope, so a token that may only read may also write.",
+            f"{name} takes access tokens and asks for no scope, so a token for reading may also write.",
             hint="Put HasScope into permission_classes and name required_scopes, or give bearer_required() the scopes. "
             "If any token will do, say so: required_scopes = ().",
             id="oauth_refresh.W015",
@@ -66,23 +66,23 @@ def _takes_any_token(callback: Any) -> bool:
     if view is None:
         of_class = getattr(getattr(callback, "view_class", None), "required_scopes", None)
         stated = getattr(callback, "required_scopes", of_class)
-        return getattr(callback, "bearer_scopes", None) == () and not _is_empty(stated)
-    read = _attributes(callback)
-    if not any(getattr(one, "accepts_access_tokens", False) for one in _listed(read["authentication_classes"])):
+        return getattr(callback, "bearer_scopes", None) == () and not _says_no_scope(stated)
+    attributes = _attributes(callback)
+    if not any(getattr(one, "accepts_access_tokens", False) for one in _listed(attributes["authentication_classes"])):
         return False
     if view.__module__.startswith(_OF_FRAMEWORKS) or _decides_by_the_request(view):
         return False
-    permissions = list(_leaves(read["permission_classes"]))
-    if any(_asks_for_scope(one, required=read["required_scopes"]) for one in permissions):
+    permissions = list(_leaves(attributes["permission_classes"]))
+    if any(_asks_for_scope(one, required=attributes["required_scopes"]) for one in permissions):
         return False
     has_permission = any(hasattr(one, "required_scopes_for") for one in permissions)
-    return has_permission or not _is_empty(read["required_scopes"])
+    return has_permission or not _says_no_scope(attributes["required_scopes"])
 
 
 def _attributes(callback: Any) -> dict[str, Any]:
-    """Return what counts at this address: what a route or an action gives goes before what the class says.
+    """Return the attributes in force at this URL: those of a route or an action override those of the class.
 
-    A function that became a view has no class to write ``required_scopes`` in, so it may be an attribute of its own.
+    A view that DRF made from a function has no class of the project's, so ``required_scopes`` may be its attribute.
     """
     given = {**(getattr(callback, "initkwargs", None) or {})}
     if hasattr(callback, "required_scopes"):
@@ -97,7 +97,7 @@ def _decides_by_the_request(view: Any) -> bool:
 
 
 def _leaves(permissions: Any) -> Iterator[Any]:
-    """Yield the permissions of a list; those that ``&`` and ``|`` combine one by one, and those under ``~`` not."""
+    """Yield the permissions of a list, also those within ``&`` and ``|``, but not within ``~``, which inverts them."""
     for permission in _listed(permissions):
         if hasattr(permission, "op2_class"):
             yield from _leaves([permission.op1_class, permission.op2_class])
@@ -106,7 +106,7 @@ def _leaves(permissions: Any) -> Iterator[Any]:
 
 
 def _asks_for_scope(permission: Any, *, required: Any) -> bool:
-    """Whether it is ours with scopes, inline or of the view, or one of others that is named after scopes."""
+    """Whether it is our HasScope with scopes, inline or of the view, or another package's, named after scopes."""
     kind = permission if isinstance(permission, type) else type(permission)
     ask = getattr(kind, "required_scopes_for", None)
     if ask is None:
@@ -115,8 +115,8 @@ def _asks_for_scope(permission: Any, *, required: Any) -> bool:
     return not is_ours or bool(getattr(permission, "scopes", None)) or bool(required)
 
 
-def _is_empty(scopes: Any) -> bool:
-    """Whether it says that no scope is needed, which nothing but an empty list does."""
+def _says_no_scope(scopes: Any) -> bool:
+    """Whether ``required_scopes`` is an empty list, by which a view says that it needs no scope."""
     return isinstance(scopes, list | tuple) and not scopes
 
 

@@ -211,12 +211,12 @@ class Application(TokenSettings):
 
     @property
     def redirect_uris_digest(self) -> str:
-        """Return what changes with the redirect URIs, but not with their order."""
+        """Return a digest of the redirect URIs that does not depend on their order."""
         return crypto.digest(" ".join(sorted(set(self.redirect_uris.split()))))
 
     def require_redirect_uri(self) -> None:
-        """Raise ValidationError if it may use the code grant, but has no address that a code could be sent to."""
-        # Not part of clean(): what an import brings along, or code creates, is refused when it is used.
+        """Raise ValidationError if it may use the authorization code grant, but has no redirect URI for the code."""
+        # Not part of clean(), so that a project can import or create such a row: the endpoint refuses its use.
         if self.allows_grant_type(GrantType.AUTHORIZATION_CODE) and not self.redirect_uris.split():
             raise ValidationError(
                 {

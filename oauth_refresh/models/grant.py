@@ -20,7 +20,13 @@ from oauth_refresh.conf import app_settings
 from oauth_refresh.http import USER_AGENT_LENGTH
 from oauth_refresh.models.application import Application
 from oauth_refresh.models.choices import GrantType
-from oauth_refresh.models.users import has_is_active, is_hidden, may_hide_users, password_fingerprints, shows_user
+from oauth_refresh.models.users import (
+    is_hidden,
+    may_hide_users,
+    password_fingerprints,
+    shows_user,
+    users_have_is_active,
+)
 from oauth_refresh.scopes import scope_texts
 
 REASON_LENGTH = 255
@@ -54,7 +60,7 @@ def live_grant(now: datetime, *, path: str = "") -> Q:
             f"{path}application__is_active": True,
         },
     )
-    if has_is_active():
+    if users_have_is_active():
         condition &= Q(**{f"{path}user": None}) | Q(**{f"{path}user__is_active": True})
     if may_hide_users():
         condition &= Q(**{f"{path}user": None}) | Q(shows_user(path))

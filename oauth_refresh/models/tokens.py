@@ -146,8 +146,8 @@ class AccessToken(models.Model):
 class AuthorizationCode(models.Model):
     """A user's consent on its way to the application (RFC 6749 §4.1.2): what starts a grant of generation 0.
 
-    The row never changes. Its grant says whether it was redeemed, and when it expires. It stays as long as the grant,
-    and tells which redirect URIs the application had when the user consented.
+    The row never changes. Its grant says whether it was redeemed, and when it expires. It is kept as long as the
+    grant, and records which redirect URIs the application had when the user consented.
     """
 
     grant: models.ForeignKey[Grant, Grant] = models.ForeignKey(

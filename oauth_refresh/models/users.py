@@ -13,7 +13,7 @@ from oauth_refresh import crypto
 Rows = TypeVar("Rows", bound=models.QuerySet[Any])
 
 
-def has_is_active() -> bool:
+def users_have_is_active() -> bool:
     try:
         get_user_model()._meta.get_field("is_active")
     except FieldDoesNotExist:
@@ -27,7 +27,7 @@ def may_hide_users() -> bool:
 
 
 def is_hidden(user_id: Any, *, using: str | None) -> bool:
-    """Whether the default manager leaves the user out. One statement, none where it leaves out nobody."""
+    """Whether the default manager leaves the user out. One statement, none if it cannot leave users out."""
     return may_hide_users() and not get_user_model()._default_manager.using(using).filter(pk=user_id).exists()
 
 

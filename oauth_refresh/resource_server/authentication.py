@@ -64,7 +64,7 @@ class BearerAuthentication(BaseAuthentication):
     ``request.user`` is the token's user, an AnonymousUser where the application acts for itself; ``request.auth`` the
     AccessToken row, with ``grant``, ``application`` and ``scopes``. One statement a request, none if malformed. Put it
     first: DRF takes the challenge of a 401, and the status itself, from the first authentication class of a view, and
-    asks the next only if that one knows nobody. Answers are not for shared caches, unless the view says otherwise.
+    asks the next class only if the first found no token. Responses are private, unless the view says otherwise.
     The system check of views without scopes recognizes the class by ``accepts_access_tokens``.
     """
 
@@ -89,9 +89,9 @@ class BearerAuthentication(BaseAuthentication):
 
 
 def keep_answers_private(view: object) -> None:
-    """Let the view's ``finalize_response`` also keep its answer out of shared caches; nothing for no view of DRF.
+    """Wrap the view's ``finalize_response``, so that shared caches do not store its response. Others stay as they are.
 
-    A view is made for each request, and an authentication class has no other part in the answer.
+    DRF makes a view for each request, and gives an authentication class no other means to change the response.
     """
     if isinstance(view, APIView):
         vars(view)["finalize_response"] = partial(_finalize, view.finalize_response)

@@ -37,8 +37,8 @@ def bearer_required(
 
     The view finds the token's user in ``request.user`` and by ``await request.auser()`` (an AnonymousUser where the
     application acts for itself), and the AccessToken row in ``request.auth``. Refusals are JSON with the status and
-    challenge of RFC 6750 §3. The session is not read, so there is nothing that CSRF could use. Answers are not for
-    shared caches, unless the view says otherwise.
+    challenge of RFC 6750 §3. The session is not read, so there is nothing that CSRF could use. Responses
+    are private, unless the view says otherwise.
     """
 
     def decorate(view: Callable[Concatenate[BearerHttpRequest, P], R]) -> Callable[Concatenate[HttpRequest, P], R]:
@@ -60,7 +60,7 @@ def bearer_required(
 
 
 def _private(response: Any) -> Any:
-    """Return the response, marked as private; as it is, if it is none, which Django reports with the view's name."""
+    """Return the response, marked as private. What is no response is returned too: Django reports it with the view."""
     if isinstance(response, HttpResponseBase):
         keep_private(response)
     return response

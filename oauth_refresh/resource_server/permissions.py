@@ -65,7 +65,7 @@ class HasScopeOrSession(HasScope):
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         if not isinstance(request.auth, AccessToken) and request.user and request.user.is_authenticated:
-            keep_answers_private(view)  # also where the class for bearer tokens was not asked
+            keep_answers_private(view)  # also if SessionAuthentication comes first, so that ours was not asked
             return True
         return super().has_permission(request, view)
 

@@ -57,7 +57,7 @@ def revoke_for_withdrawn_credentials(application: Application) -> None:
 
 
 def delete_applications(applications: QuerySet[Application]) -> None:
-    """Delete them with their grants. They are locked first: a grant that started meanwhile would prevent it."""
+    """Delete them with their grants. They are locked first: a grant that starts meanwhile would make that fail."""
     with transaction.atomic(using=db_alias()):
         keys = list(applications.values_list("pk", flat=True))
         lock_applications(pk__in=keys)

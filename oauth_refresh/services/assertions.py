@@ -16,12 +16,12 @@ from oauth_refresh.conf import app_settings
 from oauth_refresh.crypto import digest
 from oauth_refresh.http import ClientInfo
 from oauth_refresh.models import Application, GrantType, TrustedIssuer, UsedAssertion
-from oauth_refresh.services.credentials import ClientCredentials, has_key_of
+from oauth_refresh.services.credentials import ClientCredentials, key_is_valid
 from oauth_refresh.services.db import (
     atomic_write,
     db_alias,
     is_valid_text,
-    read_shared,
+    read_with_shared_lock,
     retry_serialization_failure,
 )
 from oauth_refresh.services.issuing import issue_tokens
@@ -89,8 +89,8 @@ def redeem_assertion(
 ) -> IssuedTokens:
     """Consume the assertion and start its grant, or neither. Raises AssertionRefused, or as ``issue_tokens``."""
     with atomic_write(durable=False):
-        stored = read_shared(TrustedIssuer, issuer.pk)
-        if stored is None or not stored.is_active or not has_key_of(token, stored, read=issuer):
+        stored = read_with_shared_lock(TrustedIssuer, issuer.pk)
+        if stored is None or not stored.is_active or not key_is_valid(token, stored, read=issuer):
             raise AssertionRefused("the issuer or its key was withdrawn meanwhile")
         consume_jti(token, now=now)
         return issue_tokens(

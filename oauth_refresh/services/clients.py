@@ -111,7 +111,7 @@ def update_application(
 ) -> tuple[Application, str | None]:
     """Change ``fields`` of a registered application, and return it with its new raw secret, if it got one.
 
-    ``raw_secret`` brings a secret along, ``new_secret`` asks for a generated one; the present ones are invalid then.
+    ``raw_secret`` sets this secret, ``new_secret`` a generated one; the present secrets are invalid then.
     A new source of keys replaces the other. Raises Application.DoesNotExist, and ValidationError by field.
     """
     with atomic_write(durable=False):
@@ -137,7 +137,7 @@ def update_application(
 
 
 def _set_secret(application: Application, raw_secret: str | None) -> str:
-    """Let the application have this secret, or a generated one, and no other. Raises ValidationError."""
+    """Set this secret, or a generated one, and remove the old one. Raises ValidationError."""
     if not application.uses_secret:
         raise ValidationError({"client_secret": _("This authentication method has no secret; leave it out.")})
     raw_secret = raw_secret or crypto.generate_client_secret()

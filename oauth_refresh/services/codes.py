@@ -9,12 +9,12 @@ from django.utils import timezone
 
 from oauth_refresh import crypto
 from oauth_refresh.conf import app_settings
-from oauth_refresh.errors import ConcurrentChange, ContentionError, InvalidGrant, InvalidRequest, Stopped
+from oauth_refresh.errors import ConcurrentChange, ContentionError, InvalidGrant, InvalidRequest, NoLongerActive
 from oauth_refresh.http import ClientInfo
 from oauth_refresh.models import Application, AuthorizationCode, Grant, GrantType, RevocationReason
 from oauth_refresh.services.credentials import ClientCredentials
 from oauth_refresh.services.db import atomic_write, db_alias, retry_serialization_failure
-from oauth_refresh.services.issuing import hold_application, hold_user, new_grant, yields_refresh_token
+from oauth_refresh.services.issuing import lock_active_application, lock_active_user, new_grant, yields_refresh_token
 from oauth_refresh.services.lookup import first_of_grant
 from oauth_refresh.services.revocation import revoke_grant
 from oauth_refresh.services.rotation import advance_grant
@@ -44,7 +44,7 @@ class Consent:
 def has_consented(application: Application, user: Any, scope: tuple[str, ...]) -> bool:
     """Whether a live grant shows that ``user`` already gave ``application`` all of ``scope``."""
     # A grant of a trusted application does not count: its user was never asked. Nor does one from before a change of
-    # the redirect URIs: the next code may go to someone else than the user agreed to.
+    # the redirect URIs: the next code may go to an address to which the user did not agree.
     grants = Grant.objects.using(db_alias()).live().for_user(user).for_application(application)
     same_uris = grants.filter(authorization_codes__redirect_uris_digest=application.redirect_uris_digest)
     granted = same_uris.filter(consented=True).only("scope", "password_fingerprint")
@@ -55,7 +55,8 @@ def has_consented(application: Application, user: Any, scope: tuple[str, ...]) -
 def issue_code(consent: Consent) -> str:
     """Store a grant of generation 0, not live until its code is redeemed, and return the raw code.
 
-    Raises Stopped if application or user were stopped meanwhile: the grant would outlive that, if the stop is lifted.
+    Raises NoLongerActive if the application or user was deactivated meanwhile. Otherwise the code would work after a
+    reactivation, although a deactivation revokes all grants.
     """
     now = timezone.now()
     raw_code = crypto.mint_opaque_token(prefix=app_settings.authorization_code_prefix)
@@ -70,10 +71,10 @@ def issue_code(consent: Consent) -> str:
     grant.idle_expires_at, grant.consented = now + app_settings.code_lifetime, consent.consented
     with atomic_write(durable=False):
         try:
-            hold_application(consent.application, credentials=None, now=now)
-            hold_user(grant)
+            lock_active_application(consent.application, credentials=None, now=now)
+            lock_active_user(grant)
         except InvalidGrant as error:
-            raise Stopped(error.reason) from error
+            raise NoLongerActive(error.reason) from error
         grant.save(using=db_alias(), force_insert=True)
         AuthorizationCode(
             grant=grant,
@@ -140,7 +141,7 @@ def _require_bound(code: AuthorizationCode, *, redirect_uri: str | None, code_ve
         raise InvalidRequest("A code_verifier came, but the authorization request had no code_challenge.")
     if not code.code_challenge:
         return
-    # One answer, three reasons for the log: a client that builds its verifier wrongly is not an attacker who guesses.
+    # The client gets one answer, the log three reasons: a faulty client is to be told from an attacker who guesses.
     if not code_verifier:
         raise InvalidGrant("The code verifier is missing.")
     if not crypto.is_code_verifier(code_verifier):
@@ -173,8 +174,8 @@ def _start(
     refreshable = yields_refresh_token(grant.application, grant.grant_type)
     scope = narrowed_scope(grant, requested=None, refreshable=refreshable)
     with atomic_write():
-        # The user is not held: what stops a user finds the grant, which exists, and then the update finds it revoked.
-        hold_application(grant.application, credentials=credentials, now=now)
+        # The user is not locked: a deactivation finds the stored grant and revokes it, and then the update fails.
+        lock_active_application(grant.application, credentials=credentials, now=now)
         started = advance_grant(
             grant,
             generation=1,

@@ -19,19 +19,21 @@ class ClientCredentials:
     methods: frozenset[AuthMethod]
 
 
-def are_still_of(credentials: ClientCredentials, stored: Application, *, read: Application, now: datetime) -> bool:
-    """Whether ``credentials``, which authenticated ``read``, are not withdrawn from the row as it is ``stored`` now."""
+def credentials_are_valid(
+    credentials: ClientCredentials, stored: Application, *, read: Application, now: datetime
+) -> bool:
+    """Whether ``credentials``, which authenticated the row that was ``read``, still belong to it as ``stored`` now."""
     if credentials.assertion is not None:
-        return stored.uses_assertion and has_key_of(credentials.assertion, stored, read=read)
+        return stored.uses_assertion and key_is_valid(credentials.assertion, stored, read=read)
     if credentials.raw_secret is not None:
         return stored.uses_secret and crypto.matches_any_digest(credentials.raw_secret, stored.live_secret_digests(now))
     return stored.is_public
 
 
-def has_key_of(token: jose.SignedJWT, stored: Signer, *, read: Signer) -> bool:
-    """Whether the key that signed ``token``, verified with ``read``, is not withdrawn from ``stored``.
+def key_is_valid(token: jose.SignedJWT, stored: Signer, *, read: Signer) -> bool:
+    """Whether the key that signed ``token``, verified with the row that was ``read``, still belongs to ``stored``.
 
-    Nothing is fetched, because a transaction is open: keys that were fetched count as long as their address stays.
+    Nothing is fetched, because a transaction is open: fetched keys are valid as long as ``jwks_uri`` is the same.
     """
     if stored.jwks_uri or read.jwks_uri:
         return stored.jwks_uri == read.jwks_uri

@@ -39,7 +39,7 @@ def is_valid_text(text: str) -> bool:
 
 
 def _require_autocommit() -> None:
-    """Raise AutocommitOff where a COMMIT would never come, although the client would be told that it has its tokens."""
+    """Raise AutocommitOff if the connection would not commit: the client would get tokens that are not stored."""
     alias = db_alias()
     if not connections[alias].in_atomic_block and not transaction.get_autocommit(using=alias):
         raise AutocommitOff(
@@ -47,11 +47,11 @@ def _require_autocommit() -> None:
         )
 
 
-def read_shared(model: type[M], key: Any) -> M | None:
-    """Return a row as it is stored, None if it is gone, held until commit: others may read it too, but not change it.
+def read_with_shared_lock(model: type[M], key: Any) -> M | None:
+    """Return the stored row, locked until commit so that others may read but not change it; None if it is gone.
 
-    ``select_for_update`` knows an exclusive lock only, under which all who read the same row would wait for each
-    other's commit. SQLite has one writer, and refuses a write after a read that another one has overtaken.
+    ``select_for_update`` has an exclusive lock only, with which all grants of one application would wait for each
+    other. SQLite needs no lock: it refuses to write in a transaction if another one has written since its first read.
     """
     connection = connections[db_alias()]
     quoted = connection.ops.quote_name
@@ -123,9 +123,9 @@ def _begin(alias: str, *, durable: bool) -> Iterator[None]:
             stack.enter_context(transaction.atomic(using=alias, durable=durable))
         except RuntimeError as error:
             raise TransactionOpen(
-                f"A transaction is already open on the database {alias!r}, and what is decided now must be durable: no "
-                "rollback may undo it. Whoever opened it, such as a middleware with atomic() or django-reversion's "
-                "RevisionMiddleware, must leave out the endpoints of oauth_refresh."
+                f"A transaction is already open on the database {alias!r}, but a refresh or revocation must be "
+                "durable: its rollback could undo them. Exempt the endpoints of oauth_refresh from what opened it, "
+                "such as a middleware with atomic() or django-reversion's RevisionMiddleware."
             ) from error
         yield
 

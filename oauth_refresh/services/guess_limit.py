@@ -28,8 +28,8 @@ from oauth_refresh.errors import OAuthError, TooManyAttempts
 logger = logging.getLogger(__name__)
 
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-_SMALLEST_SITE = 64
-"""The prefix length of the smallest IPv6 network that a customer gets (RFC 6177): one attacker has all its addresses"""
+_SMALLEST_NETWORK = 64
+"""The prefix of the smallest IPv6 network that a customer gets (RFC 6177): one attacker has all its addresses."""
 _SLOTS_AT_ONCE = 100
 _MARGIN_SECONDS = 2
 """The entries of a window outlive it, also in a cache that rounds times to seconds."""
@@ -106,7 +106,7 @@ def count_guess(kind: str, *, account: Any, address: str | None) -> Callable[[],
         return _take_nothing_back
     taken: Callable[[], object] | None = None
     with _cache_may_be_down():
-        window = _Window(kind, account, address and _site_of(address), rate=rate)
+        window = _Window(kind, account, address and _network_of(address), rate=rate)
         if (taken := window.take()) is None:
             raise TooManyAttempts(f"A {kind} failed to authenticate too often.", retry_after=window.seconds_left())
     return _take_nothing_back if taken is None else partial(_take_back, taken)
@@ -121,12 +121,12 @@ def _take_back(taken: Callable[[], object]) -> None:
         taken()
 
 
-def _site_of(address: str) -> str:
+def _network_of(address: str) -> str:
     """Return what one caller has: an IPv4 address, also one that is written as IPv6, or a whole IPv6 network."""
     parsed = ip_address(address)
     if isinstance(parsed, IPv4Address):
         return address
-    return str(parsed.ipv4_mapped or IPv6Network((parsed, _SMALLEST_SITE), strict=False))
+    return str(parsed.ipv4_mapped or IPv6Network((parsed, _SMALLEST_NETWORK), strict=False))
 
 
 @contextmanager

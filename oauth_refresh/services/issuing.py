@@ -11,10 +11,10 @@ from oauth_refresh.conf import app_settings
 from oauth_refresh.errors import InvalidClient, InvalidGrant, InvalidScope, UnauthorizedClient
 from oauth_refresh.http import NO_CLIENT_INFO, ClientInfo
 from oauth_refresh.models import STAFF, Application, Grant, GrantType, password_fingerprints
-from oauth_refresh.scopes import OFFLINE_ACCESS, allows_something, parse_scope
-from oauth_refresh.services.credentials import ClientCredentials, are_still_of
-from oauth_refresh.services.db import atomic_write, db_alias, read_shared, retry_serialization_failure
-from oauth_refresh.services.tokens import IssuedTokens, first_wrong, issue_pair, permitted_scopes
+from oauth_refresh.scopes import OFFLINE_ACCESS, allows_access, parse_scope
+from oauth_refresh.services.credentials import ClientCredentials, credentials_are_valid
+from oauth_refresh.services.db import atomic_write, db_alias, read_with_shared_lock, retry_serialization_failure
+from oauth_refresh.services.tokens import IssuedTokens, first_wrong_scope, issue_pair, permitted_scopes
 
 _STARTING_GRANT_TYPES = frozenset({*GrantType.values, STAFF} - {GrantType.REFRESH_TOKEN})
 
@@ -47,8 +47,8 @@ def issue_tokens(
     grant.generation = grant.access_floor = 1
     grant.idle_expires_at = grant.next_idle_expiry(now, refreshable=refreshable)
     with atomic_write(durable=False):
-        hold_application(application, credentials=credentials, now=now)
-        hold_user(grant)
+        lock_active_application(application, credentials=credentials, now=now)
+        lock_active_user(grant)
         grant.save(using=db_alias(), force_insert=True)
         return issue_pair(
             grant, scope=granted, grant_type=grant_type, now=now, client_info=client_info, refreshable=refreshable
@@ -69,26 +69,27 @@ def issue_by_staff(
     return issue_tokens(application, user=user, grant_type=grant_type, scope=scope, client_info=client_info)
 
 
-def hold_application(application: Application, *, credentials: ClientCredentials | None, now: datetime) -> None:
-    """Let no change of the application commit before the grant that starts in this transaction.
+def lock_active_application(application: Application, *, credentials: ClientCredentials | None, now: datetime) -> None:
+    """Lock the application until the grant is committed, and require that it and the ``credentials`` are still valid.
 
-    So a stop, such as a deactivation or the withdrawal of a secret, either comes before the grant, which then does not
-    start, or finds and revokes it. Before the user's row: whoever deletes a user locks the applications they own first.
+    A deactivation, or the withdrawal of a secret, then either comes first, and the grant does not start, or it waits,
+    and revokes the grant. The application is locked before the user, as by a deletion of the user, to avoid deadlocks.
     Raises InvalidGrant if the application is gone or inactive, InvalidClient if the ``credentials`` were withdrawn.
     """
-    stored = read_shared(Application, application.pk)
+    stored = read_with_shared_lock(Application, application.pk)
     if stored is None:
         raise InvalidGrant("A grant cannot start: the application is gone.")
     if not stored.is_active:
         raise InvalidGrant("A grant cannot start: application inactive.")
-    if credentials is not None and not are_still_of(credentials, stored, read=application, now=now):
+    if credentials is not None and not credentials_are_valid(credentials, stored, read=application, now=now):
         raise InvalidClient("The client's credentials were withdrawn while its grant was about to start.")
 
 
-def hold_user(grant: Grant) -> None:
-    """Give the grant its user as stored now, who is not changed before it is committed. Raises InvalidGrant.
+def lock_active_user(grant: Grant) -> None:
+    """Lock the user until the grant is committed, and require that the grant is not blocked. Raises InvalidGrant.
 
-    The caller's row may be from a replica. A deactivation either comes before the grant, or finds and revokes it.
+    The grant gets the user as stored now: the caller's row may be from a replica. A deactivation either comes first, or
+    waits, and revokes the grant.
     """
     if grant.user is not None:
         no_key = connections[db_alias()].features.has_select_for_no_key_update
@@ -150,9 +151,9 @@ def grantable_scope(application: Application, requested: str | None, *, user: An
         raise InvalidScope("A requested scope is unknown, or this application may not request it.", scope=unknown)
     refreshable = yields_refresh_token(application, grant_type)
     granted = permitted_scopes(user, application=application, scopes=asked, refreshable=refreshable)
-    if app_settings.scopes and not allows_something(granted):
+    if app_settings.scopes and not allows_access(granted):
         raise InvalidScope(
             "This user cannot grant any of the requested scopes to this application.",
-            scope=None if requested is None else first_wrong(asked, granted=granted),
+            scope=None if requested is None else first_wrong_scope(asked, granted=granted),
         )
     return granted

@@ -67,7 +67,7 @@ def find_refresh_token(raw: str) -> PresentedRefreshToken | None:
 
 
 def first_of_grant(rows: QuerySet[T]) -> T | None:
-    """Return the first of the rows, which belong to grants. The same statement reads whether the user is hidden."""
+    """Return the first of these rows of grants, read by one statement with whether the grant's user is hidden."""
     row: Any = with_hidden_users(rows, path="grant__").first()
     if row is not None:
         row.grant.user_is_hidden = getattr(row, "user_is_hidden", None)

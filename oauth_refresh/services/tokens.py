@@ -11,7 +11,7 @@ from oauth_refresh.conf import app_settings
 from oauth_refresh.errors import InvalidScope
 from oauth_refresh.http import ClientInfo
 from oauth_refresh.models import AccessToken, Application, Grant, GrantEvent, RefreshToken
-from oauth_refresh.scopes import OFFLINE_ACCESS, allows_something, parse_scope
+from oauth_refresh.scopes import OFFLINE_ACCESS, allows_access, parse_scope
 from oauth_refresh.services.db import after_commit, db_alias
 from oauth_refresh.services.hooks import checked_fields
 from oauth_refresh.services.lookup import PresentedRefreshToken
@@ -38,7 +38,7 @@ def permitted_scopes(
 ) -> tuple[str, ...]:
     """Return those of ``scopes`` that ``application`` may have now, and ``user`` may grant to it.
 
-    ``offline_access`` stays just if the grant is ``refreshable``; it need not stand in the list of the application, and
+    ``offline_access`` is kept only if the grant is ``refreshable``; the application need not list it, and
     the project's ``SCOPE_POLICY`` is not asked about it. Raises TypeError if the policy returns a text, whose letters
     would be taken for scopes.
     """
@@ -63,15 +63,15 @@ def narrowed_scope(grant: Grant, *, requested: str | None, refreshable: bool = T
     if foreign is not None:
         raise InvalidScope("A requested scope was not granted.", scope=foreign)
     left = permitted_scopes(grant.user, application=grant.application, scopes=asked, refreshable=refreshable)
-    if allows_something(grant.scopes) and not allows_something(left):
+    if allows_access(grant.scopes) and not allows_access(left):
         if requested is None:
             raise InvalidScope("Nothing of the granted scope is still allowed.")
         reason = "Nothing of the requested scope is still allowed." if asked else "The requested scope is empty."
-        raise InvalidScope(reason, scope=first_wrong(asked, granted=left))
+        raise InvalidScope(reason, scope=first_wrong_scope(asked, granted=left))
     return left
 
 
-def first_wrong(asked: tuple[str, ...], *, granted: tuple[str, ...]) -> str | None:
+def first_wrong_scope(asked: tuple[str, ...], *, granted: tuple[str, ...]) -> str | None:
     """Return which scope to name where too little of those ``asked`` for can be granted."""
     return next((name for name in asked if name not in granted), next(iter(asked), None))
 

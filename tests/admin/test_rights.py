@@ -172,7 +172,7 @@ def test_new_application_has_no_mark_that_its_creator_may_not_set(mark):
 
 
 def test_page_says_that_something_needs_a_further_permission(insider, admin_browser, application):
-    text = "What you cannot edit here needs a further permission, or a superuser."
+    text = "To edit the other fields, a further permission or a superuser is needed."
 
     assert text in page_text(insider.get(change_url(application)))
     assert text in page_text(insider.get(admin_url("application_add")))

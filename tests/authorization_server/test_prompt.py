@@ -21,11 +21,11 @@ from tests.user_pages.pages import LOGIN, text_of
 
 LOGIN_REQUIRED = {
     "error": "login_required",
-    "error_description": "The user is not signed in, and prompt=none forbids to ask.",
+    "error_description": "The user is not signed in, and prompt=none forbids asking.",
 }
 CONSENT_REQUIRED = {
     "error": "consent_required",
-    "error_description": "The user has not allowed this yet, and prompt=none forbids to ask.",
+    "error_description": "The user has not allowed this yet, and prompt=none forbids asking.",
 }
 NONE_ALONE = {"error": "invalid_request", "error_description": "The prompt none excludes all others."}
 

@@ -196,7 +196,7 @@ def test_consent_page_says_it_in_german(user):
     with translation.override("de"):
         page = flow.ask(scope=BOTH).content.decode()
 
-    assert "In Ihrer Abwesenheit für Sie handeln" in page
+    assert "Auch in Ihrer Abwesenheit für Sie handeln" in page
 
 
 def test_consent_without_it_is_not_a_consent_to_it(user):

@@ -17,9 +17,9 @@ UNAVAILABLE = {
     "error_description": "The server could not answer now. Try again.",
 }
 CAUSE = (
-    "A transaction is already open on the database 'default', and what is decided now must be durable: no rollback may "
-    "undo it. Whoever opened it, such as a middleware with atomic() or django-reversion's RevisionMiddleware, must "
-    "leave out the endpoints of oauth_refresh."
+    "A transaction is already open on the database 'default', but a refresh or revocation must be durable: its "
+    "rollback could undo them. Exempt the endpoints of oauth_refresh from what opened it, such as a middleware with "
+    "atomic() or django-reversion's RevisionMiddleware."
 )
 
 pytestmark = pytest.mark.django_db(transaction=True)

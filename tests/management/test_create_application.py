@@ -72,7 +72,7 @@ def test_application_without_a_redirect_uri_is_not_for_the_code_grant_and_a_note
 
     assert Application.objects.get().grant_types == "refresh_token"
     assert err.getvalue() == (
-        "Note: it is registered for refresh_token only. Name a --redirect-uri, so that users can sign in "
+        "Note: the application is registered for refresh_token only. Add --redirect-uri, so that users can sign in "
         "(authorization_code).\n"
     )
     assert json.loads(out.getvalue()).keys() == {"client_id"}
@@ -148,7 +148,7 @@ def test_private_keys_are_refused(tmp_path):
             id="empty redirect URI",
         ),
         pytest.param(["--public", "--no-pkce"], "A public application must use PKCE", id="public without PKCE"),
-        pytest.param(["--new-secret"], "--new-secret goes with --update", id="new secret of a new one"),
+        pytest.param(["--new-secret"], "--new-secret needs --update", id="new secret of a new one"),
         pytest.param(
             ["--new-secret", "--client-secret", "x" * 22], "not allowed with argument", id="two ways to a secret"
         ),

@@ -18,7 +18,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.db import OperationalError, connection, connections, transaction
 
-from oauth_refresh.errors import InvalidClient, InvalidGrant, Stopped
+from oauth_refresh.errors import InvalidClient, InvalidGrant, NoLongerActive
 from oauth_refresh.http import NO_CLIENT_INFO
 from oauth_refresh.models import AccessToken, Application, AuthMethod, Grant, RefreshToken
 from oauth_refresh.services import issue_tokens, refresh, revoke_grant
@@ -401,7 +401,7 @@ def test_grant_that_is_about_to_start_waits_for_a_stop_and_is_then_refused(owned
     if start is consenting and stop in {withdraw_secret, replace_the_secret}:  # a browser has no credentials
         started.result(LONGEST_SECONDS)
     else:
-        with pytest.raises((InvalidClient, InvalidGrant, Stopped)):
+        with pytest.raises((InvalidClient, InvalidGrant, NoLongerActive)):
             started.result(LONGEST_SECONDS)
     assert not RefreshToken.objects.exists()
 

@@ -19,14 +19,16 @@ from oauth_refresh.services.db import db_alias
 class Command(BaseCommand):
     help = (
         "Register an application and print its client_id and client_secret as JSON. The secret is never shown again. "
-        "With --update, change what is named of one that is registered."
+        "With --update, change the given options of a registered one."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", metavar="NAME")
         parser.add_argument("--client-id", metavar="ID", help="default: generated")
         parser.add_argument(
-            "--update", action="store_true", help="change the application with this --client-id; the rest of it stays"
+            "--update",
+            action="store_true",
+            help="change the application with this --client-id; what no option names stays",
         )
         secrets = parser.add_mutually_exclusive_group()
         secrets.add_argument(
@@ -35,7 +37,9 @@ class Command(BaseCommand):
             help="use this random secret of at least 22 characters instead of generating one",
         )
         secrets.add_argument(
-            "--new-secret", action="store_true", help="with --update: replace the secret; the present one stops working"
+            "--new-secret",
+            action="store_true",
+            help="with --update: replace the secret; the present one stops working at once",
         )
         parser.add_argument("--public", action="store_true", help="the application cannot keep a secret")
         parser.add_argument("--auth-method", choices=AuthMethod.values, metavar="M", help=", ".join(AuthMethod.values))
@@ -57,13 +61,13 @@ class Command(BaseCommand):
         parser.add_argument(
             "--pkce",
             action=BooleanOptionalAction,
-            help="whether it must use PKCE, as by default; only one with a secret or key may do without",
+            help="require PKCE (the default), or not; only an application with a secret or key may do without",
         )
         parser.add_argument("--scope", help='"a b"; default: any scope of the project')
         parser.add_argument(
             "--resource-server",
             action=BooleanOptionalAction,
-            help="whether it is an API that may introspect all access tokens; by default it is not",
+            help="an API that may introspect all access tokens, or not (the default)",
         )
         parser.add_argument("--owner", metavar="USERNAME")
         parser.add_argument("--retry-window", type=seconds, metavar="SECONDS")
@@ -71,10 +75,10 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         application, raw_secret = _update(options) if options["update"] else _create(options)
-        if not options["update"] and _goes_without_codes(options):
+        if not options["update"] and _lacks_code_grant(options):
             self.stderr.write(
-                "Note: it is registered for refresh_token only. Name a --redirect-uri, so that users can sign in "
-                "(authorization_code)."
+                "Note: the application is registered for refresh_token only. Add --redirect-uri, so that users can "
+                "sign in (authorization_code)."
             )
         for grant_type in application.grant_types.split():
             if grant_type not in app_settings.grant_types:
@@ -87,15 +91,15 @@ class Command(BaseCommand):
         self.stdout.write(json.dumps(credentials, indent=None if options["one_line"] else 2))
 
 
-def _goes_without_codes(options: dict[str, Any]) -> bool:
-    """Whether a new application is not for the code grant, which is the default: there is no address for the code."""
+def _lacks_code_grant(options: dict[str, Any]) -> bool:
+    """Whether neither grant type nor redirect URI is given: a new application is then for refresh_token alone."""
     return not options["grant_type"] and not options["redirect_uri"]
 
 
 def _create(options: dict[str, Any]) -> tuple[Application, str | None]:
     if options["new_secret"]:
-        raise CommandError("--new-secret goes with --update: a new application gets its secret anyway.")
-    without_codes = {"grant_types": GrantType.REFRESH_TOKEN.value} if _goes_without_codes(options) else {}
+        raise CommandError("--new-secret needs --update: a new application gets a secret without it.")
+    without_codes = {"grant_types": GrantType.REFRESH_TOKEN.value} if _lacks_code_grant(options) else {}
     try:
         with transaction.atomic(using=db_alias()):
             created = create_application(raw_secret=options["client_secret"], **_fields(options), **without_codes)
