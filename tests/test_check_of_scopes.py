@@ -212,12 +212,12 @@ SCOPED = {
 
 
 @pytest.mark.parametrize("callback", UNSCOPED.values(), ids=UNSCOPED)
-def test_view_is_named_that_asks_for_no_scope_but(found, callback):
+def test_view_without_a_scope_is_named_that_has(found, callback):
     assert found(callback) == ["Notes"]
 
 
 @pytest.mark.parametrize("callback", SCOPED.values(), ids=SCOPED)
-def test_view_is_not_named_with_a_scope_by(found, callback):
+def test_view_is_not_named_that_asks_for_a_scope_by(found, callback):
     assert found(callback) == []
 
 
@@ -289,7 +289,7 @@ def test_project_without_a_urlconf_has_no_views(settings):
     assert checks.check_scopes() == []
 
 
-def test_what_is_no_pattern_is_passed_over(found):
+def test_entries_that_are_no_pattern_are_ignored(found):
     assert found(SimpleNamespace(), path("notes", view())) == ["Notes"]
 
 

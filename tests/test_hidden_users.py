@@ -87,7 +87,7 @@ def test_refusal_names_the_reason_in_the_log(client_app, user, caplog):
     assert "Refused with invalid_grant: The grant is not active: user hidden." in caplog.messages
 
 
-def test_user_who_is_shown_again_can_refresh(client_app, user):
+def test_user_who_is_no_longer_hidden_can_refresh(client_app, user):
     hide(user)
     client_app.refresh()
 

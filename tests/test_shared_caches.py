@@ -186,7 +186,7 @@ def test_revoked_token_gets_no_answer_that_was_kept(client_app, name):
 
 @pytest.mark.usefixtures("site_cache")
 @pytest.mark.parametrize("name", ["applications", "api_applications"])
-def test_list_of_a_user_is_never_stale(user, name):
+def test_list_for_a_signed_in_user_is_never_stale(user, name):
     grant, browser = GrantFactory(user=user, application__name="Notebook"), signed_in(user)
     address = reverse(f"oauth_refresh:{name}")
     assert b"Notebook" in browser.get(address).content

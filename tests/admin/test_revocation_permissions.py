@@ -259,7 +259,7 @@ def test_signed_out_staff_revoke_nothing(scene):
     assert not Grant.objects.filter(revoked_reason=REASON).exists()
 
 
-def test_rows_of_another_database_are_not_taken_for_ours(admin_browser, superuser, rf):
+def test_rows_of_another_database_revoke_nothing(admin_browser, superuser, rf):
     """``tests/archive`` has such a database, and an admin of it."""
     grant = GrantFactory()
     request = rf.post("/", {"confirm": "1", "reason": "theft"})

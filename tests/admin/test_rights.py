@@ -93,7 +93,7 @@ def test_forged_mark_is_not_stored(insider, name):
 
 
 @pytest.mark.parametrize(("mark", "name"), [("is_trusted", "Trusted"), ("is_resource_server", "Resource server")])
-def test_mark_is_not_taken_away_by_who_may_not_set_it(insider, mark, name):
+def test_staff_who_may_not_set_a_mark_may_not_remove_it(insider, mark, name):
     application = ApplicationFactory(redirect_uris=REDIRECT_URI, **{mark: True})
 
     response = insider.get(change_url(application))

@@ -168,7 +168,7 @@ def test_page_is_not_framed_not_stored_and_not_sent_as_a_referrer(flow, client_i
 OPENER = "Cross-Origin-Opener-Policy"
 
 
-def test_opener_of_a_pop_up_is_kept_on_the_way_to_the_application_and_back(flow):
+def test_pop_up_keeps_the_page_that_opened_it_on_every_answer(flow):
     ways = [
         Client().get(flow.url()),
         flow.ask(),
@@ -350,7 +350,7 @@ ODD = {
 
 
 @pytest.mark.parametrize("query", ODD.values(), ids=ODD)
-def test_visitor_with_an_odd_request_is_asked_to_sign_in(flow, caplog, query):
+def test_visitor_with_a_malformed_request_is_asked_to_sign_in(flow, caplog, query):
     required = flow.url(scope=None, state=None).partition("?")[2]
 
     response = Client().get("/oauth/authorize", QUERY_STRING=f"{required}&{query}")
@@ -406,7 +406,7 @@ def test_false_host_is_refused_with_a_page_where_the_login_page_is_on_another_ho
         ("login", ""),
     ],
 )
-def test_way_back_from_a_login_page_on_another_host_is_absolute(flow, settings, login_url, origin):
+def test_next_is_absolute_for_a_login_page_on_another_host(flow, settings, login_url, origin):
     settings.LOGIN_URL = login_url
 
     response = Client().get(flow.url())

@@ -101,7 +101,7 @@ def test_none_needs_consent_each_time_where_consent_is_not_remembered(remembered
 
 
 @pytest.mark.parametrize("redirect_uri", ["http://127.0.0.1/callback", "com.example.app:/callback"])
-def test_none_never_lets_a_code_go_to_where_other_applications_could_take_it(user, redirect_uri):
+def test_none_issues_no_code_to_a_uri_that_other_applications_can_take_over(user, redirect_uri):
     flow = start_flow(user, public=True, redirect_uris=redirect_uri, is_trusted=True)
 
     assert read_error(flow.ask(prompt="none"), redirect_uri=redirect_uri) == CONSENT_REQUIRED
@@ -147,7 +147,7 @@ def test_none_does_not_redirect_to_an_inactive_application(flow):
     assert Client().get(flow.url(prompt="none")).status_code == HTTPStatus.BAD_REQUEST
 
 
-def test_none_does_not_redirect_a_visitor_for_an_error_of_ours(flow, settings):
+def test_none_does_not_redirect_a_visitor_for_a_server_error(flow, settings):
     settings.DATABASE_ROUTERS = [BrokenRouter()]
 
     response = Client().get(flow.url(prompt="none"))
@@ -174,7 +174,7 @@ def test_none_without_a_user_is_logged_at_info(flow, caplog):
 @pytest.mark.parametrize(
     "prompt", ["none login", "login none", "none consent", "none select_account", "none unknown", "none login consent"]
 )
-def test_none_excludes_every_other_prompt(remembered, prompt):
+def test_none_with_another_prompt_is_refused(remembered, prompt):
     before = database_snapshot()
 
     for response in (remembered.ask(prompt=prompt), remembered.decide("allow", prompt=prompt)):
@@ -183,7 +183,7 @@ def test_none_excludes_every_other_prompt(remembered, prompt):
 
 
 @pytest.mark.parametrize("prompt", ["none login", "none consent", "NONE", "none,", ["none", "none"], ["none", "x"]])
-def test_visitor_is_not_redirected_to_the_application_for_what_is_not_none_alone(flow, prompt):
+def test_visitor_is_sent_to_sign_in_for_every_prompt_but_none_alone(flow, prompt):
     response = Client().get(flow.url(prompt=prompt))
 
     assert response.headers["Location"].startswith(LOGIN)

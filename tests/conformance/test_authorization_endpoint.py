@@ -210,7 +210,7 @@ def test_az_009_without_a_default_the_list_of_the_application_is_requested(flow,
     assert flow.redeem(flow.code(scope=None)).json()["scope"] == "notes:write SANDBOX"
 
 
-def test_az_009_list_of_the_application_that_the_project_knows_nothing_of_is_none(flow, oauth_settings):
+def test_az_009_list_of_the_application_with_unknown_scopes_only_is_empty(flow, oauth_settings):
     oauth_settings(DEFAULT_SCOPES=[])
     Application.objects.update(scope="gone")
 

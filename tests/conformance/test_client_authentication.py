@@ -339,7 +339,7 @@ def test_header_with_an_empty_password_names_no_other_client_than_the_body(publi
     assert refused(lambda: refresh(public_client, authorization=other, client_id=own_id)) == TWO_CREDENTIALS
 
 
-def test_header_without_user_and_password_says_nothing(public_client, client_app):
+def test_header_without_user_and_password_is_ignored(public_client, client_app):
     nothing = raw_basic(b":")
 
     for client, credentials in (

@@ -382,7 +382,7 @@ def test_md_019_any_origin_may_read_the_metadata():
     assert "Access-Control-Allow-Credentials" not in response.headers
 
 
-def test_md_019_any_origin_may_read_that_there_are_none(oauth_settings):
+def test_md_019_any_origin_may_read_the_404(oauth_settings):
     oauth_settings(ISSUER=None)
 
     response = fetch(headers={"Origin": "https://app.example"})

@@ -119,7 +119,7 @@ def test_offline_access_alone_is_no_scope(client, user, start, grant_types):
     assert not Grant.objects.exists()
 
 
-def test_narrowing_takes_it_from_the_access_token_only(client, user):
+def test_refresh_without_offline_access_omits_it_from_the_access_token_only(client, user):
     client.refresh_token = by_password(client, user, scope=BOTH).json()["refresh_token"]
 
     assert client.rotate(scope="notes:read")["scope"] == "notes:read"
@@ -127,26 +127,26 @@ def test_narrowing_takes_it_from_the_access_token_only(client, user):
     assert client.rotate()["scope"] == BOTH
 
 
-def test_refresh_may_name_it_where_it_was_granted(client, user):
+def test_refresh_may_request_offline_access_that_was_granted(client, user):
     client.refresh_token = by_password(client, user, scope=BOTH).json()["refresh_token"]
 
     assert client.rotate(scope="offline_access notes:read")["scope"] == "offline_access notes:read"
 
 
-def test_refresh_for_it_alone_is_refused_and_revokes_nothing(client, user, refused):
+def test_refresh_for_offline_access_alone_is_refused_and_revokes_nothing(client, user, refused):
     client.refresh_token = by_password(client, user, scope=BOTH).json()["refresh_token"]
 
     assert refused(lambda: client.refresh(scope="offline_access")) == invalid_scope("offline_access")
     assert client.rotate()["scope"] == BOTH
 
 
-def test_refresh_may_not_add_it(client, user, refused):
+def test_refresh_may_not_add_offline_access(client, user, refused):
     client.refresh_token = by_password(client, user, scope="notes:read").json()["refresh_token"]
 
     assert refused(lambda: client.refresh(scope=BOTH)) == invalid_scope("offline_access")
 
 
-def test_nothing_is_left_where_only_it_is_left(client, user, refused):
+def test_refresh_is_refused_if_only_offline_access_is_still_allowed(client, user, refused):
     client.refresh_token = by_password(client, user, scope=BOTH).json()["refresh_token"]
     Application.objects.update(scope="SANDBOX")
 
@@ -154,7 +154,7 @@ def test_nothing_is_left_where_only_it_is_left(client, user, refused):
     assert refused(lambda: client.refresh(scope="offline_access notes:read")) == invalid_scope("notes:read")
 
 
-def test_policy_is_not_asked_about_it(client, user, oauth_settings):
+def test_policy_is_not_asked_about_offline_access(client, user, oauth_settings):
     asked = []
 
     def policy(user, application, scopes):
@@ -167,7 +167,7 @@ def test_policy_is_not_asked_about_it(client, user, oauth_settings):
     assert asked == [("notes:read",)]
 
 
-def test_it_does_not_save_a_request_that_the_policy_refuses(client, user, oauth_settings):
+def test_offline_access_does_not_make_up_for_scopes_that_the_policy_refuses(client, user, oauth_settings):
     oauth_settings(SCOPE_POLICY=lambda user, application, scopes: ["offline_access"])
 
     response = by_password(client, user, scope="offline_access notes:read")
@@ -176,21 +176,23 @@ def test_it_does_not_save_a_request_that_the_policy_refuses(client, user, oauth_
 
 
 @pytest.mark.parametrize("defaults", [["notes:read", "offline_access"], []])
-def test_it_may_stand_in_the_defaults_and_in_the_list_of_an_application(client, user, oauth_settings, defaults):
+def test_offline_access_may_be_in_the_defaults_and_in_the_list_of_an_application(
+    client, user, oauth_settings, defaults
+):
     oauth_settings(DEFAULT_SCOPES=defaults)
     Application.objects.update(scope=BOTH)
 
     assert by_password(client, user).json()["scope"] == BOTH
 
 
-def test_consent_page_says_what_it_means(user):
+def test_consent_page_says_what_offline_access_means(user):
     flow = start_flow(user)
 
     assert TEXT in flow.ask(scope=BOTH).content.decode()
     assert TEXT not in flow.ask(scope="notes:read").content.decode()
 
 
-def test_consent_page_says_it_in_german(user):
+def test_consent_page_says_what_offline_access_means_in_german(user):
     flow = start_flow(user)
 
     with translation.override("de"):
@@ -199,14 +201,14 @@ def test_consent_page_says_it_in_german(user):
     assert "Auch in Ihrer Abwesenheit für Sie handeln" in page
 
 
-def test_consent_without_it_is_not_a_consent_to_it(user):
+def test_consent_without_offline_access_does_not_cover_it(user):
     flow = start_flow(user)
     flow.redeem(flow.code(scope="notes:read"))
 
     assert TEXT in flow.ask(scope=BOTH).content.decode()
 
 
-def test_user_reads_it_in_the_list_of_connected_applications(user):
+def test_list_of_connected_applications_shows_offline_access(user):
     flow = start_flow(user)
     flow.redeem(flow.code(scope=BOTH))
 
@@ -215,7 +217,7 @@ def test_user_reads_it_in_the_list_of_connected_applications(user):
     assert result["scopes"][1] == {"name": "offline_access", "text": TEXT}
 
 
-def test_text_of_the_project_wins(user, oauth_settings):
+def test_text_of_the_project_replaces_ours(user, oauth_settings):
     oauth_settings(SCOPES={"offline_access": "Work at night", "notes:read": "Read"}, DEFAULT_SCOPES=[])
     flow = start_flow(user)
 
@@ -225,7 +227,7 @@ def test_text_of_the_project_wins(user, oauth_settings):
     assert flow.redeem(flow.code(scope=BOTH)).json()["scope"] == BOTH
 
 
-def test_project_that_has_it_among_its_scopes_grants_it_alone_to_nobody(client, user, oauth_settings):
+def test_offline_access_alone_is_refused_also_if_the_project_lists_it(client, user, oauth_settings):
     oauth_settings(SCOPES={"offline_access": "Work at night", "notes:read": "Read"}, DEFAULT_SCOPES=[])
 
     response = by_password(client, user, scope="offline_access")
@@ -244,13 +246,13 @@ def test_project_that_has_it_among_its_scopes_grants_it_alone_to_nobody(client, 
         ({}, ["client_credentials"], None),
     ],
 )
-def test_metadata_name_it_where_there_are_refresh_tokens(oauth_settings, scopes, grant_types, named):
+def test_metadata_name_offline_access_where_refresh_tokens_are_issued(oauth_settings, scopes, grant_types, named):
     oauth_settings(SCOPES=scopes, DEFAULT_SCOPES=[], GRANT_TYPES=grant_types)
 
     assert Client().get(reverse("oauth_metadata")).json().get("scopes_supported") == named
 
 
-def test_project_without_scopes_grants_it_alone_since_nothing_else_can_be_requested(user, oauth_settings):
+def test_project_without_scopes_grants_offline_access_alone(user, oauth_settings):
     oauth_settings(SCOPES={}, DEFAULT_SCOPES=[])
     client = OAuthClient(ApplicationFactory(raw_secret=SECRET, grant_types="password refresh_token"), SECRET)
 

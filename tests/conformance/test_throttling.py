@@ -112,7 +112,7 @@ def test_ca_024_client_that_failed_too_often_must_wait(client_app, three_a_minut
     assert 0 < int(response.headers["Retry-After"]) <= 60
 
 
-def test_ca_024_right_secret_passes_however_often_others_guessed(client_app, three_a_minute):
+def test_ca_024_right_secret_works_after_any_number_of_wrong_ones(client_app, three_a_minute):
     fail_three_times(client_app)
     assert read_refusal(attempt(client_app, WRONG)) == TOO_MANY
 
@@ -163,7 +163,7 @@ def test_ca_024_without_a_cache_requests_go_on_and_the_log_says_so(client_app, t
     assert WRONG not in caplog.text
 
 
-def test_ca_024_invented_clients_share_one_counter_of_their_address(client_app, three_a_minute):
+def test_ca_024_unknown_clients_share_one_counter_of_their_address(client_app, three_a_minute):
     for number in range(LIMIT):
         authorization = basic(f"invented-{number}", WRONG)
         assert read_refusal(post_form("token", FORM, authorization=authorization)) == INVALID_CLIENT
@@ -226,7 +226,7 @@ def client_is_not_active(public_client):
     ],
     ids=lambda send: send.__name__,
 )
-def test_ca_024_what_is_no_guess_is_never_counted(public_client, three_a_minute, send):
+def test_ca_024_requests_without_a_guess_are_never_counted(public_client, three_a_minute, send):
     for _number in range(LIMIT + 1):
         assert read_refusal(send(public_client)) == INVALID_CLIENT
 
@@ -271,9 +271,7 @@ def test_ca_024_address_that_cannot_be_read_shares_no_counter_with_others(client
 
 
 @pytest.mark.parametrize("address", UNREADABLE)
-def test_ca_024_names_that_nobody_has_are_not_counted_where_the_address_cannot_be_read(
-    client_app, three_a_minute, address
-):
+def test_ca_024_unknown_names_are_not_counted_where_the_address_cannot_be_read(client_app, three_a_minute, address):
     for number in range(LIMIT + 1):
         invented = basic(f"invented-{number}", WRONG)
         assert read_refusal(post_form("token", FORM, authorization=invented, REMOTE_ADDR=address)) == INVALID_CLIENT
@@ -311,7 +309,7 @@ def test_pw_005_right_password_is_not_counted(client_app, user, three_a_minute):
     assert read_refusal(log_in(client_app, user.username)) == TOO_MANY
 
 
-def test_pw_005_right_password_gives_its_place_to_the_next_guess(client_app, user, three_a_minute):
+def test_pw_005_right_password_is_taken_off_the_count(client_app, user, three_a_minute):
     for password in (WRONG_PASSWORD, PASSWORD, WRONG_PASSWORD, PASSWORD, PASSWORD, WRONG_PASSWORD):
         assert log_in(client_app, user.username, password).status_code != HTTPStatus.TOO_MANY_REQUESTS
 
@@ -325,7 +323,7 @@ def test_pw_005_password_that_could_not_be_compared_is_not_counted(client_app, u
         assert log_in(client_app, user.username).status_code == HTTPStatus.SERVICE_UNAVAILABLE
 
 
-def test_pw_005_other_users_and_other_addresses_go_on(client_app, user, three_a_minute):
+def test_pw_005_other_users_and_other_addresses_are_not_limited(client_app, user, three_a_minute):
     fail_to_log_in(client_app, user.username, REMOTE_ADDR=HERE)
 
     assert log_in(client_app, UserFactory().username, PASSWORD, REMOTE_ADDR=HERE).status_code == HTTPStatus.OK
@@ -351,7 +349,7 @@ def test_pw_005_other_spellings_of_a_name_give_no_further_attempts(client_app, u
     assert read_refusal(log_in(client_app, spelling(user.username))) == TOO_MANY
 
 
-def test_pw_005_spellings_of_one_account_are_one(client_app, user, three_a_minute, monkeypatch):
+def test_pw_005_spellings_of_one_account_share_its_counter(client_app, user, three_a_minute, monkeypatch):
     """As on MariaDB, whose collations ignore case, and in projects whose user manager does."""
     monkeypatch.setattr(UserManager, "get_by_natural_key", lambda self, name: self.get(username__iexact=name))
     spellings = [user.username.upper(), user.username.title(), user.username]
@@ -387,7 +385,7 @@ def test_pw_005_user_manager_without_a_look_up_by_name_is_no_error(client_app, s
     assert read_refusal(log_in(client_app, user.email)) == TOO_MANY
 
 
-def test_pw_005_invented_names_share_one_counter_and_keep_no_user_out(client_app, user, three_a_minute):
+def test_pw_005_unknown_names_share_one_counter_and_lock_no_user_out(client_app, user, three_a_minute):
     for number in range(LIMIT):
         assert read_refusal(log_in(client_app, f"invented-{number}")) == INVALID_GRANT
     held = entries()

@@ -16,7 +16,7 @@ from tests.oauth import FORM
 from tests.queries import statements
 
 PLAIN = 'Bearer realm="oauth"'
-DEAD = f'{PLAIN}, error="invalid_token", error_description="The access token is invalid, expired or revoked."'
+INACTIVE = f'{PLAIN}, error="invalid_token", error_description="The access token is invalid, expired or revoked."'
 NARROW = f'{PLAIN}, error="insufficient_scope", error_description="The access token does not allow this."'
 MALFORMED = (
     f'{PLAIN}, error="invalid_request", '
@@ -48,7 +48,7 @@ PASSES = (HTTPStatus.NO_CONTENT, None)
 
 @pytest.mark.parametrize("slash", ["", "/"])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_rf_007_live_token_passes(client_app, slash, method):
+def test_rf_007_active_token_is_accepted(client_app, slash, method):
     path = reverse("oauth_refresh:verify").removesuffix("/") + slash
 
     response = Client().generic(method, path, headers={"Authorization": f"Bearer {client_app.access_token}"})
@@ -57,21 +57,21 @@ def test_rf_007_live_token_passes(client_app, slash, method):
 
 
 @pytest.mark.parametrize("authorization", [None, "", "Basic YTpi", "Token x"])
-def test_rf_007_request_without_a_token_is_asked_for_one(db, authorization):
+def test_rf_007_request_without_a_token_gets_a_challenge_without_an_error(db, authorization):
     response = verify(authorization=authorization)
 
     assert (answer(response), response.json()) == ((HTTPStatus.UNAUTHORIZED, PLAIN), {})
 
 
 @pytest.mark.parametrize("state", ["spent refresh token", "current refresh token", "revoked access token", "unknown"])
-def test_rf_007_dead_token_is_refused(held_tokens, state):
-    assert answer(verify(held_tokens.get(state, "oat_unknown"))) == (HTTPStatus.UNAUTHORIZED, DEAD)
+def test_rf_007_inactive_token_is_refused(held_tokens, state):
+    assert answer(verify(held_tokens.get(state, "oat_unknown"))) == (HTTPStatus.UNAUTHORIZED, INACTIVE)
 
 
 def test_rf_007_token_is_refused_at_the_first_request_after_its_revocation(client_app):
     assert answer(verify(client_app.access_token)) == PASSES
     revoke_grant(client_app.grant, reason="lost device")
-    assert answer(verify(client_app.access_token)) == (HTTPStatus.UNAUTHORIZED, DEAD)
+    assert answer(verify(client_app.access_token)) == (HTTPStatus.UNAUTHORIZED, INACTIVE)
 
 
 @pytest.mark.parametrize(
@@ -123,13 +123,13 @@ def test_token_that_has_every_scope_passes(client_app, query):
         ("?" + "&".join(["scope=notes:read"] * 2000), ""),
     ],
 )
-def test_odd_query_lets_no_live_token_pass(client_app, query, named):
+def test_malformed_query_is_refused_also_with_an_active_token(client_app, query, named):
     assert answer(verify(client_app.access_token, query)) == (HTTPStatus.FORBIDDEN, NARROW + named)
 
 
 @pytest.mark.parametrize("query", ["?scope=", "?scope=%00", "?resource=x", "?" + "&".join(["a=b"] * 2000)])
-def test_odd_query_is_answered_like_any_other_where_the_token_is_dead(db, query):
-    assert answer(verify("oat_unknown", query)) == (HTTPStatus.UNAUTHORIZED, DEAD)
+def test_malformed_query_with_an_inactive_token_is_an_invalid_token(db, query):
+    assert answer(verify("oat_unknown", query)) == (HTTPStatus.UNAUTHORIZED, INACTIVE)
     assert answer(verify(query=query)) == (HTTPStatus.UNAUTHORIZED, PLAIN)
 
 
@@ -143,14 +143,14 @@ def test_odd_query_is_answered_like_any_other_where_the_token_is_dead(db, query)
         "?resource=https://auth.example&resource=https://api.example",
     ],
 )
-def test_token_is_for_no_other_resource_than_the_issuer(client_app, query):
-    assert answer(verify(client_app.access_token, query)) == (HTTPStatus.UNAUTHORIZED, DEAD)
+def test_token_is_refused_for_any_resource_but_the_issuer(client_app, query):
+    assert answer(verify(client_app.access_token, query)) == (HTTPStatus.UNAUTHORIZED, INACTIVE)
 
 
 def test_without_an_issuer_no_token_is_for_a_resource(client_app, oauth_settings):
     oauth_settings(ISSUER=None)
 
-    assert answer(verify(client_app.access_token, "?resource=None")) == (HTTPStatus.UNAUTHORIZED, DEAD)
+    assert answer(verify(client_app.access_token, "?resource=None")) == (HTTPStatus.UNAUTHORIZED, INACTIVE)
     assert answer(verify(client_app.access_token)) == PASSES
 
 
@@ -191,7 +191,7 @@ def test_other_methods_are_not_allowed(client_app, method):
     assert response.headers["Allow"] == "GET, HEAD"
 
 
-def test_question_costs_one_statement_and_none_where_the_token_is_malformed(
+def test_request_costs_one_statement_and_none_if_the_token_is_malformed(
     client_app, django_assert_num_queries, settings
 ):
     with django_assert_num_queries(1) as queries:
@@ -202,7 +202,7 @@ def test_question_costs_one_statement_and_none_where_the_token_is_malformed(
     assert statements(queries) == ["SELECT accesstoken"]
 
 
-def test_question_is_answered_under_atomic_requests_without_a_transaction(client_app, settings, monkeypatch):
+def test_request_under_atomic_requests_opens_no_transaction(client_app, settings, monkeypatch):
     monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
     seen = []
 
@@ -230,7 +230,7 @@ def test_database_that_is_down_is_a_server_error(client_app, caplog):
     assert client_app.access_token not in caplog.text
 
 
-def test_dead_tokens_are_never_limited(db, oauth_settings):
+def test_requests_with_inactive_tokens_are_never_limited(db, oauth_settings):
     oauth_settings(FAILURE_RATE="1/day")
 
     assert {verify("oat_unknown").status_code for _attempt in range(5)} == {HTTPStatus.UNAUTHORIZED}
@@ -240,7 +240,7 @@ def about(response):
     return {name: value for name, value in response.headers.items() if name.startswith("X-OAuth")}
 
 
-def test_answer_says_who_may_pass(client_app):
+def test_headers_of_the_answer_name_user_client_and_scope(client_app):
     assert about(verify(client_app.access_token)) == {
         "X-OAuth-Subject": str(client_app.grant.user.pk),
         "X-OAuth-Client-ID": client_app.application.client_id,
@@ -248,7 +248,7 @@ def test_answer_says_who_may_pass(client_app):
     }
 
 
-def test_client_id_is_never_in_the_place_of_a_user(client_app, user):
+def test_client_id_is_never_sent_as_the_subject(client_app, user):
     """RFC 9700 §4.15: a client could have the key of a user for its ID."""
     Application.objects.update(client_id=str(user.pk))
     client_app.application.refresh_from_db()

@@ -155,14 +155,14 @@ def oauth_headers(seen):
     return {name: value for name, value in seen["headers"].items() if name.lower().startswith(("x-oauth", "auth"))}
 
 
-def test_live_token_passes_and_the_api_learns_whose_it_is(gateway, issue):
+def test_active_token_is_accepted_and_the_api_learns_its_user(gateway, issue):
     status, challenge, seen = gateway.send(issue("notes:read"), headers={"X-OAuth-Subject": "1000"})
 
     assert (status, challenge) == (200, None)
     assert oauth_headers(seen) == {"X-OAuth-Subject": "1", "X-OAuth-Client-ID": "phone", "X-OAuth-Scope": "notes:read"}
 
 
-def test_client_cannot_set_what_the_gateway_leaves_out(gateway, issue):
+def test_client_cannot_set_a_header_that_the_answer_lacks(gateway, issue):
     own = issue("notes:read", application="robot", user=None)
 
     _status, _challenge, seen = gateway.send(own, headers={"X-OAuth-Subject": "1"})
@@ -189,7 +189,7 @@ def test_revoked_token_is_refused_at_the_next_request(gateway, issue, database_u
     assert gateway.send(token) == (401, DEAD, None)
 
 
-def test_token_that_is_too_narrow_is_told_which_scope_is_needed(gateway, issue):
+def test_answer_to_a_token_that_lacks_a_scope_names_it(gateway, issue):
     token = issue("notes:read")
 
     assert gateway.send(token, method="POST", body=b"a note") == (403, f'{NARROW}, scope="notes:write"', None)
@@ -202,7 +202,7 @@ def test_post_passes_with_its_body(gateway, issue):
 
 
 @pytest.mark.parametrize("down", ["database down", "server down"])
-def test_nobody_is_let_in_while_nothing_is_known(gateway, issue, down):
+def test_every_request_is_refused_while_the_server_or_its_database_is_down(gateway, issue, down):
     status, challenge, seen = gateway.send(issue("notes:read"), to=down)
 
     assert (status, challenge, seen) == (500, None, None)

@@ -57,7 +57,7 @@ def test_every_page_has_a_policy_without_inline_scripts_and_styles(visitor, path
         ("/oauth2/v1/authorize", False),
     ],
 )
-def test_policy_restricts_forms_but_where_they_lead_to_clients(site, path, restricts_forms):
+def test_policy_restricts_forms_except_those_that_lead_to_clients(site, path, restricts_forms):
     policy = requests.get(site + path, timeout=TIMEOUT).headers["Content-Security-Policy"]
 
     assert ("form-action 'self'" in policy) is restricts_forms

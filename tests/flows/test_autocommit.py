@@ -47,7 +47,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
-def test_nothing_is_issued_or_promised_that_would_not_be_stored(client_app, user, autocommit_off, caplog, form):
+def test_nothing_is_issued_that_would_not_be_stored(client_app, user, autocommit_off, caplog, form):
     endpoint, parameters = form(client_app, user)
     before = database_snapshot()
     autocommit_off()
@@ -60,7 +60,7 @@ def test_nothing_is_issued_or_promised_that_would_not_be_stored(client_app, user
     assert database_snapshot() == before
 
 
-def test_reuse_is_not_passed_over_in_silence(client_app, autocommit_off, caplog):
+def test_reuse_is_answered_with_503_and_logged(client_app, autocommit_off, caplog):
     spent = client_app.refresh_token
     client_app.rotate()
     autocommit_off()

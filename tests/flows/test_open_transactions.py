@@ -69,7 +69,7 @@ def test_refresh_in_an_open_transaction_changes_nothing_and_says_why(client_app,
     assert client_app.refresh_token not in caplog.text
 
 
-def test_token_is_good_as_soon_as_the_middleware_leaves_the_endpoints_out(client_app, settings):
+def test_token_works_once_the_middleware_leaves_the_endpoints_out(client_app, settings):
     usual = settings.MIDDLEWARE
     settings.MIDDLEWARE = [*usual, f"{HERE}.opens_a_transaction"]
     client_app.refresh()

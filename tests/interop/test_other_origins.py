@@ -99,7 +99,7 @@ def sign_in(page, username="kim"):
 
 
 @pytest.mark.parametrize(("decision", "answer"), [("Allow", "code"), ("Deny", "error")])
-def test_redirect_of_the_callback_to_another_origin_arrives(page, site, client, decision, answer):
+def test_callback_may_redirect_to_another_origin(page, site, client, decision, answer):
     page.goto(address(site, f"{client}/callback/redirects"))
     sign_in(page)
 
@@ -111,7 +111,7 @@ def test_redirect_of_the_callback_to_another_origin_arrives(page, site, client, 
     assert page.complaints == []
 
 
-def test_sign_in_that_leads_to_an_application_allowed_before_arrives(page, site, screen):
+def test_sign_in_may_redirect_to_an_application_that_was_allowed_before(page, site, screen):
     """The form of the login page is redirected twice: to authorize, and from there to the application."""
     url, username = address(site, REDIRECT_URI, client_id="album"), "kim" if screen == "phone-light" else "pat"
     page.goto(url)
@@ -150,7 +150,7 @@ def test_not_you_leads_to_the_sign_in_and_back_to_another_origin(page, site, cli
 
 
 @pytest.mark.parametrize("decision", ["Allow", "Deny"])
-def test_opener_of_a_pop_up_hears_from_the_callback(page, site, client, decision):
+def test_callback_in_a_pop_up_can_post_a_message_to_its_opener(page, site, client, decision):
     page.goto(f"{client}/#{address(site, f'{client}/callback/tells')}")
     with page.expect_popup() as opened:
         page.get_by_role("button", name="Connect").click()
@@ -162,7 +162,7 @@ def test_opener_of_a_pop_up_hears_from_the_callback(page, site, client, decision
     expect(page.locator("output")).to_have_text(re.compile("^heard .*(code|error)=.*state=s"))
 
 
-def test_pages_work_under_the_policy_that_allows_nothing_but_the_site_itself(browser, site, client):
+def test_pages_work_under_a_policy_of_default_src_self(browser, site, client):
     [holder] = site.issue("pat")
     grant = holder.pair["grant"]
     find = f"from oauth_refresh.models import Grant; print(Grant.objects.get(public_id={grant!r}).pk)"

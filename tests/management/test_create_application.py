@@ -221,7 +221,7 @@ def test_update_changes_what_is_named_and_nothing_else(web, options, changed):
     assert stored_values() == before | changed
 
 
-def test_update_names_the_application_and_its_owner_anew(web):
+def test_update_changes_name_and_owner(web):
     new = UserFactory(username="new")
 
     create("Shop", "--client-id", "web", "--update", "--owner", "new")
@@ -232,7 +232,7 @@ def test_update_names_the_application_and_its_owner_anew(web):
 @pytest.mark.parametrize(
     ("option", "name"), [("--no-resource-server", "is_resource_server"), ("--no-pkce", "requires_pkce")]
 )
-def test_update_takes_a_mark_away(web, option, name):
+def test_update_removes_a_mark(web, option, name):
     Application.objects.update(**{name: True})
 
     update(option)
@@ -247,7 +247,7 @@ def test_new_secret_is_printed_once_and_both_old_ones_stop(web):
     assert Application.objects.get().live_secret_digests(timezone.now()) == (crypto.digest(printed["client_secret"]),)
 
 
-def test_secret_that_is_brought_along_replaces_the_others(web):
+def test_given_secret_replaces_the_others(web):
     assert update("--client-secret", "y" * 22) == {"client_id": "web", "client_secret": "y" * 22}
     assert Application.objects.get().live_secret_digests(timezone.now()) == (crypto.digest("y" * 22),)
 
@@ -283,7 +283,7 @@ def test_update_to_a_method_that_has_no_credential_is_refused_and_revokes_nothin
     assert grant.is_live
 
 
-def test_update_of_an_application_that_is_older_than_a_rule_is_about_what_is_named_only(web):
+def test_update_does_not_validate_what_it_does_not_change(web):
     Application.objects.update(redirect_uris="", scope="notes:read gone")
 
     update("--retry-window", "5")

@@ -422,7 +422,7 @@ def test_grants_of_one_application_start_without_waiting_for_each_other(owned, p
 
 
 @pytest.mark.parametrize("stop", [deactivate_application, withdraw_secret, delete_the_application])
-def test_no_grant_survives_a_stop_amid_many_starts(stop):
+def test_no_grant_stays_active_if_its_application_is_deactivated_amid_many_starts(stop):
     for _round in range(5):
         application = ApplicationFactory(raw_secret=SECRET)
         users = [UserFactory() for _number in range(6)]

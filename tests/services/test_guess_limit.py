@@ -77,7 +77,7 @@ def test_limit_may_be_high(limited, oauth_settings, limit):
         guess()
 
 
-def test_guess_that_is_taken_back_leaves_its_place(limited):
+def test_guess_that_is_taken_back_no_longer_counts(limited):
     taken = [guess() for _number in range(LIMIT)]
 
     taken[1]()

@@ -288,7 +288,7 @@ def test_no_code_is_issued_once_the_application_or_the_user_is_stopped(user, loo
     assert not Grant.objects.exists()
 
 
-def test_code_is_not_issued_to_outlive_a_stop_that_is_lifted(user):
+def test_no_code_works_after_its_application_was_deactivated_and_reactivated(user):
     flow = start_flow(user)
     with run_after_select(Application, lambda: deactivated(flow.client.application)):
         flow.decide("allow")

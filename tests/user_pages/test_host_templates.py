@@ -1,4 +1,4 @@
-"""Our pages inside the base template of a project, as the how-to "In your own templates" says."""
+"""Our pages inside the base template of a project, as the how-to "Show the pages in your own templates" says."""
 
 import re
 
@@ -82,7 +82,7 @@ def test_message_is_shown_once_by_a_base_template_that_shows_messages(templates,
     assert "host-message" in done.content.decode()
 
 
-def test_message_is_shown_by_ours_otherwise(browser, user):
+def test_message_is_shown_without_a_base_template_of_the_project(browser, user):
     done = browser.post(disconnect_url(GrantFactory(user=user)), follow=True)
 
     assert f'<p class="{constants.DEFAULT_TAGS[constants.SUCCESS]}">' in done.content.decode()

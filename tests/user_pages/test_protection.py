@@ -51,7 +51,7 @@ QUERIES = {
 
 
 @pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES)
-def test_visitor_with_an_odd_query_is_sent_to_sign_in_without_it(address, caplog, query):
+def test_visitor_with_a_malformed_query_is_sent_to_sign_in_without_it(address, caplog, query):
     response = Client().get(address, QUERY_STRING=query)
 
     assert response.status_code == HTTPStatus.FOUND
