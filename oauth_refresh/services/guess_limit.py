@@ -1,7 +1,7 @@
 """The limit for guessing client secrets and passwords (RFC 6749 §2.3.1, §4.3.2, §10.10), counted in Django's cache.
 
-A guess is counted before it is judged, by an operation of the cache that also says whether it is one too many: of a
-thousand guesses at the same moment, no more than the limit are judged. A guess that was right is taken back.
+A guess is counted before it is compared, by an operation of the cache that also says whether it is one too many: of a
+thousand guesses at the same moment, no more than the limit are compared. A right one is taken off the count again.
 
 It is counted for one account and one address, so that the owner is not locked out by an attacker elsewhere. Where no
 account was found it is counted for the address alone: each invented name would otherwise be an entry in the cache,
@@ -77,7 +77,7 @@ class _Window:
 
 @contextmanager
 def limited_guess(kind: str, *, account: Any, address: str | None, failure: type[OAuthError]) -> Iterator[None]:
-    """Let the block judge a guess; it counts if the block raises ``failure``. Arguments and errors as count_guess."""
+    """Let the block compare a guess; it counts if the block raises ``failure``. Arguments and errors as count_guess."""
     take_back = count_guess(kind, account=account, address=address)
     failed = False
     try:

@@ -172,7 +172,7 @@ def test_new_application_has_no_mark_that_its_creator_may_not_set(mark):
 
 
 def test_page_says_that_something_needs_a_further_permission(insider, admin_browser, application):
-    text = "To edit the other fields, a further permission or a superuser is needed."
+    text = "You cannot edit every field: some need a further permission, or a superuser."
 
     assert text in page_text(insider.get(change_url(application)))
     assert text in page_text(insider.get(admin_url("application_add")))

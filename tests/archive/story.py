@@ -1,6 +1,6 @@
 """What happens to users and applications in another database; ``test_projects.py`` runs this as its own project.
 
-Each has the key of a user or an application in ours, and is somebody else.
+Each has the primary key of another user or application in our database.
 """
 
 from http import HTTPStatus

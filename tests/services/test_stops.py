@@ -1,6 +1,6 @@
-"""A grant that starts while its application, issuer or user is stopped: it is refused, and nothing is stored.
+"""A grant that starts while its application, issuer or user is deactivated or withdrawn: it is refused.
 
-The stop comes between the look-up by which the request was accepted and the transaction that writes; the same with real
+The deactivation comes between the look-up by which the request was accepted and the transaction that writes; the same with real
 locks is in ``tests/races/test_interleavings.py``.
 """
 
