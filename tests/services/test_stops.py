@@ -1,7 +1,7 @@
 """A grant that starts while its application, issuer or user is deactivated or withdrawn: it is refused.
 
-The deactivation comes between the look-up by which the request was accepted and the transaction that writes; the same with real
-locks is in ``tests/races/test_interleavings.py``.
+The deactivation comes between the look-up by which the request was accepted and the transaction that writes; the same
+with real locks is in ``tests/races/test_interleavings.py``.
 """
 
 from datetime import timedelta
