@@ -201,8 +201,8 @@ def _write_other_grant_types(page, keys):
         client_assertion=client_assertion,
     )
     page.write(
-        "## JWT bearer (RFC 7523 §2.1)\n\nA trusted issuer vouches for a user, but for no superuser without "
-        "`--superusers`. The application authenticates as usual."
+        "## JWT bearer (RFC 7523 §2.1)\n\nA trusted issuer vouches for a user; for a superuser only if it "
+        "was registered with `--superusers`. The application authenticates as usual."
     )
     user_assertion = assertion(keys["idp"], issuer="https://idp.example", subject="eve", audience=page.origin)
     page.post("token", user="web", grant_type=JWT_BEARER, assertion=user_assertion)
