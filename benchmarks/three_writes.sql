@@ -4,7 +4,7 @@
 BEGIN;
 UPDATE oauth_refresh_grant
     SET generation = :generation + 1, refreshed_at = now(), idle_expires_at = now() + interval '14 days',
-        access_floor = :generation + 1, retry_salt = NULL, retries = 0
+        access_floor = :generation + 1, retry_slots = NULL, retries = 0
     WHERE id = :client_id + 1 AND generation = :generation AND revoked_at IS NULL;
 INSERT INTO oauth_refresh_refreshtoken (grant_id, generation, digest, created_at, expires_at, address, user_agent)
     VALUES (:client_id + 1, :generation + 1, encode(sha256(('r' || :client_id || ' ' || :generation)::bytea), 'hex'),

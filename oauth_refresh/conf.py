@@ -180,9 +180,9 @@ class AppSettings:
     retry_window = Setting(
         timedelta(0),
         duration,
-        "How long a refresh may be repeated if its response was lost; 0: never.",
+        "How long a spent refresh token is answered with the current pair, and the old access token accepted; 0: no.",
     )
-    retry_limit = Setting(3, count, "How often one refresh may be repeated inside the window.")
+    retry_limit = Setting(20, count, "How many spent refresh tokens are answered between two refreshes.")
     revoke_access_tokens_on_refresh = Setting(
         True, boolean, "Whether a rotation revokes the access token that came with the spent refresh token."
     )

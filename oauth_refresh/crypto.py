@@ -152,21 +152,27 @@ def server_keys(project_secrets: Iterable[str | bytes]) -> tuple[bytes, ...]:
     )
 
 
-def derive_pair_secrets(
-    raw_predecessor: str, *, server_key: bytes, salt: bytes, client_id: str, scope: str
-) -> PairSecrets:
-    """Return the secrets of the pair that succeeds ``raw_predecessor``.
+def derive_refresh_secret(raw_predecessor: str, *, server_key: bytes, salt: bytes, client_id: str) -> bytes:
+    """Return the secret of the refresh token that succeeds ``raw_predecessor``.
 
-    The same arguments give the same secrets, so a lost response can be repeated while nothing readable is stored:
-    without the predecessor (held by the client), the salt (a row) and the key (the settings) they are random.
+    The same arguments give the same secret, so a response can be repeated while nothing readable is stored: without
+    the predecessor (held by the client), the salt (a row) and the key (the settings) it is random.
     """
-    info = b"".join(
-        len(part).to_bytes(4) + part for part in (b"oauth_refresh successor", client_id.encode(), scope.encode())
-    )
-    derived = _hkdf(
-        server_key + hashlib.sha256(raw_predecessor.encode()).digest(), salt=salt, info=info, length=2 * _SECRET_BYTES
-    )
-    return PairSecrets(refresh_token=derived[:_SECRET_BYTES], access_token=derived[_SECRET_BYTES:])
+    return _derive(raw_predecessor, server_key=server_key, salt=salt, parts=("oauth_refresh successor", client_id))
+
+
+def derive_access_secret(
+    raw_predecessor: str, *, server_key: bytes, salt: bytes, client_id: str, scope: str, audience: str = ""
+) -> bytes:
+    """Return the secret of the access token that comes with that refresh token; its scope and audience are part."""
+    parts = ("oauth_refresh access token", client_id, scope, audience)
+    return _derive(raw_predecessor, server_key=server_key, salt=salt, parts=parts)
+
+
+def _derive(raw_predecessor: str, *, server_key: bytes, salt: bytes, parts: tuple[str, ...]) -> bytes:
+    info = b"".join(len(part.encode()).to_bytes(4) + part.encode() for part in parts)
+    key_material = server_key + hashlib.sha256(raw_predecessor.encode()).digest()
+    return _hkdf(key_material, salt=salt, info=info, length=_SECRET_BYTES)
 
 
 def _encode(raw: bytes) -> str:

@@ -40,16 +40,23 @@ class RequestTooLarge(InvalidRequest):
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
-class TooManyAttempts(OAuthError):
-    """Authentication failed too often. ``retry_after``: seconds until it may be tried again."""
+class TooManyRequests(OAuthError):
+    """Too much of something; the client keeps what it has. ``retry_after``: seconds until it may try again."""
 
     code = "temporarily_unavailable"
     status = HTTPStatus.TOO_MANY_REQUESTS
-    public_description = "Authentication failed too often. Try again later."
 
     def __init__(self, reason: str, *, retry_after: int) -> None:
         super().__init__(reason)
         self.retry_after = retry_after
+
+
+class TooManyAttempts(TooManyRequests):
+    public_description = "Authentication failed too often. Try again later."
+
+
+class TooManyRetries(TooManyRequests):
+    public_description = "The refresh token was presented too often at once. Use the newest one, or try again later."
 
 
 class MethodNotAllowed(InvalidRequest):

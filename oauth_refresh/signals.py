@@ -16,12 +16,16 @@ tokens_issued = Signal()
 """``grant, grant_type``: the grant type of the request, so ``refresh_token`` for a refresh."""
 
 refresh_token_reused = Signal()
-"""``grant, generation, client_info``: a spent refresh token was presented again by its own, authenticated client."""
+"""``grant, generation, client_info, seconds_since_spent, same_caller``: a spent refresh token was presented again.
+
+By its own, authenticated client. ``seconds_since_spent``: a float, or None if the row that tells was pruned.
+``same_caller``: whether address and user agent are those of the refresh that spent it; None where that is not known.
+"""
 
 refresh_retried = Signal()
-"""``grant, generation, client_info, same_caller``: a refresh was repeated inside the retry window.
+"""``grant, generation, client_info, seconds_since_spent, same_caller``: a spent token got the current pair.
 
-``same_caller``: whether address and user agent are those of the refresh; None where they are not recorded.
+Inside the retry window. The arguments are those of ``refresh_token_reused``.
 """
 
 grant_revoked = Signal()

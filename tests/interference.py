@@ -11,6 +11,8 @@ from django.db import OperationalError, connection
 from django.db.models import Model
 
 from oauth_refresh.models import AuthorizationCode, RefreshToken
+from oauth_refresh.signals import refresh_token_exchanged
+from tests.signals import connected
 
 
 @contextmanager
@@ -74,13 +76,16 @@ def deadlock_once(statement: str) -> Iterator[list[str]]:
 
 @contextmanager
 def error_after_insert(model: type[Model]) -> Iterator[None]:
-    """Raise LookupError, as code of the project might, whenever a row of ``model`` has been inserted."""
+    """Raise LookupError, as code of the project might, whenever a row of ``model`` has been inserted.
+
+    A receiver of the project is connected as well, so that a refresh is a transaction on PostgreSQL too.
+    """
 
     def fail(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
         result = execute(sql, params, many, context)
-        if sql.startswith("INSERT") and model._meta.db_table in sql:
+        if sql.startswith(("INSERT", "WITH")) and model._meta.db_table in sql:
             raise LookupError("an error of the project's own code")
         return result
 
-    with connection.execute_wrapper(fail):
+    with connected(refresh_token_exchanged, lambda **kwargs: None), connection.execute_wrapper(fail):
         yield

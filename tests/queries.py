@@ -18,4 +18,6 @@ def statements(queries: CaptureQueriesContext) -> list[str]:
 
 def written(queries: CaptureQueriesContext) -> list[str]:
     """Return the statements that write."""
-    return [statement for statement in statements(queries) if statement.split()[0] in {"INSERT", "UPDATE", "DELETE"}]
+    return [
+        statement for statement in statements(queries) if statement.split()[0] in {"INSERT", "UPDATE", "DELETE", "WITH"}
+    ]

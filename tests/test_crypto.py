@@ -21,6 +21,7 @@ DERIVATION = {
     "client_id": "client",
     "scope": "notes:read",
 }
+PREDECESSOR = ("raw_predecessor", "server_key", "salt", "client_id")
 
 LONE_SURROGATES = st.integers(0xD800, 0xDFFF).map(chr)
 ANY_TEXT = st.lists(st.characters() | LONE_SURROGATES | st.just("\x00")).map("".join)
@@ -178,15 +179,24 @@ def test_client_id_is_128_bits_in_hexadecimal_digits():
     assert len(bytes.fromhex(crypto.generate_client_id())) == 16
 
 
+def derived(**change):
+    """Return the secrets of both successors, the refresh token first."""
+    arguments = DERIVATION | change
+    return (
+        crypto.derive_refresh_secret(**{name: arguments[name] for name in PREDECESSOR}),
+        crypto.derive_access_secret(**arguments),
+    )
+
+
 def test_same_arguments_derive_the_same_successors():
-    assert crypto.derive_pair_secrets(**DERIVATION) == crypto.derive_pair_secrets(**DERIVATION)
+    assert derived() == derived()
 
 
 def test_derived_successors_are_two_different_secrets_of_256_bits():
-    derived = crypto.derive_pair_secrets(**DERIVATION)
+    refresh_token, access_token = derived()
 
-    assert derived.refresh_token != derived.access_token
-    assert len(derived.refresh_token) == len(derived.access_token) == 32
+    assert refresh_token != access_token
+    assert len(refresh_token) == len(access_token) == 32
 
 
 def test_generated_pairs_are_secrets_of_256_bits_and_never_the_same():
@@ -204,15 +214,30 @@ def test_generated_pairs_are_secrets_of_256_bits_and_never_the_same():
         {"server_key": b"K" * 32},
         {"salt": b"S" * 32},
         {"client_id": "clien"},
-        {"scope": ""},
         {"client_id": "clientn", "scope": "otes:read"},  # no character may wander from one argument to the next
     ],
     ids=" and ".join,
 )
 def test_every_argument_changes_both_derived_successors(change):
-    derived, other = (crypto.derive_pair_secrets(**arguments) for arguments in (DERIVATION, DERIVATION | change))
+    assert not {*derived()} & {*derived(**change)}
 
-    assert not {derived.refresh_token, derived.access_token} & {other.refresh_token, other.access_token}
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"scope": ""},
+        {"audience": "a"},
+        {"scope": "notes:rea", "audience": "d"},
+        {"scope": "", "audience": "notes:read"},
+    ],
+    ids=" and ".join,
+)
+def test_scope_and_audience_change_the_access_token_alone(change):
+    """So the refresh token can be derived by one who does not know what the access token was issued for."""
+    refresh_token, access_token = derived()
+
+    assert derived(**change)[0] == refresh_token
+    assert derived(**change)[1] != access_token
 
 
 def test_server_keys_follow_the_order_of_the_project_secrets():

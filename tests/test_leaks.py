@@ -76,11 +76,11 @@ def fail(**kwargs):
     raise LookupError
 
 
-def failing_on(start):
-    """Let the database fail in every statement that starts like this."""
+def failing_on(*starts):
+    """Let the database fail in every statement that starts like one of these."""
 
     def execute_or_fail(execute, sql, params, many, context):
-        if sql.startswith(start):
+        if sql.startswith(starts):
             raise OperationalError("the connection is lost")
         return execute(sql, params, many, context)
 
@@ -123,7 +123,7 @@ def play_every_fault(played, client, username):
     with connected(refresh_token_exchanged, fail):
         played.take("fault of a receiver", client.refresh())
     for statement in ("SELECT", "UPDATE", "INSERT"):
-        with failing_on(statement):
+        with failing_on(statement, "WITH"):  # by which PostgreSQL updates and inserts
             played.take(f"fault in {statement}", client.refresh())
     with failing_on("UPDATE"):
         played.take("fault in UPDATE while revoking", client.revoke(client.access_token))
@@ -250,7 +250,7 @@ def test_token_answer_holds_its_own_tokens_only(played):
 @pytest.fixture
 def secrets_of_rows(db):
     """What the columns of secret things hold, of rows of every model."""
-    grant = GrantFactory(retry_salt=b"salt" * 8, application=ApplicationFactory(old_secret_digest="0ld" * 21))
+    grant = GrantFactory(retry_slots=b"salt" * 8, application=ApplicationFactory(old_secret_digest="0ld" * 21))
     rows = [RefreshTokenFactory(grant=grant), AccessTokenFactory(grant=grant), GrantEventFactory(grant=grant)]
     rows += [AuthorizationCodeFactory(grant=grant), UsedAssertionFactory()]
     TrustedIssuerFactory()
@@ -260,7 +260,7 @@ def secrets_of_rows(db):
         grant.password_fingerprint,
         *[row.digest for row in rows if hasattr(row, "digest")],
     ]
-    keys = [bytes(grant.mac_key), bytes(grant.retry_salt)]
+    keys = [bytes(grant.mac_key), bytes(grant.retry_slots)]
     return [*digests, *[form for key in keys for form in (key.hex(), repr(key), base64.b64encode(key).decode())]]
 
 

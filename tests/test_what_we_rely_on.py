@@ -29,7 +29,7 @@ from django.core.cache.backends.memcached import PyLibMCCache, PyMemcacheCache
 from django.core.cache.backends.redis import RedisCache
 from django.core.exceptions import DisallowedRedirect
 from django.db import connection, connections, router, transaction
-from django.db.models import signals
+from django.db.models import TextField, signals
 from django.db.models.deletion import Collector
 from django.dispatch import Signal
 from django.http import HttpResponse, HttpResponseRedirect
@@ -186,6 +186,25 @@ def test_connection_quotes_the_names_of_tables_and_columns():
 def test_connection_has_its_settings_and_names_its_tables():
     assert isinstance(connection.settings_dict["OPTIONS"], dict)
     assert Grant._meta.db_table in connection.introspection.table_names()
+
+
+def test_connection_quotes_names():
+    assert connection.ops.quote_name("order by")[1:-1] == "order by"
+    assert [field.column for field in Grant._meta.concrete_fields][:3] == ["id", "public_id", "application_id"]
+
+
+def test_fields_are_read_as_the_orm_reads_them():
+    class Reversed(TextField):
+        def from_db_value(self, value, expression, connection):
+            return (expression.target, value)
+
+    field = Reversed()
+    field.set_attributes_from_name("text")
+    field.model = Grant
+    sql, params = field.select_format(None, "a.b", ())
+
+    assert (sql, params) == ("a.b", ())
+    assert [read("x", field.cached_col, connection) for read in field.get_db_converters(connection)] == [(field, "x")]
 
 
 def test_connections_yield_every_alias(settings):

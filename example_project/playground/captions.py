@@ -55,7 +55,7 @@ GRANT_MISSING = Caption(
 )
 _DEFAULTS = {
     "repeated": Caption(
-        title="The server returned the same pair again",
+        title="The server returned the current pair",
         text="The token was spent only a moment ago, so within the retry window this counts as a retry. Client and "
         "thief may have the same pair now: that is the cost of a retry window. Reuse is detected when one of them "
         "sends a spent token after the window. The signal refresh_retried says that the retry came from another "
@@ -147,21 +147,21 @@ _CAPTIONS = {
     ),
     ("lose", "succeeded"): Caption(
         title="The retry received the same pair",
-        text="It came within the retry window, and nothing had used the new pair. The server stores no copy of the "
-        "pair: it derives it again from the old token, which only the client has.",
+        text="It came within the retry window, and got the current pair. The server stores no copy of the pair: it "
+        "derives it again from the old token, which only the client has.",
         next="replay",
     ),
     ("replay", "repeated"): Caption(
         title="Within the retry window this is a retry",
-        text="The server returned the same pair again. That is the cost of a retry window: a thief with a copy of the "
-        "token would have received it too. Refresh once more, or wait until the window is over, and replay again.",
+        text="The server returned the current pair. That is the cost of a retry window: a thief with a copy of the "
+        "token would have received it too. Wait until the window is over, and replay again.",
         tone="warning",
         next="refresh",
     ),
     ("replay", "refused"): Caption(
         title="Refused, but not treated as a theft",
-        text="The number of retries in the window is limited. The grant stays active, and the refusal is one of its "
-        "events.",
+        text="The number of retries is limited until the next refresh. The grant stays active, and the newest tokens "
+        "work: refresh.",
         tone="warning",
         next="refresh",
     ),

@@ -146,7 +146,7 @@ def _token_row(token: RefreshToken, *, scope: str) -> Row:
 def _event_row(event: GrantEvent) -> Row:
     title, detail = {
         GrantEvent.Kind.REUSED: ("used again", "it was spent: reuse detected"),
-        GrantEvent.Kind.RETRIED: ("sent again", "a retry, which received the same pair"),
+        GrantEvent.Kind.RETRIED: ("sent again", "a retry, which received the current pair"),
         GrantEvent.Kind.REFUSED: ("sent again", "refused, but not treated as a theft"),
     }[GrantEvent.Kind(event.kind)]
     return Row(

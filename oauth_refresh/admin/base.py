@@ -12,7 +12,7 @@ from django.shortcuts import render
 from django.urls import reverse
 
 _SECRET_COLUMNS = frozenset(
-    {"code_challenge", "digest", "mac_key", "old_secret_digest", "password_fingerprint", "retry_salt", "secret_digest"}
+    {"code_challenge", "digest", "mac_key", "old_secret_digest", "password_fingerprint", "retry_slots", "secret_digest"}
 )
 
 

@@ -66,10 +66,27 @@ def two_line_cell(first: object, second: object = "") -> SafeString:
 
 def grant_url(admin_site: AdminSite, page: str, *args: Any) -> str | None:
     """Return the address of a page of grants; None where they are not registered at the site."""
+    return _url(admin_site, f"grant_{page}", *args)
+
+
+def retry_window_url(admin_site: AdminSite, grant: Grant) -> str | None:
+    """Return the address of the field in which the grant's application is given a retry window; None as above."""
+    url = _url(admin_site, "application_change", grant.application_id)
+    return url and f"{url}#id_retry_window"
+
+
+def _url(admin_site: AdminSite, page: str, *args: Any) -> str | None:
     try:
-        return reverse(f"{admin_site.name}:oauth_refresh_grant_{page}", args=args)
+        return reverse(f"{admin_site.name}:oauth_refresh_{page}", args=args)
     except NoReverseMatch:
         return None
+
+
+def alarm_meaning(*, looks_concurrent: bool) -> str:
+    """Return what the reuse of a spent token most likely is, and what to do."""
+    if looks_concurrent:
+        return _("the client refreshed twice at once; give it a retry window")
+    return _("treat it as theft: revoke, and call the user")
 
 
 def format_time(time: datetime) -> str:

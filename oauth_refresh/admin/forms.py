@@ -88,7 +88,7 @@ class ApplicationForm(forms.ModelForm):  # type: ignore[type-arg]  # it takes no
             (name, f"{name}: {texts[name]}" if name in texts else unknown % {"name": name})
             for name in dict.fromkeys([*app_settings.scopes, *self.initial["scope"]])
         ]
-        for name in ("rotate_refresh_tokens", "revoke_access_tokens_on_refresh"):
+        for name in ("rotate_refresh_tokens", "revoke_access_tokens_on_refresh", "revoke_on_reuse"):
             if name in self.fields:  # the form of staff who may only look lacks it
                 in_force = getattr(app_settings, name)
                 text = _("as the project's settings say: yes") if in_force else _("as the project's settings say: no")

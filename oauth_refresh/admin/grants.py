@@ -11,7 +11,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
-from django.db.models import Q, QuerySet
+from django.db.models import BooleanField, Case, OuterRef, Q, QuerySet, Subquery, When
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
 from django.utils import timezone
@@ -27,7 +27,8 @@ from oauth_refresh.admin.base import ReadOnlyAdmin, may_view_users
 from oauth_refresh.admin.filters import ApplicationFilter, ReasonFilter, StateFilter
 from oauth_refresh.admin.revocation import RevocationAdminMixin
 from oauth_refresh.admin.timeline import timeline
-from oauth_refresh.models import AccessToken, Application, Grant, RefreshToken
+from oauth_refresh.models import AccessToken, Application, Grant, GrantEvent, RefreshToken
+from oauth_refresh.models.tokens import LOOKS_CONCURRENT
 from oauth_refresh.models.users import with_hidden_users
 from oauth_refresh.services.lookup import PresentedRefreshToken, find_tokens_in
 
@@ -55,7 +56,11 @@ class GrantAdmin(RevocationAdminMixin, ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Leave out grants whose code was not redeemed yet: they have no token."""
-        return with_hidden_users(super().get_queryset(request)).filter(generation__gt=0)
+        alarms = GrantEvent.objects.filter(grant=OuterRef("pk"), kind=GrantEvent.Kind.REUSED).order_by("-pk")
+        concurrent = Case(When(LOOKS_CONCURRENT, then=True), default=False)
+        newest = Subquery(alarms.annotate(concurrent=concurrent).values("concurrent")[:1], BooleanField(null=True))
+        grants: QuerySet[Any] = super().get_queryset(request).annotate(alarm_looks_concurrent=newest)
+        return with_hidden_users(grants).filter(generation__gt=0)
 
     def get_ordering(self, request: HttpRequest) -> tuple[str]:
         shows_revoked = request.GET.get("state") == "revoked" or request.GET.get("reason")
@@ -127,12 +132,14 @@ class GrantAdmin(RevocationAdminMixin, ReadOnlyAdmin):
     def render_change_form(  # type: ignore[override]  # Django passes the options by name
         self, request: HttpRequest, context: dict[str, Any], *, obj: Grant, **options: Any
     ) -> HttpResponse:
+        may_change_application = request.user.has_perm("oauth_refresh.change_application")
         access_tokens = obj.access_tokens.order_by("-generation", "-pk")[:_ACCESS_TOKENS_SHOWN]
         context |= {
             "title": _("%(application)s for %(user)s") % {"application": obj.application, "user": _user_name(obj)},
             "state": display.grant_badge(obj),
             "is_ended": obj.end_reason(timezone.now()) is not None,
             "timeline": timeline(obj),
+            "window_url": display.retry_window_url(self.admin_site, obj) if may_change_application else None,
             "access_tokens": [(token, display.badge(display.token_state(token))) for token in access_tokens],
         }
         return super().render_change_form(request, context, obj=obj, **options)
@@ -166,7 +173,11 @@ class GrantAdmin(RevocationAdminMixin, ReadOnlyAdmin):
     def revocation(self, grant: Grant) -> SafeString:
         if grant.revoked_at is None:
             return display.two_line_cell("-")
-        return display.two_line_cell(display.format_time(grant.revoked_at), display.end_description(grant, length=60))
+        why = display.end_description(grant, length=60)
+        looks_concurrent: bool | None = getattr(grant, "alarm_looks_concurrent", None)  # None: there was no alarm
+        if looks_concurrent is not None:
+            why = f"{why}: {display.alarm_meaning(looks_concurrent=looks_concurrent)}"
+        return display.two_line_cell(display.format_time(grant.revoked_at), why)
 
 
 def _user_name(grant: Grant) -> str:

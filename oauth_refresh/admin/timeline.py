@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
@@ -11,7 +11,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from oauth_refresh.admin.display import end_description, format_time, how_started
+from oauth_refresh.admin.display import alarm_meaning, end_description, format_time, how_started
 from oauth_refresh.models import STAFF, Grant, GrantEvent, RefreshToken
 
 _MOST_REFRESHES = 200
@@ -24,12 +24,17 @@ Origin = tuple[str | None, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One thing that happened. ``kind`` is its look; ``is_elsewhere``: not from where the client was first seen."""
+    """One thing that happened. ``kind`` is its look; ``is_elsewhere``: not from where the client was first seen.
+
+    ``meaning``: what it most likely is, and what to do; ``leads_to_window``: give the application a retry window.
+    """
 
     kind: str
     at: datetime
     title: str
     detail: str = ""
+    meaning: str = ""
+    leads_to_window: bool = False
     origin: Origin = (None, "")
     is_elsewhere: bool = False
     folded: "tuple[Entry, ...]" = ()
@@ -68,14 +73,36 @@ def _token_number(row: RefreshToken | GrantEvent) -> str:
 
 
 def _event_entry(event: GrantEvent, spent_at: datetime | None) -> Entry:
-    """Return the entry of an event; a reuse is the alarm that a token has been copied."""
-    kind, title, detail = "event", capfirst(event.get_kind_display()), _token_number(event)
-    if event.kind == GrantEvent.Kind.REUSED:
-        kind = "alarm"
-        if spent_at is not None:
-            values = {"number": event.generation, "time": format_time(spent_at)}
-            detail = _("token %(number)d, spent on %(time)s: it was probably copied") % values
-    return _entry(event, kind=kind, at=event.at, title=title, detail=detail)
+    """Return the entry of an event; a reuse is an alarm, and says whether it is theft."""
+    title, values = capfirst(event.get_kind_display()), {"number": event.generation}
+    if event.kind != GrantEvent.Kind.REUSED:
+        by_another = _("token %(number)d, by another caller than the refresh") % values
+        detail = by_another if event.same_caller is False else _token_number(event)
+        return _entry(event, kind="event", at=event.at, title=title, detail=detail)
+    if event.seconds_since_spent is not None:
+        spent_at = event.at - timedelta(seconds=event.seconds_since_spent)
+    if spent_at is None:
+        detail = _token_number(event)
+    else:
+        detail = _("token %(number)d, spent on %(time)s") % {**values, "time": format_time(spent_at)}
+    return _entry(
+        event,
+        kind="alarm",
+        at=event.at,
+        title=title,
+        detail=detail,
+        meaning=_meaning(event),
+        leads_to_window=event.looks_concurrent,
+    )
+
+
+def _meaning(event: GrantEvent) -> str:
+    meaning = alarm_meaning(looks_concurrent=event.looks_concurrent)
+    if event.looks_concurrent:
+        return _("Seconds later, same caller: %(meaning)s.") % {"meaning": meaning}
+    if event.same_caller is None or event.seconds_since_spent is None:
+        return _("Not known whether it was the same caller: %(meaning)s.") % {"meaning": meaning}
+    return _("Later, or from elsewhere: %(meaning)s.") % {"meaning": meaning}
 
 
 def _end_entries(grant: Grant) -> Iterable[Entry]:

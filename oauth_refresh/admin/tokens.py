@@ -7,11 +7,12 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from oauth_refresh.admin.base import ReadOnlyAdmin
-from oauth_refresh.admin.display import badge, grant_url, token_state, two_line_cell
+from oauth_refresh.admin.display import alarm_meaning, badge, grant_url, token_state, two_line_cell
 from oauth_refresh.admin.revocation import RevocationAdminMixin
 from oauth_refresh.models import AccessToken, AuthorizationCode, GrantEvent, RefreshToken
 from oauth_refresh.models.users import with_hidden_users
@@ -56,9 +57,18 @@ class AccessTokenAdmin(TokenAdmin):
 
 @admin.register(GrantEvent)
 class GrantEventAdmin(GrantChildAdmin):
-    list_display = ("at", "kind", "grant_link", "generation", "address")
+    list_display = ("at", "kind", "meaning", "grant_link", "generation", "address")
     list_filter = ("kind",)
-    fields = ("grant", "kind", "generation", "at", "address", "user_agent")
+    fields = (
+        *("grant", "kind", "meaning", "generation", "at"),
+        *("seconds_since_spent", "same_caller", "address", "user_agent"),
+    )
+
+    @admin.display(description=gettext_lazy("meaning"))
+    def meaning(self, event: GrantEvent) -> str:
+        """Return what an alarm most likely is; other events are none."""
+        is_alarm = event.kind == GrantEvent.Kind.REUSED
+        return capfirst(alarm_meaning(looks_concurrent=event.looks_concurrent)) if is_alarm else "-"
 
 
 @admin.register(AuthorizationCode)

@@ -53,6 +53,7 @@ def refresh_token(request: ClientRequest) -> IssuedTokens:
         raw_refresh_token=request.parameters.require("refresh_token"),
         scope=request.parameters.get("scope"),
         client_info=request.client_info,
+        row=request.refresh_token_row,
     )
 
 

@@ -15,8 +15,9 @@ from django.http import HttpRequest, UnreadablePostError
 from oauth_refresh.errors import InvalidClient, InvalidRequest, RequestTooLarge, SymmetricAssertion
 from oauth_refresh.http import ClientInfo
 from oauth_refresh.jose import SignedJWT, UnreadableJWT, parse_jwt
-from oauth_refresh.models import Application, AuthMethod
+from oauth_refresh.models import Application, AuthMethod, GrantType, RefreshToken
 from oauth_refresh.services.credentials import ClientCredentials
+from oauth_refresh.services.lookup import find_refresh_row
 
 FORM_CONTENT_TYPE = "application/x-www-form-urlencoded"
 JWT_BEARER_ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -64,13 +65,18 @@ class Parameters:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ClientRequest:
-    """A request whose client is authenticated. ``http_request`` is for authentication backends that need it."""
+    """A request whose client is authenticated.
+
+    ``http_request`` is for authentication backends that need it; ``refresh_token_row`` is the row of the refresh token
+    that is to be traded, if it was found.
+    """
 
     parameters: Parameters
     credentials: ClientCredentials
     application: Application
     client_info: ClientInfo
     http_request: HttpRequest
+    refresh_token_row: RefreshToken | None = None
 
 
 def read_parameters(request: HttpRequest) -> Parameters:
@@ -114,6 +120,17 @@ def _require_whole_body(request: HttpRequest) -> None:
         raise InvalidRequest("Send the body with a Content-Length: the server cannot read a chunked one.")
     if announced and int(announced) != len(request.body):
         raise InvalidRequest("The body is shorter than announced.")
+
+
+def find_traded_token(parameters: Parameters) -> RefreshToken | None:
+    """Return the row of the refresh token that is to be traded, with its application; None for any other request.
+
+    It is read before the client is authenticated, which then costs a refresh no statement of its own. Nothing follows
+    from the token until that has been done.
+    """
+    if parameters.get("grant_type") != GrantType.REFRESH_TOKEN:
+        return None
+    return find_refresh_row(parameters.get("refresh_token") or "")
 
 
 def read_client_credentials(request: HttpRequest, parameters: Parameters) -> ClientCredentials:

@@ -21,14 +21,19 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from oauth_refresh.authorization_server import grant_types
-from oauth_refresh.authorization_server.requests import ClientRequest, read_client_credentials, read_parameters
+from oauth_refresh.authorization_server.requests import (
+    ClientRequest,
+    find_traded_token,
+    read_client_credentials,
+    read_parameters,
+)
 from oauth_refresh.conf import app_settings
 from oauth_refresh.errors import (
     InvalidClient,
     InvalidRequest,
     MethodNotAllowed,
     OAuthError,
-    TooManyAttempts,
+    TooManyRequests,
     TransactionOpen,
 )
 from oauth_refresh.http import RETRY_AFTER_SECONDS, log_refusal, log_server_error, read_address, read_client_info
@@ -109,14 +114,21 @@ class ProtocolView(APIView):
         parameters = read_parameters(http_request)
         credentials = read_client_credentials(http_request, parameters)
         client_info = read_client_info(http_request)
+        row = find_traded_token(parameters)
         # Authenticate first: a caller who does not must not be able to test or revoke tokens.
-        application = authenticate_client(credentials, client_info=client_info, address=read_address(http_request))
+        application = authenticate_client(
+            credentials,
+            client_info=client_info,
+            address=read_address(http_request),
+            known=None if row is None else row.grant.application,
+        )
         return ClientRequest(
             parameters=parameters,
             credentials=credentials,
             application=application,
             client_info=client_info,
             http_request=http_request,
+            refresh_token_row=row,
         )
 
     def handle_exception(self, exc: Exception) -> Response:
@@ -198,7 +210,7 @@ def _error_response(error: OAuthError) -> Response:
     response = ProtocolResponse({"error": error.code, "error_description": error.description}, status=error.status)
     if isinstance(error, InvalidClient):  # also where the client used the body, which RFC 6749 §5.2 leaves open
         response["WWW-Authenticate"] = 'Basic realm="oauth"'
-    if isinstance(error, TooManyAttempts):
+    if isinstance(error, TooManyRequests):
         response["Retry-After"] = str(error.retry_after)
     return response
 

@@ -80,9 +80,18 @@ class Migration(migrations.Migration):
                     "retry_window",
                     models.DurationField(
                         blank=True,
-                        help_text="How long a client may repeat a refresh whose response was lost.",
+                        help_text="How long after a refresh clients that share the old refresh token get the current tokens. 0: not at all. Empty: as the project's settings say.",
                         null=True,
                         verbose_name="retry window",
+                    ),
+                ),
+                (
+                    "revoke_on_reuse",
+                    models.BooleanField(
+                        blank=True,
+                        help_text="Whether a spent refresh token that is used again revokes the whole grant.",
+                        null=True,
+                        verbose_name="reuse revokes the grant",
                     ),
                 ),
                 (
@@ -253,7 +262,7 @@ class Migration(migrations.Migration):
                 ("idle_expires_at", models.DateTimeField(verbose_name="expires unless refreshed")),
                 ("expires_at", models.DateTimeField(blank=True, null=True, verbose_name="expires")),
                 ("password_fingerprint", models.CharField(blank=True, editable=False, max_length=64)),
-                ("retry_salt", models.BinaryField(blank=True, max_length=32, null=True)),
+                ("retry_slots", models.BinaryField(blank=True, max_length=352, null=True)),
                 ("retries", models.PositiveSmallIntegerField(default=0, verbose_name="retries")),
                 ("address", models.GenericIPAddressField(blank=True, null=True, verbose_name="address")),
                 ("user_agent", models.CharField(blank=True, max_length=255, verbose_name="user agent")),
@@ -382,6 +391,14 @@ class Migration(migrations.Migration):
                 ("at", models.DateTimeField(default=django.utils.timezone.now, verbose_name="at")),
                 ("address", models.GenericIPAddressField(blank=True, null=True, verbose_name="address")),
                 ("user_agent", models.CharField(blank=True, max_length=255, verbose_name="user agent")),
+                (
+                    "seconds_since_spent",
+                    models.FloatField(blank=True, null=True, verbose_name="seconds since the token was spent"),
+                ),
+                (
+                    "same_caller",
+                    models.BooleanField(blank=True, null=True, verbose_name="same caller as the refresh"),
+                ),
                 (
                     "grant",
                     models.ForeignKey(

@@ -20,6 +20,7 @@ from oauth_refresh.conf import app_settings
 from oauth_refresh.http import USER_AGENT_LENGTH
 from oauth_refresh.models.application import Application
 from oauth_refresh.models.choices import GrantType
+from oauth_refresh.models.retry_slots import SLOTS_BYTES
 from oauth_refresh.models.users import (
     is_hidden,
     may_hide_users,
@@ -120,7 +121,7 @@ class Grant(models.Model):
     idle_expires_at = models.DateTimeField(_("expires unless refreshed"))
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
     password_fingerprint = models.CharField(max_length=64, blank=True, editable=False)
-    retry_salt = models.BinaryField(max_length=crypto.SALT_BYTES, null=True, blank=True, editable=False)
+    retry_slots = models.BinaryField(max_length=SLOTS_BYTES, null=True, blank=True, editable=False)
     retries = models.PositiveSmallIntegerField(_("retries"), default=0)
     address = models.GenericIPAddressField(_("address"), null=True, blank=True)
     user_agent = models.CharField(_("user agent"), max_length=USER_AGENT_LENGTH, blank=True)
@@ -144,7 +145,7 @@ class Grant(models.Model):
         verbose_name_plural = _("grants")
         permissions = [("revoke_grant", "Can revoke grants")]
         # No index may hold a column that a refresh changes (generation, refreshed_at, idle_expires_at, access_floor,
-        # the retry slot): PostgreSQL then updates the row in place (heap-only tuples).
+        # the retry slots): PostgreSQL then updates the row in place (heap-only tuples).
         indexes = [
             models.Index(fields=["application", "created_at"], name="oauth_grant_application"),
             models.Index(fields=["user", "created_at"], name="oauth_grant_user"),

@@ -60,6 +60,13 @@ def risks_of(application: Application) -> list[Any]:
             ),
         ),
         (
+            not application.effective("revoke_on_reuse"),
+            _(
+                "Reuse revokes nothing: a thief of a refresh token keeps the grant although the theft was noticed. "
+                "Let reuse revoke the grant, and give clients that share a token a retry window."
+            ),
+        ),
+        (
             grant_lifetime is None or grant_lifetime > LONG_GRANT,
             _("A grant may last for over a year without a new sign-in. Set a grant lifetime, such as 90 days."),
         ),

@@ -50,7 +50,16 @@ class TokenSettings(models.Model):
         _("retry window"),
         null=True,
         blank=True,
-        help_text=_("How long a client may repeat a refresh whose response was lost."),
+        help_text=_(
+            "How long after a refresh clients that share the old refresh token get the current tokens. "
+            "0: not at all. Empty: as the project's settings say."
+        ),
+    )
+    revoke_on_reuse = models.BooleanField(
+        _("reuse revokes the grant"),
+        null=True,
+        blank=True,
+        help_text=_("Whether a spent refresh token that is used again revokes the whole grant."),
     )
 
     class Meta:

@@ -15,6 +15,14 @@ from django.utils.translation import gettext_lazy as _
 from oauth_refresh.http import USER_AGENT_LENGTH
 from oauth_refresh.models.application import Application
 from oauth_refresh.models.grant import Grant, live_grant
+from oauth_refresh.models.retry_slots import read_slots
+
+_CONCURRENT_SECONDS = 60
+
+LOOKS_CONCURRENT = Q(
+    same_caller=True, seconds_since_spent__gt=-_CONCURRENT_SECONDS, seconds_since_spent__lt=_CONCURRENT_SECONDS
+)
+"""The condition of an event that ``looks_concurrent``."""
 
 
 class RefreshTokenQuerySet(models.QuerySet["RefreshToken"]):
@@ -90,7 +98,8 @@ class AccessToken(models.Model):
     """An access token of a grant: what an API accepts (RFC 6750).
 
     It is live if its generation is not below the grant's ``access_floor``, it is unexpired and not revoked itself, and
-    its grant is live.
+    its grant is live. Below the floor, it is accepted for the retry window that follows its replacement; ``live()``
+    leaves it out.
     """
 
     grant: models.ForeignKey[Grant, Grant] = models.ForeignKey(
@@ -136,11 +145,21 @@ class AccessToken(models.Model):
 
     def is_live_at(self, now: datetime) -> bool:
         return (
-            self.generation >= self.grant.access_floor
+            (self.generation >= self.grant.access_floor or self._was_replaced_lately(now))
             and self.expires_at > now
             and self.revoked_at is None
             and self.grant.inactive_reason(now) is None
         )
+
+    def _was_replaced_lately(self, now: datetime) -> bool:
+        """Whether a refresh replaced it, and clients that share it may not have been told yet.
+
+        Without this a request that is under way would be refused, and its client would refresh again, and take the new
+        access token from all others.
+        """
+        window = self.grant.application.effective("retry_window")
+        slots = read_slots(self.grant.retry_slots) if window else ()
+        return any(slot.generation == self.generation and abs(now - slot.spent_at) < window for slot in slots)
 
 
 class AuthorizationCode(models.Model):
@@ -189,6 +208,8 @@ class GrantEvent(models.Model):
     at = models.DateTimeField(_("at"), default=timezone.now)
     address = models.GenericIPAddressField(_("address"), null=True, blank=True)
     user_agent = models.CharField(_("user agent"), max_length=USER_AGENT_LENGTH, blank=True)
+    seconds_since_spent = models.FloatField(_("seconds since the token was spent"), null=True, blank=True)
+    same_caller = models.BooleanField(_("same caller as the refresh"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("grant event")
@@ -200,3 +221,12 @@ class GrantEvent(models.Model):
             "event": self.get_kind_display(),
             "number": self.generation,
         }
+
+    @property
+    def looks_concurrent(self) -> bool:
+        """Whether the client most likely refreshed twice at once: it came seconds later, and looks the same.
+
+        Otherwise the event is to be treated as theft.
+        """
+        seconds = self.seconds_since_spent
+        return self.same_caller is True and seconds is not None and abs(seconds) < _CONCURRENT_SECONDS

@@ -30,14 +30,20 @@ class SecretReplaced(Exception):
 
 
 def authenticate_client(
-    credentials: ClientCredentials, *, client_info: ClientInfo, address: str | None = None
+    credentials: ClientCredentials,
+    *,
+    client_info: ClientInfo,
+    address: str | None = None,
+    known: Application | None = None,
 ) -> Application:
     """Return the application that the credentials authenticate; a public one needs only its client ID.
 
-    Raises InvalidClient, the same for an unknown client as for a wrong secret; TooManyAttempts instead if ``address``
-    sent too many wrong secrets.
+    ``known``: the application of the token that was presented, as just read. If it has the client ID of the request,
+    it need not be read again. Raises InvalidClient, the same for an unknown client as for a wrong secret;
+    TooManyAttempts instead if ``address`` sent too many wrong secrets.
     """
-    application = find_application(credentials.client_id)
+    same = known is not None and known.client_id == credentials.client_id
+    application = known if same else find_application(credentials.client_id)
     refusal = _refusal_reason(application, credentials, now=timezone.now())
     if application is None or refusal is not None:
         reason = refusal or _UNKNOWN

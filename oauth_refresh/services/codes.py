@@ -15,10 +15,9 @@ from oauth_refresh.models import Application, AuthorizationCode, Grant, GrantTyp
 from oauth_refresh.services.credentials import ClientCredentials
 from oauth_refresh.services.db import atomic_write, db_alias, retry_serialization_failure
 from oauth_refresh.services.issuing import lock_active_application, lock_active_user, new_grant, yields_refresh_token
-from oauth_refresh.services.lookup import first_of_grant
 from oauth_refresh.services.revocation import revoke_grant
-from oauth_refresh.services.rotation import advance_grant
-from oauth_refresh.services.tokens import IssuedTokens, issue_pair, narrowed_scope
+from oauth_refresh.services.statements import advance_grant, first_of_grant, with_columns
+from oauth_refresh.services.tokens import IssuedTokens, announce, as_issued, make_pair, narrowed_scope
 
 logger = logging.getLogger(__name__)
 
@@ -173,20 +172,17 @@ def _start(
     """Start the grant by the conditional update 0 → 1, and insert its tokens. Raises ConcurrentChange."""
     refreshable = yields_refresh_token(grant.application, grant.grant_type)
     scope = narrowed_scope(grant, requested=None, refreshable=refreshable)
+    columns = {
+        "generation": 1,
+        "access_floor": 1,
+        "idle_expires_at": grant.next_idle_expiry(now, refreshable=refreshable),
+    }
+    started = with_columns(grant, columns)
+    tokens = make_pair(started, scope=scope, now=now, client_info=client_info, refreshable=refreshable)
+    issued = as_issued(tokens, grant_type=grant.grant_type, now=now)
     with atomic_write():
         # The user is not locked: a deactivation finds the stored grant and revokes it, and then the update fails.
         lock_active_application(grant.application, credentials=credentials, now=now)
-        started = advance_grant(
-            grant,
-            generation=1,
-            access_floor=1,
-            idle_expires_at=grant.next_idle_expiry(now, refreshable=refreshable),
-        )
-        return issue_pair(
-            started,
-            scope=scope,
-            grant_type=started.grant_type,
-            now=now,
-            client_info=client_info,
-            refreshable=refreshable,
-        )
+        advance_grant(grant, columns, rows=tokens.rows)
+        announce(issued, grant_type=grant.grant_type)
+    return issued

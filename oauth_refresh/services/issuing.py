@@ -14,7 +14,7 @@ from oauth_refresh.models import STAFF, Application, Grant, GrantType, password_
 from oauth_refresh.scopes import OFFLINE_ACCESS, allows_access, parse_scope
 from oauth_refresh.services.credentials import ClientCredentials, credentials_are_valid
 from oauth_refresh.services.db import atomic_write, db_alias, read_with_shared_lock, retry_serialization_failure
-from oauth_refresh.services.tokens import IssuedTokens, first_wrong_scope, issue_pair, permitted_scopes
+from oauth_refresh.services.tokens import IssuedTokens, first_wrong_scope, make_pair, permitted_scopes, store
 
 _STARTING_GRANT_TYPES = frozenset({*GrantType.values, STAFF} - {GrantType.REFRESH_TOKEN})
 
@@ -50,9 +50,8 @@ def issue_tokens(
         lock_active_application(application, credentials=credentials, now=now)
         lock_active_user(grant)
         grant.save(using=db_alias(), force_insert=True)
-        return issue_pair(
-            grant, scope=granted, grant_type=grant_type, now=now, client_info=client_info, refreshable=refreshable
-        )
+        tokens = make_pair(grant, scope=granted, now=now, client_info=client_info, refreshable=refreshable)
+        return store(tokens, grant_type=grant_type, now=now)
 
 
 def issue_by_staff(

@@ -4,11 +4,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, TypeVar, cast
+from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
-from django.db.models import Model, QuerySet
 from django.utils import timezone
 
 from oauth_refresh import crypto
@@ -17,13 +16,12 @@ from oauth_refresh.errors import InvalidToken
 from oauth_refresh.models import AccessToken, Grant, RefreshToken
 from oauth_refresh.models.users import is_hidden, with_hidden_users
 from oauth_refresh.services.db import db_alias
-
-T = TypeVar("T", bound=Model)
+from oauth_refresh.services.statements import find_by_digest
 
 # Every authenticated request of an API reads this one row; what it does not need stays in the database.
 _UNUSED = (
     "digest",
-    *(f"grant__{column}" for column in ("address", "mac_key", "retry_salt", "revoked_reason", "user_agent")),
+    *(f"grant__{column}" for column in ("address", "mac_key", "revoked_reason", "user_agent")),
     *(
         f"grant__application__{column}"
         for column in ("jwks", "jwks_uri", "old_secret_digest", "redirect_uris", "secret_digest")
@@ -48,38 +46,41 @@ class PresentedRefreshToken:
         return self.generation < self.grant.generation
 
 
-def find_refresh_token(raw: str) -> PresentedRefreshToken | None:
-    """Return the genuine refresh token that ``raw`` is, by its digest, else by its MAC; None for any other text."""
-    # No statement for a text of another form, such as an access token, or noise sent to load the database.
+def find_refresh_row(raw: str) -> RefreshToken | None:
+    """Return the row of the refresh token that ``raw`` is, with its grant, application and user; None for any other.
+
+    It costs one statement; none for a text of another form, such as an access token, or noise sent to load the
+    database.
+    """
+    text = crypto.parse_refresh_token(raw, prefix=app_settings.refresh_token_prefix)
+    return None if text is None else find_by_digest(RefreshToken, text.digest)
+
+
+def find_refresh_token(raw: str, *, row: RefreshToken | None = None) -> PresentedRefreshToken | None:
+    """Return the genuine refresh token that ``raw`` is, by its digest, else by its MAC; None for any other text.
+
+    ``row``: what ``find_refresh_row`` returned for it, if it was called. One of another text is not used.
+    """
     text = crypto.parse_refresh_token(raw, prefix=app_settings.refresh_token_prefix)
     if text is None:
         return None
-    rows = RefreshToken.objects.using(db_alias()).select_related("grant__user")
-    row = first_of_grant(rows.filter(digest=text.digest))
+    if row is None or row.digest != text.digest:
+        row = find_by_digest(RefreshToken, text.digest)
     if row is not None:
         return PresentedRefreshToken(grant=row.grant, generation=row.generation, row=row)
     # The row may have been pruned. Reuse must be noticed all the same, and the MAC proves that we issued the text.
-    grants = Grant.objects.using(db_alias()).select_related("user")
+    grants = Grant.objects.using(db_alias()).select_related("user", "application")
     grant = with_hidden_users(grants).filter(public_id=text.public_id).first()
     if grant is None or not text.has_valid_mac(bytes(grant.mac_key)):
         return None
     return PresentedRefreshToken(grant=grant, generation=text.generation, row=None)
 
 
-def first_of_grant(rows: QuerySet[T]) -> T | None:
-    """Return the first of these rows of grants, read by one statement with whether the grant's user is hidden."""
-    row: Any = with_hidden_users(rows, path="grant__").first()
-    if row is not None:
-        row.grant.user_is_hidden = getattr(row, "user_is_hidden", None)
-    return cast("T | None", row)
-
-
 def find_access_token(raw: str) -> AccessToken | None:
     """Return the row of the access token that ``raw`` is; None for any other text, without a statement if malformed."""
     if not crypto.is_opaque_token_text(raw, prefix=app_settings.access_token_prefix):
         return None
-    rows = AccessToken.objects.using(db_alias()).select_related("grant__user", "grant__application")
-    return first_of_grant(rows.defer(*_UNUSED).filter(digest=crypto.digest(raw)))
+    return find_by_digest(AccessToken, crypto.digest(raw), unused=_UNUSED)
 
 
 def authenticate_access_token(raw: str) -> AccessToken:

@@ -90,8 +90,10 @@ def prune(
     process, counts, is_complete = _count if dry_run else _delete, Counter[str](), True
     measures = progress is not None
     for batch in _batches(timezone.now(), retain=retain, size=batch_size, measures=measures):
-        if batch.deletable_keys:
+        if batch.deletable_keys and not batch.rule.keeps_rows:
             counts += process(batch.rule, batch.deletable_keys)
+        elif batch.deletable_keys and not dry_run:
+            _erase_salts(batch.rule, batch.deletable_keys)
         if progress is not None:
             kind = str(batch.rule.rows.model._meta.verbose_name_plural)
             progress(Progress(kind=kind, fraction=batch.fraction, rows=counts.total() - counts["skipped"]))
@@ -148,6 +150,13 @@ def _time_of(rule: Rule, key: Any) -> datetime:
     """Return the time of a row; if another process has just deleted it, the latest one that matters."""
     age: datetime | None = rule.rows.filter(pk=key).values_list(rule.time_field, flat=True).first()
     return age or rule.before
+
+
+@retry_serialization_failure
+def _erase_salts(rule: Rule, keys: list[Any]) -> None:
+    """Erase the retry slots of these grants. A refresh drops old ones itself; these were not refreshed since."""
+    with atomic_write():
+        rule.rows.filter(pk__in=_locked(rule, keys)).update(retry_slots=None)
 
 
 def _count(rule: Rule, keys: list[Any]) -> Counter[str]:

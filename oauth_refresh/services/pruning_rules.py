@@ -11,11 +11,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import F, Max, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from oauth_refresh.conf import app_settings
-from oauth_refresh.models import AccessToken, AuthorizationCode, Grant, GrantEvent, RefreshToken, UsedAssertion
+from oauth_refresh.models import (
+    AccessToken,
+    Application,
+    AuthorizationCode,
+    Grant,
+    GrantEvent,
+    RefreshToken,
+    UsedAssertion,
+)
 from oauth_refresh.services.db import db_alias
 from oauth_refresh.services.revocation import EXPIRY_MARGIN
 
@@ -26,7 +34,8 @@ class Rule:
 
     ``time_field`` is a column that never changes and grows with the primary key, as far as clocks agree; no row is
     deletable whose time is not before ``before``. ``is_mutable``: a request could still change these rows, so they are
-    locked and tested again; the others stay deletable. ``family``: what is deleted with a row, by its ``grant``.
+    locked and tested again; the others stay deletable. ``keeps_rows``: only their retry slots are erased. ``family``:
+    what is deleted with a row, by its ``grant``.
     """
 
     rows: QuerySet[Any]
@@ -34,16 +43,28 @@ class Rule:
     time_field: str
     before: datetime
     is_mutable: bool = False
+    keeps_rows: bool = False
     family: tuple[QuerySet[Any], ...] = ()
 
 
 def rules(now: datetime, *, retain: timedelta) -> Iterator[Rule]:
-    """Yield the rules in the order in which they are applied: grants last, so that few of their rows are left."""
+    """Yield the rules in the order in which they are applied: grants late, so that few of their rows are left."""
     yield _used_assertions(now)
     retained_since = now - retain
-    parts = (_refresh_tokens(retained_since), _access_tokens(retained_since), _events(retained_since))
+    parts = (
+        _refresh_tokens(now, retained_since=retained_since),
+        _access_tokens(retained_since),
+        _events(retained_since),
+    )
     yield from parts
     yield _grants(now, retain=retain, parts=parts)
+    yield _salts(now)
+
+
+def _longest_retry_window() -> timedelta:
+    """Return the longest window of the project and its applications."""
+    of_applications = Application.objects.using(db_alias()).aggregate(longest=Max("retry_window"))["longest"]
+    return max(app_settings.retry_window, of_applications or timedelta(0))
 
 
 def _used_assertions(now: datetime) -> Rule:
@@ -57,18 +78,18 @@ def _used_assertions(now: datetime) -> Rule:
     )
 
 
-def _refresh_tokens(retained_since: datetime) -> Rule:
+def _refresh_tokens(now: datetime, *, retained_since: datetime) -> Rule:
     """Spent ones are retained for the timeline alone: a deleted token is still recognised by its MAC.
 
-    A retry needs the current generation and its predecessor. The generation of a grant only grows, so a row that was
-    below both when it was read stays so.
+    Except while a retry window is open: a retry walks along every token that was issued in it. The generation of a
+    grant only grows, so a row that was below the current one and its predecessor when it was read stays so.
     """
+    before = min(retained_since, now - _longest_retry_window())
     return Rule(
         rows=RefreshToken.objects.using(db_alias()).annotate(grant_generation=_of_the_grant("generation")),
-        # Two generations newer: a retry needs the current token and the one before it.
-        deletable=Q(created_at__lt=retained_since, grant_generation__gt=F("generation") + 1),
+        deletable=Q(created_at__lt=before, grant_generation__gt=F("generation") + 1),
         time_field="created_at",
-        before=retained_since,
+        before=before,
     )
 
 
@@ -122,4 +143,20 @@ def _grants(now: datetime, *, retain: timedelta, parts: tuple[Rule, ...]) -> Rul
             *(rule.rows.exclude(rule.deletable) for rule in parts),
             AuthorizationCode.objects.using(db_alias()),
         ),
+    )
+
+
+def _salts(now: datetime) -> Rule:
+    """Erased once the windows of all slots of a grant are over, so that a later copy of the database holds none.
+
+    Who has a copy and an old token could otherwise derive the present one, if the key of the project leaks as well.
+    """
+    over = now - _longest_retry_window()
+    return Rule(
+        rows=Grant.objects.using(db_alias()),
+        deletable=Q(retry_slots__isnull=False, refreshed_at__lt=over),
+        time_field="created_at",
+        before=over,
+        is_mutable=True,
+        keeps_rows=True,
     )

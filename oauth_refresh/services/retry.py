@@ -1,12 +1,13 @@
-"""Repeat a response that was lost: inside an opt-in window, a spent token is traded for the very same pair again.
+"""Answer a spent refresh token with the grant's current pair, inside an opt-in window.
 
-Nothing readable is stored for it. The secrets of the pair were derived from the spent token, which only its client
-holds, from a salt on the grant's row, and from a key of the project; without all three they are random.
+Tabs, threads and agents share one refresh token, and lost responses are asked for again. Inside ``RETRY_WINDOW`` all of
+them get the one current pair, so nothing forks, and nothing readable is stored for it: the secrets of each pair were
+derived from its predecessor, which only its client holds, from a salt in the grant's slots, and from a key of the
+project. A token several generations back is walked forward, one slot at a time.
 """
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
@@ -15,120 +16,132 @@ from django.db.models import F
 
 from oauth_refresh import crypto
 from oauth_refresh.conf import app_settings
-from oauth_refresh.errors import ConcurrentChange, InvalidGrant, OAuthError
-from oauth_refresh.http import ClientInfo
+from oauth_refresh.errors import ConcurrentChange, InvalidGrant, OAuthError, TooManyRetries
 from oauth_refresh.models import AccessToken, Grant, GrantEvent, GrantType, RefreshToken
+from oauth_refresh.models.retry_slots import RetrySlot, pack_slots, read_slots
+from oauth_refresh.scopes import parse_scope
 from oauth_refresh.services.db import after_commit, atomic_write, db_alias, retry_serialization_failure
-from oauth_refresh.services.lookup import PresentedRefreshToken
+from oauth_refresh.services.spent_tokens import SpentToken, circumstances, record_event, record_refusal
 from oauth_refresh.services.tokens import (
     IssuedTokens,
+    NewTokens,
     as_issued,
     mint_access_token,
     mint_refresh_token,
     narrowed_scope,
-    record_event,
 )
 from oauth_refresh.signals import refresh_retried
 
 logger = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Successors:
-    """The pair that a predecessor was traded for: the rows, and the raw texts that were derived again."""
-
-    refresh_token: RefreshToken
-    access_token: AccessToken
-    raw_refresh_token: str
-    raw_access_token: str
+_SECONDS_TO_WAIT = 1
 
 
-def derive_successors(
-    grant: Grant, raw_refresh_token: str, *, scope: Sequence[str], salt: bytes, server_key: bytes | None = None
-) -> crypto.PairSecrets:
-    """Return the secrets of the pair that succeeds a refresh token of the grant; by default with the current key."""
-    return crypto.derive_pair_secrets(
-        raw_refresh_token,
-        server_key=server_key or _server_keys()[0],
-        salt=salt,
-        client_id=grant.application.client_id,
-        scope=" ".join(sorted(scope)),
-    )
+def next_slots(grant: Grant, *, now: datetime) -> tuple[bytes | None, bytes | None]:
+    """Return a new salt, and the slots of the grant once its token is spent at ``now``; None for both without a window.
 
-
-def is_retry(presented: PresentedRefreshToken, *, now: datetime) -> bool:
-    """Whether the token that was spent last is presented again while the window of its rotation is open."""
-    grant = presented.grant
-    if presented.generation != grant.generation - 1 or not grant.application.rotates:
-        return False
-    if grant.retry_salt is None or grant.refreshed_at is None:
-        return False
-    # The clocks of several machines differ a little, so the rotation may lie ahead; but not by more than the window:
-    # one that a wrong clock dated ahead would otherwise stay open until then.
-    return bool(abs(now - grant.refreshed_at) < grant.application.effective("retry_window"))
-
-
-def repeat_response(
-    presented: PresentedRefreshToken,
-    *,
-    raw_refresh_token: str,
-    scope: str | None,
-    client_info: ClientInfo,
-    now: datetime,
-) -> IssuedTokens:
-    """Return the pair that the presented token was traded for. Nothing is extended; ``expires_in`` counts from now.
-
-    Raises InvalidGrant or InvalidScope, with an event written and nothing revoked, if it came too often, asks for
-    another scope, or the pair is gone; ConcurrentChange if another request changed the grant.
+    Older salts go, so that whoever copies the database and an old token cannot derive the present one.
     """
-    try:
-        successors = _require_successors(presented, raw_refresh_token=raw_refresh_token, scope=scope, now=now)
-    except OAuthError as error:
-        refusal = error
-    else:
-        return _repeat(presented, successors, client_info=client_info, now=now)
-    _record_refusal(presented, client_info=client_info)
-    raise refusal
+    window = grant.application.effective("retry_window")
+    if not window:
+        return None, None
+    salt = crypto.generate_salt()
+    kept = [slot for slot in read_slots(grant.retry_slots) if abs(now - slot.spent_at) < window]
+    return salt, pack_slots([*kept, RetrySlot(generation=grant.generation, spent_at=now, salt=salt)])
 
 
-def _require_successors(
-    presented: PresentedRefreshToken, *, raw_refresh_token: str, scope: str | None, now: datetime
-) -> Successors:
-    """Return the successors if they are valid and the same request derives them again."""
-    grant = presented.grant
-    if grant.retries >= app_settings.retry_limit:
-        raise InvalidGrant("The retry is refused: RETRY_LIMIT is reached.")
-    successors = _find_successors(
-        grant, raw_predecessor=raw_refresh_token, scope=narrowed_scope(grant, requested=scope)
+def derive_pair(grant: Grant, raw_refresh_token: str, *, scope: Sequence[str], salt: bytes) -> crypto.PairSecrets:
+    """Return the secrets of the pair that succeeds the grant's refresh token, with the project's current key."""
+    client_id, key = grant.application.client_id, _server_keys()[0]
+    return crypto.PairSecrets(
+        refresh_token=crypto.derive_refresh_secret(raw_refresh_token, server_key=key, salt=salt, client_id=client_id),
+        access_token=crypto.derive_access_secret(
+            raw_refresh_token, server_key=key, salt=salt, client_id=client_id, scope=_scope_text(scope)
+        ),
     )
-    # Another scope derives other secrets, which match no row: a repeat cannot widen or change what was issued.
-    if successors is None:
-        raise InvalidGrant("The retry is refused: the scope differs, SECRET_KEY was changed, or the pair was deleted.")
-    if not (successors.refresh_token.is_live_at(now) and successors.access_token.is_live_at(now)):
-        raise InvalidGrant("The retry is refused: a token of the pair is no longer valid.")
-    return successors
 
 
-def _find_successors(grant: Grant, *, raw_predecessor: str, scope: Sequence[str]) -> Successors | None:
-    """Return the pair of the grant's generation, if one of the project's keys derives just these tokens again."""
-    salt, alias = bytes(grant.retry_salt or b""), db_alias()
-    refresh_token = RefreshToken.objects.using(alias).filter(grant=grant, generation=grant.generation).first()
+def repeat_response(spent: SpentToken, *, raw_refresh_token: str, scope: str | None) -> IssuedTokens:
+    """Return the grant's current pair to a client that presents a predecessor of it.
+
+    Nothing is extended; ``expires_in`` counts from now. Raises InvalidGrant or InvalidScope, with an event written and
+    nothing revoked, if the request asks for another scope, or the pair cannot be derived or is not valid any more;
+    TooManyRetries, with nothing written, if it came too often; ConcurrentChange if another request changed the grant.
+    """
+    grant = spent.presented.grant
+    blocked = grant.block_reason()
+    if blocked is None and grant.retries >= app_settings.retry_limit:
+        raise TooManyRetries("The retry is refused: RETRY_LIMIT is reached.", retry_after=_SECONDS_TO_WAIT)
+    try:
+        if blocked is not None:  # to wait would not help
+            raise InvalidGrant(f"The retry is refused, because the grant is not active: {blocked}.")
+        pair = _current_pair(spent, raw_refresh_token)
+        _require_same_scope(pair, requested=scope)
+    except OAuthError:
+        record_refusal(spent)
+        raise
+    return _repeat(spent, pair)
+
+
+def _current_pair(spent: SpentToken, raw_refresh_token: str) -> NewTokens:
+    """Walk from the presented token to the current one, and check each step against the stored digest."""
+    grant, raw = spent.presented.grant, raw_refresh_token
+    slots = {slot.generation: slot for slot in read_slots(grant.retry_slots)}
+    for row in spent.successors:
+        slot, predecessor = slots.get(row.generation - 1), raw
+        found = None if slot is None else _step(grant, row, slot, raw)
+        if slot is None or found is None:
+            raise InvalidGrant("The retry is refused: a slot is missing, SECRET_KEY was changed, or a row was altered.")
+        raw, key = found
+        if row.generation == grant.generation:
+            raw_access_token, access_token = _access_token(grant, predecessor, slot=slot, key=key)
+            if row.expires_at <= spent.now or not access_token.is_live_at(spent.now):
+                raise InvalidGrant("The retry is refused: a token of the pair is no longer valid.")
+            return NewTokens(access_token=access_token, raw_access_token=raw_access_token, raw_refresh_token=raw)
+    raise InvalidGrant("The retry is refused: the refresh token of the pair was deleted.")
+
+
+def _step(grant: Grant, row: RefreshToken, slot: RetrySlot, raw: str) -> tuple[str, bytes] | None:
+    """Return the raw text of ``row``, and the key that it was derived with; None if it was not derived from ``raw``."""
+    client_id = grant.application.client_id
     for key in _server_keys():
-        secrets = derive_successors(grant, raw_predecessor, scope=scope, salt=salt, server_key=key)
-        raw_refresh_token = mint_refresh_token(grant, secret=secrets.refresh_token)
-        if refresh_token is None or refresh_token.digest != crypto.digest(raw_refresh_token):
-            continue
-        raw_access_token = mint_access_token(secret=secrets.access_token)
-        access_token = AccessToken.objects.using(alias).filter(digest=crypto.digest(raw_access_token)).first()
-        if access_token is not None:
-            refresh_token.grant = access_token.grant = grant
-            return Successors(
-                refresh_token=refresh_token,
-                access_token=access_token,
-                raw_refresh_token=raw_refresh_token,
-                raw_access_token=raw_access_token,
-            )
+        secret = crypto.derive_refresh_secret(raw, server_key=key, salt=slot.salt, client_id=client_id)
+        successor = mint_refresh_token(grant, secret=secret, generation=row.generation)
+        if crypto.digest(successor) == row.digest:
+            return successor, key
     return None
+
+
+def _access_token(grant: Grant, predecessor: str, *, slot: RetrySlot, key: bytes) -> tuple[str, AccessToken]:
+    """Return the access token that came with the grant's current refresh token: the raw text, and the row."""
+    rows = AccessToken.objects.using(db_alias()).filter(grant=grant, generation=grant.generation).order_by("pk")
+    for row in rows[:1]:
+        secret = crypto.derive_access_secret(
+            predecessor,
+            server_key=key,
+            salt=slot.salt,
+            client_id=grant.application.client_id,
+            scope=_scope_text(row.scopes),
+        )
+        raw = mint_access_token(secret=secret)
+        if crypto.digest(raw) == row.digest:
+            row.grant = grant
+            return raw, row
+    raise InvalidGrant("The retry is refused: the access token of the pair was deleted or altered.")
+
+
+def _require_same_scope(pair: NewTokens, *, requested: str | None) -> None:
+    """Refuse a repetition that asks for another scope than was issued. One that names none gets the pair as it is."""
+    issued = set(pair.access_token.scopes)
+    if requested is None or set(parse_scope(requested)) == issued:
+        return
+    # The refresh, too, left out what was taken from the application or user; what was never granted is invalid_scope.
+    if set(narrowed_scope(pair.access_token.grant, requested=requested)) != issued:
+        raise InvalidGrant("The retry is refused: it asks for another scope than was issued.")
+
+
+def _scope_text(scope: Sequence[str]) -> str:
+    return " ".join(sorted(scope))
 
 
 def _server_keys() -> tuple[bytes, ...]:
@@ -137,34 +150,31 @@ def _server_keys() -> tuple[bytes, ...]:
 
 
 @retry_serialization_failure
-def _repeat(
-    presented: PresentedRefreshToken, successors: Successors, *, client_info: ClientInfo, now: datetime
-) -> IssuedTokens:
+def _repeat(spent: SpentToken, pair: NewTokens) -> IssuedTokens:
     """Count the retry by a conditional update and record it. Raises ConcurrentChange, with nothing written."""
-    grant, refresh_token = presented.grant, successors.refresh_token
-    first_caller = ClientInfo(address=refresh_token.address, user_agent=refresh_token.user_agent)
+    grant, generation = spent.presented.grant, spent.presented.generation
     with atomic_write():
         if not _count(grant):
             raise ConcurrentChange
-        record_event(GrantEvent.Kind.RETRIED, presented, client_info=client_info)
+        event = record_event(GrantEvent.Kind.RETRIED, spent)
         after_commit(
             partial(
                 refresh_retried.send_robust,
                 sender=Grant,
                 grant=grant,
-                generation=presented.generation,
-                client_info=client_info,
-                same_caller=first_caller == client_info if app_settings.record_client_info else None,
+                generation=generation,
+                client_info=spent.client_info,
+                same_caller=spent.same_caller,
+                seconds_since_spent=spent.seconds_since_spent,
             )
         )
-        issued = as_issued(
-            successors.access_token,
-            raw=successors.raw_access_token,
-            refresh_token=successors.raw_refresh_token,
-            grant_type=GrantType.REFRESH_TOKEN,
-            now=now,
-        )
-    logger.info("The response to refresh token %d of grant %s was repeated.", presented.generation, grant.public_id)
+        issued = as_issued(pair, grant_type=GrantType.REFRESH_TOKEN, now=spent.now)
+    logger.info(
+        "Refresh token %d of grant %s was used again %s; it was answered with the current pair.",
+        generation,
+        grant,
+        circumstances(event),
+    )
     return issued
 
 
@@ -172,9 +182,3 @@ def _count(grant: Grant) -> bool:
     """Use one of the retries that are left, unless the grant has advanced. Return whether there was one."""
     same_generation = Grant.objects.using(db_alias()).unrevoked().filter(pk=grant.pk, generation=grant.generation)
     return same_generation.filter(retries__lt=app_settings.retry_limit).update(retries=F("retries") + 1) == 1
-
-
-@retry_serialization_failure
-def _record_refusal(presented: PresentedRefreshToken, *, client_info: ClientInfo) -> None:
-    with atomic_write():
-        record_event(GrantEvent.Kind.REFUSED, presented, client_info=client_info)

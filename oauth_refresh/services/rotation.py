@@ -6,31 +6,41 @@ same token only one can make that update, so it is the lock as well, and no toke
 """
 
 import logging
-from contextlib import suppress
-from copy import copy
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Any
 
+from django.db.models import Model
 from django.utils import timezone
 
-from oauth_refresh import crypto
-from oauth_refresh.conf import app_settings
 from oauth_refresh.errors import ConcurrentChange, ContentionError, InvalidGrant, ReceiverMissing, RefreshVetoed
 from oauth_refresh.http import NO_CLIENT_INFO, ClientInfo
 from oauth_refresh.models import Application, Grant, GrantEvent, GrantType, RefreshToken, RevocationReason
-from oauth_refresh.services.db import after_commit, atomic_write, db_alias, retry_serialization_failure
+from oauth_refresh.services.db import after_commit, atomic_write, retry_serialization_failure
 from oauth_refresh.services.lookup import PresentedRefreshToken, find_refresh_token
-from oauth_refresh.services.retry import derive_successors, is_retry, repeat_response
+from oauth_refresh.services.retry import derive_pair, next_slots, repeat_response
 from oauth_refresh.services.revocation import revoke_grant
-from oauth_refresh.services.tokens import IssuedTokens, issue_access_token, issue_pair, narrowed_scope, record_event
-from oauth_refresh.signals import refresh_token_exchanged, refresh_token_reused
+from oauth_refresh.services.spent_tokens import SpentToken, circumstances, find_successors, record_event, record_refusal
+from oauth_refresh.services.statements import advance_grant, needs_transaction, with_columns
+from oauth_refresh.services.tokens import (
+    IssuedTokens,
+    announce,
+    as_issued,
+    make_access_token,
+    make_pair,
+    narrowed_scope,
+)
+from oauth_refresh.signals import DEACTIVATION_UID, refresh_token_exchanged, refresh_token_reused
 
 logger = logging.getLogger(__name__)
 
+_CONCURRENT = "Its client most likely refreshed twice at once: give the application a retry window."
+_THEFT = "Treat it as theft."
+
 # If another request changed the grant, read it again: its generation is another one then, or it is revoked. Inside the
-# retry window the second attempt may meet another retry; the third finds the limit reached, or a later generation.
+# retry window the second attempt may meet a further refresh, and the third the limit of retries.
 _ATTEMPTS = 3
 
 
@@ -38,41 +48,29 @@ _ATTEMPTS = 3
 class Rotation:
     """One refresh in progress, as ``refresh_token_exchanged`` carries it: the rows that were read, and what changes.
 
-    ``advanced`` is the grant as it is after ``spend``, and None before. No raw token is in it.
+    ``advanced`` is the grant as ``spend`` leaves it, ``rows`` are the tokens that it inserts. No raw token is in it.
     """
 
     grant: Grant
     refresh_token: RefreshToken
     rotates: bool
-    now: datetime
     client_info: ClientInfo
-    retry_salt: bytes | None = field(default=None, repr=False)
-    advanced: Grant | None = None
+    advanced: Grant
+    columns: dict[str, Any] = field(repr=False)
+    rows: tuple[Model, ...] = field(repr=False)
+    is_spent: bool = False
 
     def spend(self) -> None:
-        """Spend the presented refresh token. Raises ConcurrentChange.
+        """Spend the presented refresh token and insert the new ones. Raises ConcurrentChange.
 
         A second call changes nothing, unless the first was undone by a savepoint of the receiver that made it.
         """
         try:
-            self.advanced = advance_grant(self.grant, **self._changes())
+            advance_grant(self.grant, self.columns, rows=self.rows)
         except ConcurrentChange:
-            if self.advanced is None:
+            if not self.is_spent:
                 raise
-
-    def _changes(self) -> dict[str, Any]:
-        if not self.rotates:
-            return {"refreshed_at": self.now, "retry_salt": None}
-        successor = self.grant.generation + 1
-        revokes_access = self.grant.application.revokes_access_on_refresh
-        return {
-            "generation": successor,
-            "refreshed_at": self.now,
-            "idle_expires_at": self.grant.next_idle_expiry(self.now),
-            "access_floor": successor if revokes_access else self.grant.access_floor,
-            "retry_salt": self.retry_salt,
-            "retries": 0,
-        }
+        self.is_spent = True
 
 
 def refresh(
@@ -81,58 +79,62 @@ def refresh(
     raw_refresh_token: str,
     scope: str | None = None,
     client_info: ClientInfo = NO_CLIENT_INFO,
+    row: RefreshToken | None = None,
 ) -> IssuedTokens:
     """Trade a refresh token of ``application``, already authenticated, for a new pair.
 
-    ``scope`` may narrow the access token; the refresh token keeps the whole granted scope. A spent token revokes its
+    ``scope`` may narrow the access token; the refresh token keeps the whole granted scope. ``row``: what
+    ``find_refresh_row`` returned for the same text a moment ago, which saves a statement. A spent token revokes its
     grant, committed before the error is raised, except inside the retry window or with ``REVOKE_ON_REUSE`` off.
     Raises InvalidGrant or InvalidScope. With nothing changed, also ReceiverMissing if no receiver spent the old token,
     ContentionError, TransactionBroken, and RuntimeError inside a transaction of the caller.
     """
     for _attempt in range(_ATTEMPTS):
+        presented = _find_own(application, raw_refresh_token, row=row)
         with suppress(ConcurrentChange):  # another request changed the grant first: read it again
-            return _refresh_once(application, raw_refresh_token=raw_refresh_token, scope=scope, client_info=client_info)
+            return _refresh_once(presented, raw_refresh_token=raw_refresh_token, scope=scope, client_info=client_info)
+        row = None
     raise ContentionError("The grant changed at each attempt to refresh, and yet the token was still current.")
 
 
 def _refresh_once(
-    application: Application, *, raw_refresh_token: str, scope: str | None, client_info: ClientInfo
+    presented: PresentedRefreshToken, *, raw_refresh_token: str, scope: str | None, client_info: ClientInfo
 ) -> IssuedTokens:
-    """Find, judge and spend the presented token. Raises ConcurrentChange if another request was faster."""
+    """Judge and spend the presented token. Raises ConcurrentChange if another request was faster."""
     now = timezone.now()
-    presented = _find_own(application, raw_refresh_token)
     # Before the question of reuse: a grant that was ended on purpose or by time has nothing left to protect.
     if (ended := presented.grant.end_reason(now)) is not None:
         raise InvalidGrant(f"The grant is {ended}.")
     if presented.is_spent:
-        if is_retry(presented, now=now):
-            return repeat_response(
-                presented, raw_refresh_token=raw_refresh_token, scope=scope, client_info=client_info, now=now
-            )
-        revoke_on_reuse(presented, client_info=client_info)
-        raise InvalidGrant("The refresh token was spent before.")
-    rotation = Rotation(
-        grant=presented.grant,
-        refresh_token=_require_current(presented, now=now),
-        rotates=application.rotates,
-        now=now,
-        client_info=client_info,
-    )
+        spent = find_successors(presented, client_info=client_info, now=now)
+        return _answer_spent(spent, raw_refresh_token=raw_refresh_token, scope=scope)
+    row = _require_current(presented, now=now)
     granted = narrowed_scope(presented.grant, requested=scope)
     try:
-        return _rotate(rotation, raw_refresh_token=raw_refresh_token, scope=granted)
+        return _rotate(row, raw_refresh_token=raw_refresh_token, scope=granted, client_info=client_info, now=now)
     except RefreshVetoed as veto:
         raise InvalidGrant(f"A receiver vetoed the refresh: {veto or 'no reason given'}.") from veto
 
 
-def _find_own(application: Application, raw_refresh_token: str) -> PresentedRefreshToken:
-    presented = find_refresh_token(raw_refresh_token)
+def _answer_spent(spent: SpentToken, *, raw_refresh_token: str, scope: str | None) -> IssuedTokens:
+    """Repeat the response inside the retry window; after it, take the repetition for theft."""
+    if spent.may_retry:
+        return repeat_response(spent, raw_refresh_token=raw_refresh_token, scope=scope)
+    if spent.may_have_been_told_to_wait:
+        record_refusal(spent)
+        raise InvalidGrant("The retry is refused: it waited until the window was over.")
+    revoke_on_reuse(spent)
+    raise InvalidGrant("The refresh token was spent before.")
+
+
+def _find_own(application: Application, raw_refresh_token: str, *, row: RefreshToken | None) -> PresentedRefreshToken:
+    presented = find_refresh_token(raw_refresh_token, row=row)
     if presented is None:
         raise InvalidGrant("The text is no refresh token of this server.")
     # Before any consequence: a token that another client stole or found must not end the owner's grant.
     if presented.grant.application_id != application.pk:
         raise InvalidGrant("The refresh token was issued to another application.")
-    presented.grant.application = application  # authenticated just now, so it need not be joined
+    presented.grant.application = application  # as it was when it authenticated
     return presented
 
 
@@ -152,81 +154,95 @@ def _require_current(presented: PresentedRefreshToken, *, now: datetime) -> Refr
 
 
 @retry_serialization_failure
-def _rotate(rotation: Rotation, *, raw_refresh_token: str, scope: tuple[str, ...]) -> IssuedTokens:
-    """Let the receiver spend the token, then insert the pair, in one transaction. Raises ConcurrentChange.
-
-    The update comes first: of two transactions that inserted first, one would wait for the other and then fail.
-    """
-    rotation = copy(rotation)  # a second attempt begins with what was read
-    secrets = None
-    if rotation.rotates and rotation.grant.application.effective("retry_window"):
-        rotation.retry_salt = crypto.generate_salt()
-        secrets = derive_successors(rotation.grant, raw_refresh_token, scope=scope, salt=rotation.retry_salt)
-    with atomic_write():
+def _rotate(
+    row: RefreshToken, *, raw_refresh_token: str, scope: tuple[str, ...], client_info: ClientInfo, now: datetime
+) -> IssuedTokens:
+    """Let the receiver spend the token and insert its successors. Raises ConcurrentChange."""
+    grant, rotates = row.grant, row.grant.application.rotates
+    salt, slots = next_slots(grant, now=now) if rotates else (None, None)
+    columns = changed_columns(grant, rotates=rotates, slots=slots, now=now)
+    advanced = with_columns(grant, columns)
+    if rotates:
+        secrets = None if salt is None else derive_pair(grant, raw_refresh_token, scope=scope, salt=salt)
+        tokens = make_pair(advanced, scope=scope, now=now, client_info=client_info, secrets=secrets)
+    else:
+        tokens = make_access_token(advanced, scope=scope, now=now, kept=raw_refresh_token)
+    # What fails in the project's own hook fails before anything is spent.
+    issued = as_issued(tokens, grant_type=GrantType.REFRESH_TOKEN, now=now)
+    rotation = Rotation(
+        grant=grant,
+        refresh_token=row,
+        rotates=rotates,
+        client_info=client_info,
+        advanced=advanced,
+        columns=columns,
+        rows=tokens.rows,
+    )
+    # A receiver of the project may write, or veto the refresh after ours has acted: all of that is one transaction.
+    with atomic_write() if needs_transaction() or _has_receivers_of_the_project() else nullcontext():
         refresh_token_exchanged.send(
             sender=Grant,
-            grant=rotation.grant,
-            refresh_token=rotation.refresh_token,
-            rotates=rotation.rotates,
-            client_info=rotation.client_info,
+            grant=grant,
+            refresh_token=row,
+            rotates=rotates,
+            client_info=client_info,
             rotation=rotation,
         )
-        if rotation.advanced is None:
+        if not rotation.is_spent:
             raise ReceiverMissing(
                 "The old refresh token was not spent, so nothing was issued: connect "
                 "oauth_refresh.receivers.deactivate_old_refresh_tokens to refresh_token_exchanged."
             )
-        if rotation.rotates:
-            return issue_pair(
-                rotation.advanced,
-                scope=scope,
-                grant_type=GrantType.REFRESH_TOKEN,
-                now=rotation.now,
-                client_info=rotation.client_info,
-                secrets=secrets,
-            )
-        return issue_access_token(
-            rotation.advanced,
-            refresh_token=raw_refresh_token,
-            scope=scope,
-            grant_type=GrantType.REFRESH_TOKEN,
-            now=rotation.now,
-        )
+        announce(issued, grant_type=GrantType.REFRESH_TOKEN)
+    return issued
 
 
-def advance_grant(grant: Grant, **columns: Any) -> Grant:
-    """Set ``columns`` if the grant is unrevoked and of the generation that was read, and return it as it is then.
+def changed_columns(grant: Grant, *, rotates: bool, slots: bytes | None, now: datetime) -> dict[str, Any]:
+    """Return the columns of the grant that a refresh at ``now`` changes."""
+    if not rotates:
+        return {"refreshed_at": now, "retry_slots": None}
+    successor = grant.generation + 1
+    return {
+        "generation": successor,
+        "refreshed_at": now,
+        "idle_expires_at": grant.next_idle_expiry(now),
+        "access_floor": successor if grant.application.revokes_access_on_refresh else grant.access_floor,
+        "retry_slots": slots,
+        "retries": 0,
+    }
 
-    The grant that was read stays as it was. Raises ConcurrentChange if another request changed or revoked it first.
-    """
-    unchanged = Grant.objects.using(db_alias()).unrevoked().filter(pk=grant.pk, generation=grant.generation)
-    if not unchanged.update(**columns):
-        raise ConcurrentChange
-    advanced = copy(grant)
-    for column, value in columns.items():
-        setattr(advanced, column, value)
-    return advanced
+
+def _has_receivers_of_the_project() -> bool:
+    return any(lookup_key[0] != DEACTIVATION_UID for lookup_key, *_ in refresh_token_exchanged.receivers)
 
 
 @retry_serialization_failure
-def revoke_on_reuse(presented: PresentedRefreshToken, *, client_info: ClientInfo) -> None:
+def revoke_on_reuse(spent: SpentToken) -> None:
     """Revoke the grant of a spent refresh token that its own client presented again (RFC 9700 §4.14.2).
 
     Two parties hold the token, and the server cannot tell which is the thief. Committed on return, although the answer
     will be an error. ``REVOKE_ON_REUSE`` off: only the event and the signal.
     """
-    grant = presented.grant
+    grant, generation = spent.presented.grant, spent.presented.generation
     with atomic_write():
-        if app_settings.revoke_on_reuse:
+        if grant.application.effective("revoke_on_reuse"):
             revoke_grant(grant, reason=RevocationReason.REUSE_DETECTED)
-        record_event(GrantEvent.Kind.REUSED, presented, client_info=client_info)
+        event = record_event(GrantEvent.Kind.REUSED, spent)
         after_commit(
             partial(
                 refresh_token_reused.send_robust,
                 sender=Grant,
                 grant=grant,
-                generation=presented.generation,
-                client_info=client_info,
+                generation=generation,
+                client_info=spent.client_info,
+                seconds_since_spent=event.seconds_since_spent,
+                same_caller=event.same_caller,
             )
         )
-    logger.warning("Refresh token %d of grant %s was used again after it was spent.", presented.generation, grant)
+    logger.warning(
+        "Refresh token %d of grant %s was used again %s. %s",
+        generation,
+        grant,
+        circumstances(event),
+        _CONCURRENT if event.looks_concurrent else _THEFT,
+    )

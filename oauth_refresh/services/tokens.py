@@ -1,20 +1,21 @@
 """The tokens of a grant: which scope they have, their rows, and their raw texts, returned once (RFC 6749 §5.1)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from math import ceil
 from typing import Any
 
+from django.db.models import Model
+
 from oauth_refresh import crypto
 from oauth_refresh.conf import app_settings
 from oauth_refresh.errors import InvalidScope
 from oauth_refresh.http import ClientInfo
-from oauth_refresh.models import AccessToken, Application, Grant, GrantEvent, RefreshToken
+from oauth_refresh.models import AccessToken, Application, Grant, RefreshToken
 from oauth_refresh.scopes import OFFLINE_ACCESS, allows_access, parse_scope
 from oauth_refresh.services.db import after_commit, db_alias
 from oauth_refresh.services.hooks import checked_fields
-from oauth_refresh.services.lookup import PresentedRefreshToken
 from oauth_refresh.signals import tokens_issued
 
 _RESERVED_FIELDS = ("access_token", "expires_in", "refresh_token", "refresh_token_expires_in", "scope", "token_type")
@@ -76,54 +77,55 @@ def first_wrong_scope(asked: tuple[str, ...], *, granted: tuple[str, ...]) -> st
     return next((name for name in asked if name not in granted), next(iter(asked), None))
 
 
-def issue_pair(
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class NewTokens:
+    """Tokens that are made and not stored yet. ``refresh_token`` is None if there is none, or an old one is kept."""
+
+    access_token: AccessToken
+    refresh_token: RefreshToken | None = None
+    raw_access_token: str
+    raw_refresh_token: str | None
+
+    @property
+    def rows(self) -> tuple[Model, ...]:
+        """Return what is to be inserted."""
+        return (self.access_token,) if self.refresh_token is None else (self.refresh_token, self.access_token)
+
+
+def make_pair(
     grant: Grant,
     *,
     scope: tuple[str, ...],
-    grant_type: str,
     now: datetime,
     client_info: ClientInfo,
     refreshable: bool = True,
     secrets: crypto.PairSecrets | None = None,
-) -> IssuedTokens:
-    """Store the tokens of the grant's present generation and return their raw texts; ``tokens_issued`` after commit.
+) -> NewTokens:
+    """Make the tokens of the grant's present generation, without a refresh token unless ``refreshable``.
 
-    No refresh token unless ``refreshable``. Without ``secrets`` the texts are random.
+    Without ``secrets`` the texts are random.
     """
     secrets = secrets or crypto.generate_pair_secrets()
-    refresh_token = None
-    if refreshable:
-        refresh_token = mint_refresh_token(grant, secret=secrets.refresh_token)
-        row = RefreshToken(
-            grant=grant,
-            generation=grant.generation,
-            digest=crypto.digest(refresh_token),
-            created_at=now,
-            expires_at=grant.idle_expires_at,
-            address=client_info.address,
-            user_agent=client_info.user_agent,
-        )
-        RefreshToken.objects.using(db_alias()).bulk_create([row])
-    return issue_access_token(
-        grant,
-        refresh_token=refresh_token,
-        scope=scope,
-        grant_type=grant_type,
-        now=now,
-        secret=secrets.access_token,
+    if not refreshable:
+        return make_access_token(grant, scope=scope, now=now, secret=secrets.access_token)
+    raw_refresh_token = mint_refresh_token(grant, secret=secrets.refresh_token)
+    refresh_token = RefreshToken(
+        grant=grant,
+        generation=grant.generation,
+        digest=crypto.digest(raw_refresh_token),
+        created_at=now,
+        expires_at=grant.idle_expires_at,
+        address=client_info.address,
+        user_agent=client_info.user_agent,
     )
+    made = make_access_token(grant, scope=scope, now=now, kept=raw_refresh_token, secret=secrets.access_token)
+    return replace(made, refresh_token=refresh_token)
 
 
-def issue_access_token(
-    grant: Grant,
-    *,
-    refresh_token: str | None,
-    scope: tuple[str, ...],
-    grant_type: str,
-    now: datetime,
-    secret: bytes | None = None,
-) -> IssuedTokens:
-    """Store an access token of the grant's present generation and return it with the raw ``refresh_token``, if any."""
+def make_access_token(
+    grant: Grant, *, scope: tuple[str, ...], now: datetime, kept: str | None = None, secret: bytes | None = None
+) -> NewTokens:
+    """Make an access token of the grant's present generation, beside the raw refresh token that is ``kept``, if any."""
     raw = mint_access_token(secret=secret)
     access_token = AccessToken(
         grant=grant,
@@ -133,35 +135,49 @@ def issue_access_token(
         created_at=now,
         expires_at=grant.access_token_expiry(now),
     )
-    AccessToken.objects.using(db_alias()).bulk_create([access_token])  # unlike save(), it sends no signals of Django
-    after_commit(partial(tokens_issued.send_robust, sender=Grant, grant=grant, grant_type=grant_type))
-    return as_issued(access_token, raw=raw, refresh_token=refresh_token, grant_type=grant_type, now=now)
+    return NewTokens(access_token=access_token, raw_access_token=raw, raw_refresh_token=kept)
 
 
-def as_issued(
-    access_token: AccessToken, *, raw: str, refresh_token: str | None, grant_type: str, now: datetime
-) -> IssuedTokens:
-    """Return what a response at ``now`` says of a pair; ``raw`` is the text of the access token."""
-    grant, hook = access_token.grant, app_settings.token_response_fields
+def store(tokens: NewTokens, *, grant_type: str, now: datetime) -> IssuedTokens:
+    """Insert the tokens of a grant that was just inserted, and return them; ``tokens_issued`` after commit."""
+    issued = as_issued(tokens, grant_type=grant_type, now=now)
+    for row in tokens.rows:
+        type(row)._default_manager.using(db_alias()).bulk_create([row])  # unlike save(), it sends no signals of Django
+    announce(issued, grant_type=grant_type)
+    return issued
+
+
+def announce(issued: IssuedTokens, *, grant_type: str) -> None:
+    """Send ``tokens_issued`` after commit."""
+    after_commit(partial(tokens_issued.send_robust, sender=Grant, grant=issued.grant, grant_type=grant_type))
+
+
+def as_issued(tokens: NewTokens, *, grant_type: str, now: datetime) -> IssuedTokens:
+    """Return what a response at ``now`` says of the tokens.
+
+    It calls ``TOKEN_RESPONSE_FIELDS``, so it comes before the write: if that fails, nothing is spent.
+    """
+    grant, hook = tokens.access_token.grant, app_settings.token_response_fields
     further = (
         {} if hook is None else checked_fields(hook(grant=grant, grant_type=grant_type), reserved=_RESERVED_FIELDS)
     )
+    has_refresh_token = tokens.raw_refresh_token is not None
     return IssuedTokens(
         grant=grant,
-        access_token=raw,
-        expires_in=_whole_seconds(access_token.expires_at - now),
-        refresh_token=refresh_token,
-        refresh_token_expires_in=None if refresh_token is None else _whole_seconds(grant.idle_expires_at - now),
-        scope=access_token.scope,
+        access_token=tokens.raw_access_token,
+        expires_in=_whole_seconds(tokens.access_token.expires_at - now),
+        refresh_token=tokens.raw_refresh_token,
+        refresh_token_expires_in=_whole_seconds(grant.idle_expires_at - now) if has_refresh_token else None,
+        scope=tokens.access_token.scope,
         further_fields=further,
     )
 
 
-def mint_refresh_token(grant: Grant, *, secret: bytes) -> str:
-    """Return the raw refresh token of the grant's present generation that ``secret`` makes."""
+def mint_refresh_token(grant: Grant, *, secret: bytes, generation: int | None = None) -> str:
+    """Return the raw refresh token that ``secret`` makes, of the grant's present generation unless one is given."""
     return crypto.mint_refresh_token(
         public_id=grant.public_id,
-        generation=grant.generation,
+        generation=grant.generation if generation is None else generation,
         mac_key=bytes(grant.mac_key),
         prefix=app_settings.refresh_token_prefix,
         secret=secret,
@@ -171,17 +187,6 @@ def mint_refresh_token(grant: Grant, *, secret: bytes) -> str:
 def mint_access_token(*, secret: bytes | None) -> str:
     """Return the raw access token that ``secret`` makes, or a random one."""
     return crypto.mint_opaque_token(prefix=app_settings.access_token_prefix, secret=secret)
-
-
-def record_event(kind: GrantEvent.Kind, presented: PresentedRefreshToken, *, client_info: ClientInfo) -> None:
-    """Write an event: a refresh token was presented that was spent before, from this client."""
-    GrantEvent(
-        grant=presented.grant,
-        kind=kind,
-        generation=presented.generation,
-        address=client_info.address,
-        user_agent=client_info.user_agent,
-    ).save(using=db_alias(), force_insert=True)
 
 
 def _whole_seconds(lifetime: timedelta) -> int:

@@ -36,6 +36,7 @@ def test_page_for_a_new_application_proposes_the_defaults(admin_browser):
         "repeats_redirect_uri": ["on"],
         "rotate_refresh_tokens": ["unknown"],
         "revoke_access_tokens_on_refresh": ["unknown"],
+        "revoke_on_reuse": ["unknown"],
     }
 
 
@@ -108,7 +109,7 @@ def test_scope_that_the_project_dropped_is_unticked(admin_browser, outdated):
     assert outdated.scope == "notes:read"
 
 
-OVERRIDES = ["rotate_refresh_tokens", "revoke_access_tokens_on_refresh"]
+OVERRIDES = ["rotate_refresh_tokens", "revoke_access_tokens_on_refresh", "revoke_on_reuse"]
 
 
 @pytest.mark.parametrize("word", ["yes", "no"])

@@ -44,6 +44,8 @@ def test_every_value_that_was_written_is_stored(admin_browser, superuser):
         "grant_lifetime": "30 00:00:00",
         "rotate_refresh_tokens": "False",
         "revoke_access_tokens_on_refresh": "True",
+        "retry_window": "00:00:30",
+        "revoke_on_reuse": "False",
     }
 
     admin_browser.post(admin_url("application_add"), NEW | written)
@@ -74,7 +76,8 @@ def test_every_value_that_was_written_is_stored(admin_browser, superuser):
         "grant_lifetime": timedelta(days=30),
         "rotate_refresh_tokens": False,
         "revoke_access_tokens_on_refresh": True,
-        "retry_window": None,
+        "retry_window": timedelta(seconds=30),
+        "revoke_on_reuse": False,
     }
 
 

@@ -256,7 +256,7 @@ def test_invalid_filter_revokes_nothing(admin_browser, web, query):
     [
         "mac_key__isnull",
         "password_fingerprint__startswith",
-        "retry_salt__isnull",
+        "retry_slots__isnull",
         "refresh_tokens__digest__startswith",
         "access_tokens__digest__startswith",
         "authorization_codes__code_challenge__startswith",

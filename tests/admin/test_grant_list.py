@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from oauth_refresh.models import Grant, RevocationReason
 from tests.admin.pages import admin_url, browser, column, links, page_text, staff
-from tests.factories import ApplicationFactory, AuthorizationCodeFactory, GrantFactory, UserFactory
+from tests.factories import ApplicationFactory, AuthorizationCodeFactory, GrantEventFactory, GrantFactory, UserFactory
 
 NOW = datetime(2026, 3, 1, 12, 30, 15, tzinfo=UTC)
 BEFORE = NOW - timedelta(days=1)
@@ -187,6 +187,29 @@ def test_every_reason_of_the_app_has_a_label(admin_browser, reason):
     GrantFactory(**{**REVOKED, "revoked_reason": reason.value})
 
     assert cell(admin_browser, "revocation") == f"{WHEN} {reason.label}"
+
+
+CONCURRENT = {"seconds_since_spent": 2, "same_caller": True}
+THEFT = {"seconds_since_spent": 2, "same_caller": False}
+
+
+@pytest.mark.parametrize(
+    ("alarms", "meaning"),
+    [
+        ([CONCURRENT], "the client refreshed twice at once; give it a retry window"),
+        ([THEFT], "treat it as theft: revoke, and call the user"),
+        ([{}], "treat it as theft: revoke, and call the user"),
+        ([THEFT, CONCURRENT], "the client refreshed twice at once; give it a retry window"),
+        ([CONCURRENT, THEFT], "treat it as theft: revoke, and call the user"),
+    ],
+)
+def test_list_says_what_the_alarm_that_revoked_a_grant_means(admin_browser, alarms, meaning):
+    grant = GrantFactory(revoked_at=BEFORE, revoked_reason="reuse_detected")
+    for alarm in alarms:
+        GrantEventFactory(grant=grant, **alarm)
+    GrantEventFactory(kind="retried", grant=grant, **CONCURRENT)
+
+    assert cell(admin_browser, "revocation") == f"{WHEN} a spent refresh token was used again: {meaning}"
 
 
 @pytest.fixture

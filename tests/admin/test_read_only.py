@@ -182,6 +182,28 @@ def test_list_and_page_say_the_state_of_a_token(admin_browser, factory, bent, ba
     assert f"State: {badge}" in page_text(admin_browser.get(at(model, "change", row.pk)))
 
 
+CONCURRENT = "The client refreshed twice at once; give it a retry window"
+THEFT = "Treat it as theft: revoke, and call the user"
+
+
+@pytest.mark.parametrize(
+    ("event", "meaning"),
+    [
+        ({"kind": "reused", "seconds_since_spent": 2, "same_caller": True}, CONCURRENT),
+        ({"kind": "reused", "seconds_since_spent": 60, "same_caller": True}, THEFT),
+        ({"kind": "reused", "seconds_since_spent": 2, "same_caller": False}, THEFT),
+        ({"kind": "reused"}, THEFT),
+        ({"kind": "retried", "seconds_since_spent": 2, "same_caller": True}, "-"),
+        ({"kind": "refused", "seconds_since_spent": 2, "same_caller": True}, "-"),
+    ],
+)
+def test_list_and_page_of_an_alarm_say_what_it_means(admin_browser, event, meaning):
+    row = GrantEventFactory(**event)
+
+    assert column(admin_browser.get(admin_url("grantevent_changelist")), "meaning") == [meaning]
+    assert f"Meaning: {meaning}" in page_text(admin_browser.get(admin_url("grantevent_change", row.pk)))
+
+
 def test_events_are_listed_by_kind(admin_browser):
     GrantEventFactory(kind="reused", address="192.0.2.1")
     GrantEventFactory(kind="retried")

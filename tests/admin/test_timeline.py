@@ -9,7 +9,7 @@ import time_machine
 from django.utils import timezone
 
 from oauth_refresh.models import RefreshToken
-from tests.admin.pages import admin_url, plain_text
+from tests.admin.pages import admin_url, browser, plain_text, staff
 from tests.factories import GrantEventFactory, GrantFactory, RefreshTokenFactory
 
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)
@@ -83,14 +83,16 @@ def test_theft_is_marked_on_the_timeline(admin_browser):
     grant = grant_of(generation=3, revoked_at=at(3), revoked_reason="reuse_detected")
     refreshed(grant, 2, at(1), THIEF)
     refreshed(grant, 3, at(2), THIEF)
-    GrantEventFactory(grant=grant, kind="reused", generation=1, at=at(3), **HOME)
+    GrantEventFactory(
+        grant=grant, kind="reused", generation=1, at=at(3), seconds_since_spent=7200, same_caller=False, **HOME
+    )
 
     assert lines(admin_browser, grant) == [
         Line("revoked", "2026-03-01 11:00:00 Revoked a spent refresh token was used again"),
         Line(
             "alarm",
-            "2026-03-01 11:00:00 A spent refresh token was used again token 1, spent on 2026-03-01 09:00:00: it was "
-            "probably copied 192.0.2.1 NotesApp/1",
+            "2026-03-01 11:00:00 A spent refresh token was used again token 1, spent on 2026-03-01 09:00:00 Later, or "
+            "from elsewhere: treat it as theft: revoke, and call the user. 192.0.2.1 NotesApp/1",
         ),
         Line("refreshed oauth-elsewhere", "2026-03-01 10:00:00 Refreshed token 3 elsewhere: 203.0.113.66 curl/8.5"),
         Line("refreshed oauth-elsewhere", "2026-03-01 09:00:00 Refreshed token 2 elsewhere: 203.0.113.66 curl/8.5"),
@@ -109,8 +111,9 @@ def test_every_kind_of_event_stands_where_it_happened(admin_browser):
     assert lines(admin_browser, grant) == [
         Line(
             "alarm oauth-elsewhere",
-            "2026-03-01 11:00:00 A spent refresh token was used again token 2, spent on 2026-03-01 10:00:00: it was "
-            "probably copied elsewhere: 203.0.113.66 curl/8.5",
+            "2026-03-01 11:00:00 A spent refresh token was used again token 2, spent on 2026-03-01 10:00:00 Not known "
+            "whether it was the same caller: treat it as theft: revoke, and call the user. elsewhere: 203.0.113.66 "
+            "curl/8.5",
         ),
         Line("refreshed", "2026-03-01 10:00:00 Refreshed token 3 192.0.2.1 NotesApp/1"),
         Line(
@@ -128,8 +131,73 @@ def test_alarm_does_not_guess_when_a_pruned_token_was_spent(admin_browser):
     GrantEventFactory(grant=grant, kind="reused", generation=4, at=at(3), **HOME)
 
     assert lines(admin_browser, grant)[0] == Line(
-        "alarm", "2026-03-01 11:00:00 A spent refresh token was used again token 4 192.0.2.1 NotesApp/1"
+        "alarm",
+        "2026-03-01 11:00:00 A spent refresh token was used again token 4 Not known whether it was the same caller: "
+        "treat it as theft: revoke, and call the user. 192.0.2.1 NotesApp/1",
     )
+
+
+CONCURRENT = "Seconds later, same caller: the client refreshed twice at once; give it a retry window."
+THEFT = "Later, or from elsewhere: treat it as theft: revoke, and call the user."
+UNKNOWN = "Not known whether it was the same caller: treat it as theft: revoke, and call the user."
+
+
+@pytest.mark.parametrize(
+    ("seconds", "same_caller", "meaning"),
+    [
+        (0, True, CONCURRENT),
+        (59.9, True, CONCURRENT),
+        (-59.9, True, CONCURRENT),
+        (60, True, THEFT),
+        (-60, True, THEFT),
+        (0, False, THEFT),
+        (86_400, False, THEFT),
+        (0, None, UNKNOWN),
+        (None, None, UNKNOWN),
+    ],
+)
+def test_alarm_says_what_it_means_and_leads_to_the_retry_window(admin_browser, seconds, same_caller, meaning):
+    grant = grant_of(generation=2)
+    GrantEventFactory(
+        grant=grant, kind="reused", at=at(3), seconds_since_spent=seconds, same_caller=same_caller, **HOME
+    )
+
+    html = page(admin_browser, grant).content.decode()
+
+    (text,) = re.findall(r'<span class="oauth-meaning">(.*?)</span>', html, re.DOTALL)
+    link = f'<a href="{admin_url("application_change", grant.application_id)}#id_retry_window">'
+    assert plain_text(text).startswith(meaning)
+    assert (link in text) is (meaning == CONCURRENT)
+    assert (
+        'id="id_retry_window"'
+        in admin_browser.get(admin_url("application_change", grant.application_id)).content.decode()
+    )
+
+
+def test_alarm_leads_nobody_to_a_page_that_they_may_not_change():
+    grant = grant_of(generation=2)
+    GrantEventFactory(grant=grant, kind="reused", at=at(3), seconds_since_spent=1, same_caller=True, **HOME)
+
+    html = page(browser(staff("view_grant", "view_application")), grant).content.decode()
+
+    assert CONCURRENT in html
+    assert "id_retry_window" not in html
+
+
+@pytest.mark.parametrize(
+    ("same_caller", "detail"),
+    [
+        (True, "token 1"),
+        (None, "token 1"),
+        (False, "token 1, by another caller than the refresh"),
+    ],
+)
+@pytest.mark.parametrize(("kind", "title"), [("retried", "A refresh was repeated"), ("refused", "A retry was refused")])
+def test_repetition_by_another_caller_is_said_to_be_one(admin_browser, kind, title, same_caller, detail):
+    grant = grant_of(generation=2)
+    GrantEventFactory(grant=grant, kind=kind, at=at(3), seconds_since_spent=1, same_caller=same_caller, **HOME)
+
+    assert lines(admin_browser, grant)[0].text == f"2026-03-01 11:00:00 {title} {detail} 192.0.2.1 NotesApp/1"
 
 
 @pytest.mark.parametrize(

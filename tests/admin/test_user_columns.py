@@ -158,7 +158,7 @@ def test_no_list_can_be_sorted_by_users(viewer, model):
         with CaptureQueriesContext(connection) as queries:
             viewer.get(admin_url(f"{model}_changelist"), {"o": str(number)})
 
-        sorted_by = [sql["sql"].partition("ORDER BY")[2] for sql in queries]
+        sorted_by = [sql["sql"].split("ORDER BY")[-1] for sql in queries if "ORDER BY" in sql["sql"]]
         assert not [columns for columns in sorted_by if "auth_user" in columns]
 
 

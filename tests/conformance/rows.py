@@ -15,7 +15,7 @@ SECTIONS = {
     "§10 revocation": ["RV"],
     "§11 introspection": ["IN"],
     "§12 metadata": ["MD"],
-    "§22 scopes, gateways": ["SH", "RF"],
+    "§22 shared tokens, scopes, gateways": ["SH", "RF"],
 }
 
 NUMBERS = {
@@ -37,7 +37,7 @@ NUMBERS = {
     "RV": range(1, 21),
     "IN": range(1, 21),
     "MD": range(1, 20),
-    "SH": [11, 12],
+    "SH": range(1, 13),
     "RF": [7],
 }
 

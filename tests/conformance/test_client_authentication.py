@@ -149,12 +149,17 @@ def test_ca_010_unknown_client_is_answered_like_a_wrong_secret(client_app, refus
     assert refused(lambda: refresh(client_app, **credentials)) == INVALID_CLIENT
 
 
-def test_ca_010_unknown_client_costs_as_many_statements_as_a_wrong_secret(client_app, django_assert_num_queries):
-    own_id = client_app.application.client_id
+@pytest.mark.parametrize(("raw", "count"), [("nonsense", 1), (None, 2)], ids=["noise", "another client's token"])
+def test_ca_010_unknown_client_costs_as_many_statements_as_a_wrong_secret(
+    client_app, django_assert_num_queries, raw, count
+):
+    """A client is not looked up if the token was issued to it: only who holds the token can notice that."""
+    other = ApplicationFactory(raw_secret=SECRET)
+    client_app.refresh_token = raw or client_app.refresh_token
 
-    with django_assert_num_queries(1):
-        refresh(client_app, authorization=basic(own_id, WRONG_SECRET))
-    with django_assert_num_queries(1):
+    with django_assert_num_queries(count):
+        refresh(client_app, authorization=basic(other.client_id, WRONG_SECRET))
+    with django_assert_num_queries(count):
         refresh(client_app, authorization=basic("nobody", WRONG_SECRET))
 
 

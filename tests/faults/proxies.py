@@ -73,7 +73,10 @@ class AnswerLoser(Proxy):
 
 
 class CommitBreaker(Proxy):
-    """Before a database server: some connections break at COMMIT, with or without its having been carried out."""
+    """Before a database server: some connections break at COMMIT, with or without its having been carried out.
+
+    On PostgreSQL a refresh is one statement, which commits by itself.
+    """
 
     def __init__(self, target: int, *, lose_every: int, carried_out: bool) -> None:
         self.carried_out = carried_out
@@ -92,8 +95,13 @@ class CommitBreaker(Proxy):
 
         threading.Thread(target=take_answers, daemon=True).start()
         with suppress(OSError):
+            before = b""
             while statement := client.recv(BUFFER):
-                if statement.rstrip(b"\0").endswith(b"COMMIT") and self.loses_this():
+                commits = statement.rstrip(b"\0").endswith(b"COMMIT") or (
+                    b"WITH advanced AS" in statement and b"BEGIN" not in before
+                )
+                before = statement
+                if commits and self.loses_this():
                     if not self.carried_out:
                         break
                     breaking.set()

@@ -3,7 +3,8 @@
 Times are milliseconds. Nothing of the package is used, so that a mistake in it is not repeated here.
 """
 
-OK, SAME, GRANT, SCOPE, CLIENT = "ok", "the same pair again", "invalid_grant", "invalid_scope", "invalid_client"
+OK, SAME, GRANT, SCOPE, CLIENT = "ok", "the current pair again", "invalid_grant", "invalid_scope", "invalid_client"
+WAIT, MOST_SLOTS = "temporarily_unavailable", 8
 ACCESS, IDLE, CAP, RETRY_WINDOW, RETRY_LIMIT = 600_000, 3_600_000, 9_000_000, 30_000, 2
 
 
@@ -16,12 +17,16 @@ class Actor:
 
 
 class Family:
-    """A grant, and each access token that was issued for it: its generation, its scope and when it expires."""
+    """A grant, and each access token that was issued for it: its generation, its scope and when it expires.
+
+    ``spent``: when each generation was spent; ``slots``: those of which a salt is stored.
+    """
 
     def __init__(self, application, user, start, scope):
         self.application, self.user, self.start, self.scope = application, user, start, scope
         self.password, self.idle = user and user.password, start + (IDLE if user else ACCESS)
         self.generation, self.floor, self.revoked, self.access_tokens = 1, 1, False, []
+        self.spent, self.slots = {}, []
         self.issue(start, scope)
 
     def issue(self, now, scope):
@@ -39,7 +44,10 @@ class Family:
 
     def is_live_access_token(self, now, number):
         generation, _scope, end = self.access_tokens[number]
-        return generation >= self.floor and now < end and self.is_live(now)
+        return (generation >= self.floor or self.has_open_slot(now, generation)) and now < end and self.is_live(now)
+
+    def has_open_slot(self, now, generation):
+        return generation in self.slots and now < self.spent[generation] + self.application.retry_window
 
     def refresh(self, now, caller, generation, scope):
         if not caller.active:
@@ -50,25 +58,34 @@ class Family:
             return self.present_spent_token(now, generation, scope)
         if not self.is_live(now):
             return GRANT
-        if not scope <= self.scope:
+        if scope and not scope <= self.scope:
             return SCOPE
         if self.application.rotates:
+            self.spent[self.generation] = now
+            kept = [*(slot for slot in self.slots if self.has_open_slot(now, slot)), self.generation]
+            self.slots = kept[-MOST_SLOTS:] if self.application.retry_window else []
             self.generation += 1
             self.idle = min(now + IDLE, self.start + CAP)
             self.floor = self.floor if self.application.keeps_access_tokens else self.generation
-        self.issue(now, scope)
+        self.issue(now, scope or self.scope)
         return OK
 
     def present_spent_token(self, now, generation, scope):
-        if generation < self.generation - 1 or now >= self.refreshed + self.application.retry_window:
-            self.revoked = True
+        if now >= self.spent[generation] + self.application.retry_window:
+            was_told_to_wait = generation in self.slots and self.retries == RETRY_LIMIT
+            self.revoked = self.revoked or not was_told_to_wait
             return GRANT
-        if self.retries < RETRY_LIMIT and not scope <= self.scope:
-            return SCOPE
-        if self.retries == RETRY_LIMIT or scope != self.access_tokens[-1][1] or not self.is_live_access_token(now, -1):
+        if self.retries == RETRY_LIMIT and not self.has_blocked_user():
+            return WAIT
+        if generation not in self.slots or not self.is_live_access_token(now, -1):
             return GRANT
+        if scope and scope != self.access_tokens[-1][1]:
+            return GRANT if scope <= self.scope else SCOPE
         self.retries += 1
         return SAME
+
+    def prune(self, now):
+        self.slots = self.slots if now <= self.refreshed + RETRY_WINDOW else []
 
     def revoke(self, caller):
         if not caller.active:

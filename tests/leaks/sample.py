@@ -56,7 +56,7 @@ def build_sample() -> Sample:
     spent = client.refresh_token
     client.rotate()
     client.grant = Grant.objects.get(pk=client.grant.pk)
-    Grant.objects.filter(pk=client.grant.pk).update(retry_salt=SALT)
+    Grant.objects.filter(pk=client.grant.pk).update(retry_slots=SALT)
     GrantEventFactory(grant=client.grant)
     UsedAssertionFactory()
     issuer = TrustedIssuerFactory(jwks=jwks(EC_KEY))

@@ -47,7 +47,7 @@ def test_every_option_reaches_its_column():
         *("Web app", "--client-id", "web", "--client-secret", "x" * 22, "--auth-method", "client_secret_post"),
         *("--grant-type", "password", "--grant-type", "refresh_token", "--scope", "notes:read PRODUCTION"),
         *("--redirect-uri", "https://a.example/cb", "--redirect-uri", "com.example.app:/cb"),
-        *("--owner", "owner", "--retry-window", "0"),
+        *("--owner", "owner", "--retry-window", "0", "--no-revoke-on-reuse"),
     )
 
     assert credentials == {"client_id": "web", "client_secret": "x" * 22}
@@ -57,6 +57,16 @@ def test_every_option_reaches_its_column():
     assert application.scope == "notes:read PRODUCTION"
     assert application.redirect_uris == "https://a.example/cb\ncom.example.app:/cb"
     assert (application.owner, application.retry_window) == (owner, timedelta(0))
+    assert application.revoke_on_reuse is False
+
+
+@pytest.mark.parametrize(
+    ("options", "stored"), [((), None), (("--revoke-on-reuse",), True), (("--no-revoke-on-reuse",), False)]
+)
+def test_application_follows_the_project_at_reuse_unless_it_is_told_otherwise(options, stored):
+    create("Agent", *options)
+
+    assert Application.objects.get().revoke_on_reuse is stored
 
 
 def test_application_with_a_redirect_uri_is_for_the_code_grant():

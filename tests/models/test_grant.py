@@ -192,7 +192,7 @@ def test_deleting_who_revoked_a_grant_leaves_it_revoked():
 
 
 def test_grant_shows_its_public_id_and_no_key():
-    grant = GrantFactory(retry_salt=b"salt" * 8)
+    grant = GrantFactory(retry_slots=b"salt" * 8)
 
     assert str(grant) == str(grant.public_id)
     assert repr(grant) == f"<Grant: {grant.public_id}>"

@@ -7,10 +7,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from oauth_refresh.http import NO_CLIENT_INFO
 from oauth_refresh.models import Grant
 from oauth_refresh.services import authenticate_access_token
-from oauth_refresh.services.rotation import Rotation
+from oauth_refresh.services.rotation import changed_columns
+from oauth_refresh.services.statements import with_columns
 from tests.admin.many import many_rows
 from tests.database import MODELS
 from tests.factories import RefreshTokenFactory
@@ -23,11 +23,10 @@ def columns_changed_by_a_refresh():
     for rotates in (True, False):
         token = RefreshTokenFactory()
         before = {column: getattr(token.grant, column) for column in columns}
-        rotation = Rotation(
-            grant=token.grant, refresh_token=token, rotates=rotates, now=timezone.now(), client_info=NO_CLIENT_INFO
+        after = with_columns(
+            token.grant, changed_columns(token.grant, rotates=rotates, slots=b"slots", now=timezone.now())
         )
-        rotation.spend()
-        changed |= {column for column in columns if getattr(rotation.advanced, column) != before[column]}
+        changed |= {column for column in columns if getattr(after, column) != before[column]}
     return changed
 
 

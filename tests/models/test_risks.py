@@ -28,6 +28,10 @@ RISKS = {
         "A refresh may be repeated for over five minutes, and for as long a thief with the spent refresh token "
         "gets the same tokens. Half a minute is enough for a client that retries at once."
     ),
+    "reuse": (
+        "Reuse revokes nothing: a thief of a refresh token keeps the grant although the theft was noticed. "
+        "Let reuse revoke the grant, and give clients that share a token a retry window."
+    ),
     "grant": "A grant may last for over a year without a new sign-in. Set a grant lifetime, such as 90 days.",
 }
 SECOND = timedelta(seconds=1)
@@ -55,6 +59,8 @@ def risks(**fields):
         ({"refresh_token_lifetime": timedelta(days=90) + SECOND}, ["idle"]),
         ({"retry_window": timedelta(minutes=5)}, []),
         ({"retry_window": timedelta(minutes=5) + SECOND}, ["retry"]),
+        ({"revoke_on_reuse": False}, ["reuse"]),
+        ({"revoke_on_reuse": True}, []),
         ({"grant_lifetime": timedelta(days=366)}, []),
         ({"grant_lifetime": timedelta(days=366) + SECOND}, ["grant"]),
         (
@@ -66,6 +72,7 @@ def risks(**fields):
                 "access_token_lifetime": timedelta(days=200),
                 "refresh_token_lifetime": timedelta(days=300),
                 "retry_window": timedelta(minutes=6),
+                "revoke_on_reuse": False,
                 "grant_lifetime": timedelta(days=400),
             },
             list(RISKS),
@@ -81,6 +88,7 @@ def test_risky_choices_are_named_in_this_order(fields, named):
     [
         ({"ROTATE_REFRESH_TOKENS": False}, ["rotation"]),
         ({"ACCESS_TOKEN_LIFETIME": timedelta(days=2)}, ["access"]),
+        ({"REVOKE_ON_REUSE": False}, ["reuse"]),
         ({"REFRESH_TOKEN_LIFETIME": timedelta(days=91), "GRANT_LIFETIME": timedelta(days=91)}, ["idle"]),
         ({"GRANT_LIFETIME": None}, ["grant"]),
         ({"GRANT_LIFETIME": timedelta(days=400)}, ["grant"]),

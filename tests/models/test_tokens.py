@@ -4,9 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
-from oauth_refresh.models import AccessToken, Grant, RefreshToken
-from tests.factories import AccessTokenFactory, RefreshTokenFactory
+from oauth_refresh.models import AccessToken, Grant, GrantEvent, RefreshToken
+from oauth_refresh.models.retry_slots import RetrySlot, pack_slots
+from oauth_refresh.models.tokens import LOOKS_CONCURRENT
+from tests.factories import AccessTokenFactory, GrantEventFactory, RefreshTokenFactory
 from tests.models.states import ACTIVE_GRANTS, INACTIVE_GRANTS, PAST
 
 KINDS = {"refresh token": RefreshTokenFactory, "access token": AccessTokenFactory}
@@ -76,6 +79,41 @@ def test_only_the_row_knows_that_the_password_changed(token_factory):
     assert list(type(token).objects.live()) == [token]
 
 
+REPLACED = {"grant__refreshed": True, "generation": 1}
+WINDOW = {"grant__application__retry_window": timedelta(seconds=30)}
+
+
+@pytest.mark.parametrize(
+    ("state", "seconds_ago", "is_live"),
+    [
+        (WINDOW, 0, True),
+        (WINDOW, 29.999, True),
+        (WINDOW, -29.999, True),  # by the clock of a machine that is late
+        (WINDOW, 30, False),
+        (WINDOW, -30, False),
+        (WINDOW | {"generation": 0}, 0, False),
+        ({}, 0, False),
+        (WINDOW | {"revoked": True}, 0, False),
+        (WINDOW | {"expired": True}, 0, False),
+        (WINDOW | {"grant__application__is_active": False}, 0, False),
+    ],
+)
+def test_replaced_access_token_is_live_inside_the_retry_window_and_no_query_lists_it(state, seconds_ago, is_live):
+    token, now = AccessTokenFactory(**REPLACED | state), timezone.now()
+    spent_at = now - timedelta(seconds=seconds_ago)
+    token.grant.retry_slots = pack_slots([RetrySlot(generation=1, spent_at=spent_at, salt=bytes(32))])
+
+    assert token.is_live_at(now) is is_live
+    assert list(AccessToken.objects.live()) == []
+
+
+@pytest.mark.parametrize("slots", [None, b"", b"cut off", b"x" * 44])
+def test_replaced_access_token_is_not_live_without_a_slot_that_can_be_read(slots):
+    token = AccessTokenFactory(**REPLACED | WINDOW, grant__retry_slots=slots)
+
+    assert not token.is_live
+
+
 @pytest.mark.parametrize(("state", "spent"), [({}, False), ({"spent": True}, True), ({"generation": 2}, False)])
 def test_refresh_token_is_spent_once_a_rotation_has_replaced_it(state, spent):
     assert RefreshTokenFactory(**state).is_spent is spent
@@ -138,3 +176,25 @@ def test_tokens_show_their_grant_and_no_digest():
 
     assert repr(refresh_token) == f"<RefreshToken: refresh token 1 of grant {refresh_token.grant_id}>"
     assert repr(access_token) == f"<AccessToken: access token of generation 1 of grant {refresh_token.grant_id}>"
+
+
+@pytest.mark.parametrize("kind", GrantEvent.Kind)
+@pytest.mark.parametrize(
+    ("seconds", "same_caller", "concurrent"),
+    [
+        (0, True, True),
+        (59.999, True, True),
+        (-59.999, True, True),
+        (60, True, False),
+        (-60, True, False),
+        (None, True, False),
+        (0, False, False),
+        (0, None, False),
+        (None, None, False),
+    ],
+)
+def test_row_and_query_agree_which_event_looks_concurrent(kind, seconds, same_caller, concurrent):
+    event = GrantEventFactory(kind=kind, seconds_since_spent=seconds, same_caller=same_caller)
+
+    assert event.looks_concurrent is concurrent
+    assert GrantEvent.objects.filter(LOOKS_CONCURRENT).exists() is concurrent

@@ -53,6 +53,17 @@ pytestmark = [
 ]
 
 
+WRITES = ("UPDATE", "WITH")
+"""How the statement begins that locks a grant; PostgreSQL updates and inserts by one."""
+
+
+@pytest.fixture(autouse=True)
+def receiver_of_the_project():
+    """Let a refresh be a transaction on PostgreSQL too: as a single statement it keeps no lock to wait for."""
+    with connected(refresh_token_exchanged, lambda **kwargs: None):
+        yield
+
+
 @pytest.fixture
 def pool():
     with ThreadPoolExecutor(2) as pool:
@@ -71,7 +82,7 @@ class Gate:
 
 
 @contextmanager
-def stopping(gate: Gate, *, after: str, table: str) -> Iterator[None]:
+def stopping(gate: Gate, *, after: str | tuple[str, ...], table: str) -> Iterator[None]:
     """Stop at ``gate``, once, after a statement of this thread that begins so and names the table."""
 
     def stop(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
@@ -89,7 +100,7 @@ def in_thread(
     act: Callable[[], Any],
     *,
     gate: Gate | None = None,
-    after: str = "",
+    after: str | tuple[str, ...] = "",
     table: str = "oauth_refresh_grant",
 ) -> Future:
     """Let another thread act, stopping at ``gate``; its connection is closed in the end."""
@@ -138,7 +149,7 @@ def no_token_is_valid(grant):
 
 def test_revocation_waits_for_a_refresh_that_has_locked_the_grant_and_then_revokes_it(client_app, pool):
     gate = Gate()
-    refreshed = in_thread(pool, refreshing(client_app), gate=gate, after="UPDATE")
+    refreshed = in_thread(pool, refreshing(client_app), gate=gate, after=WRITES)
     assert gate.reached.wait(LONGEST_SECONDS)
 
     revoked = in_thread(pool, revoking(client_app.grant))
@@ -158,7 +169,7 @@ def test_refresh_waits_for_a_revocation_that_has_locked_the_grant_and_is_then_re
         with transaction.atomic():
             return revoke_grant(client_app.grant, reason="incident")
 
-    revoked = in_thread(pool, revoke_in_a_transaction, gate=gate, after="UPDATE")
+    revoked = in_thread(pool, revoke_in_a_transaction, gate=gate, after=WRITES)
     assert gate.reached.wait(LONGEST_SECONDS)
 
     refreshed = in_thread(pool, refreshing(client_app))
@@ -180,7 +191,7 @@ def test_refresh_succeeds_after_a_revocation_that_was_rolled_back(client_app, po
             revoke_grant(client_app.grant, reason="incident")
             transaction.set_rollback(True)
 
-    revoked = in_thread(pool, revoke_and_roll_back, gate=gate, after="UPDATE")
+    revoked = in_thread(pool, revoke_and_roll_back, gate=gate, after=WRITES)
     assert gate.reached.wait(LONGEST_SECONDS)
 
     refreshed = in_thread(pool, refreshing(client_app))
@@ -194,7 +205,7 @@ def test_refresh_succeeds_after_a_revocation_that_was_rolled_back(client_app, po
 
 def test_second_refresh_waits_for_the_first_and_is_detected_as_reuse(client_app, pool):
     gate = Gate()
-    first = in_thread(pool, refreshing(client_app), gate=gate, after="UPDATE")
+    first = in_thread(pool, refreshing(client_app), gate=gate, after=WRITES)
     assert gate.reached.wait(LONGEST_SECONDS)
 
     second = in_thread(pool, refreshing(client_app))
@@ -206,6 +217,23 @@ def test_second_refresh_waits_for_the_first_and_is_detected_as_reuse(client_app,
         second.result(LONGEST_SECONDS)
     require_no_fork(client_app.grant)
     assert Grant.objects.get().revoked_reason == "reuse_detected"
+
+
+def test_sibling_waits_for_a_refresh_whose_receiver_is_slow_and_gets_its_pair(client_app, pool):
+    client_app.application.retry_window = timedelta(minutes=30)
+    client_app.application.save()
+    gate = Gate()
+    first = in_thread(pool, refreshing(client_app), gate=gate, after=WRITES)
+    assert gate.reached.wait(LONGEST_SECONDS)
+
+    sibling = in_thread(pool, refreshing(client_app))
+    assert comes_to_wait(sibling)
+    gate.opened.set()
+
+    answers = [first.result(LONGEST_SECONDS), sibling.result(LONGEST_SECONDS)]
+    assert len({(issued.access_token, issued.refresh_token) for issued in answers}) == 1
+    require_no_fork(client_app.grant)
+    assert (Grant.objects.get().generation, Grant.objects.get().retries) == (2, 1)
 
 
 def deactivate_user(client):
@@ -244,7 +272,7 @@ def test_refresh_is_refused_if_the_grant_ends_between_its_look_up_and_its_update
 @pytest.mark.parametrize("end", [deactivate_user, change_password, delete_user, delete_application])
 def test_what_ends_the_grant_waits_for_a_refresh_that_has_locked_it(client_app, pool, end):
     gate = Gate()
-    refreshed = in_thread(pool, refreshing(client_app), gate=gate, after="UPDATE")
+    refreshed = in_thread(pool, refreshing(client_app), gate=gate, after=WRITES)
     assert gate.reached.wait(LONGEST_SECONDS)
 
     ended = in_thread(pool, lambda: end(client_app))
@@ -529,7 +557,7 @@ def test_refresh_that_deadlocks_twice_is_answered_503_and_can_be_repeated(client
     tries = []
 
     def fail(execute, sql, params, many, context):
-        if sql.startswith("UPDATE"):
+        if sql.startswith(WRITES):
             tries.append(sql)
             return execute(RAISE_DEADLOCK[connection.vendor], None, many, context)
         return execute(sql, params, many, context)

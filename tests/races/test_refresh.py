@@ -10,7 +10,8 @@ from http import HTTPStatus
 import pytest
 from django.db.models import Q
 
-from oauth_refresh.models import Grant
+from oauth_refresh import crypto
+from oauth_refresh.models import Grant, RefreshToken
 from oauth_refresh.services import revoke_grants
 from tests.races.invariants import (
     require_no_fork,
@@ -22,7 +23,9 @@ from tests.races.invariants import (
 from tests.races.server import start_grant
 from tests.threads import run_together
 
-PARALLEL = 8
+PARALLEL, SIBLINGS = 8, 4
+LIMIT = 20
+"""What ``RETRY_LIMIT`` is by default."""
 WINDOW = timedelta(minutes=30)  # longer than any round takes on a slow machine
 CHAIN = 3
 """How often a client refreshes while something happens to its grant."""
@@ -44,9 +47,9 @@ def test_one_of_parallel_refreshes_succeeds_and_the_grant_is_revoked(server, rou
         require_no_valid_token(server, first.grant, client_id=application.client_id, **tokens)
 
 
-@pytest.mark.parametrize("parallel", [4, PARALLEL])
+@pytest.mark.parametrize("parallel", [PARALLEL, LIMIT + 1, 200])
 def test_parallel_refreshes_inside_the_retry_window_get_one_pair(server, rounds, parallel):
-    """One refresh and as many retries as the limit allows succeed; the rest are refused, and nothing is revoked."""
+    """One refresh and as many retries as the limit allows succeed; the rest are told to wait, nothing is revoked."""
     for _round in rounds:
         application, first = start_grant(retry_window=WINDOW)
 
@@ -55,12 +58,41 @@ def test_parallel_refreshes_inside_the_retry_window_get_one_pair(server, rounds,
         )
 
         rounds.count(answers)
-        require_no_server_error(answers)
+        others = [answer.status for answer in answers if answer.status != HTTPStatus.OK]
+        assert others == [HTTPStatus.TOO_MANY_REQUESTS] * max(0, parallel - LIMIT - 1)
         require_no_fork(first.grant)
         access, refresh = tokens_of(answers)
-        assert len(access) == 4, f"{len(access)} of {parallel} requests succeeded; one refresh and 3 retries may."
         assert len({*access}) == len({*refresh}) == 1, "The requests got different pairs."
         require_valid_pair(server, client_id=application.client_id, access_token=access[0], refresh_token=refresh[0])
+
+
+def test_siblings_of_a_client_that_keeps_refreshing_all_follow_it(server, rounds):
+    """They present tokens that are up to several generations old, while the next refresh is under way."""
+    for _round in rounds:
+        application, first = start_grant(retry_window=WINDOW)
+
+        answers = run_together(
+            *[lambda a=application, t=first: server.keep_refreshing(a.client_id, t.refresh_token, times=2)] * SIBLINGS
+        )
+
+        answers = [answer for of_one in answers for answer in of_one]
+        rounds.count(answers)
+        require_no_fork(first.grant)
+        stored = Grant.objects.get(pk=first.grant.pk)
+        assert {answer.status for answer in answers} == {HTTPStatus.OK}, "A sibling was refused."
+        assert (stored.revoked_at, len({*tokens_of(answers)[1]})) == (None, stored.generation - 1)
+        current = next(
+            answer.json
+            for answer in answers
+            if RefreshToken.objects.get(digest=crypto.digest(answer.json["refresh_token"])).generation
+            == stored.generation
+        )
+        require_valid_pair(
+            server,
+            client_id=application.client_id,
+            access_token=current["access_token"],
+            refresh_token=current["refresh_token"],
+        )
 
 
 def revoked_by_its_refresh_token(server, application, first):

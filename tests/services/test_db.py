@@ -3,11 +3,13 @@
 from contextlib import suppress
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.db import OperationalError, connection, transaction
 
 from oauth_refresh.errors import TransactionBroken
 from oauth_refresh.models import Grant
 from oauth_refresh.services.db import atomic_write
+from tests.factories import UserFactory
 from tests.interference import deadlock_once
 
 pytestmark = pytest.mark.django_db
@@ -51,3 +53,23 @@ def test_statements_of_a_request_are_prepared_if_the_settings_ask_for_it(client_
         cursor.execute("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%oauth_refresh_%'")
         [prepared] = cursor.fetchone()
     assert (prepared > 0) is ("prepare_threshold" in connection.settings_dict["OPTIONS"])
+
+
+RAISE_OTHER_ERROR = {
+    "sqlite": "SELECT * FROM missing",
+    "postgresql": "DO $$ BEGIN RAISE 'could not obtain lock' USING ERRCODE = '55P03'; END $$",
+    "mysql": "SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1205",
+}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_other_error_of_the_database_is_raised_and_rolls_back():
+    def write_and_fail():
+        with atomic_write(), connection.cursor() as cursor:
+            UserFactory()
+            cursor.execute(RAISE_OTHER_ERROR[connection.vendor])
+
+    with pytest.raises(OperationalError):
+        write_and_fail()
+
+    assert not get_user_model().objects.exists()

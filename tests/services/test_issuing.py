@@ -107,7 +107,7 @@ def test_grant_is_stored_as_it_was_started(stopped_clock, application, user):
         "idle_expires_at": NOW + timedelta(days=14),
         "expires_at": NOW + timedelta(days=90),
         "password_fingerprint": next(password_fingerprints(user)),
-        "retry_salt": None,
+        "retry_slots": None,
         "retries": 0,
         "address": "192.0.2.7",
         "user_agent": "curl/8",

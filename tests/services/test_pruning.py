@@ -213,15 +213,111 @@ def test_client_that_was_away_for_long_signs_out_by_its_access_token(client_app,
 
 def test_lost_response_is_answered_again_after_a_prune_that_retains_nothing(oauth_settings, client_app, time_machine):
     oauth_settings(RETRY_WINDOW=timedelta(seconds=30))
+    oldest = client_app.refresh_token
     client_app.rotate()
     predecessor = client_app.refresh_token
     pair = client_app.rotate()
     time_machine.move_to(NOW + timedelta(seconds=10), tick=False)
+    assert prune(retain=timedelta(0)).refresh_tokens == 0  # a retry walks along all of them
+
+    for presented in (oldest, predecessor):
+        again = client_app.refresh(presented).json()
+        assert (again["access_token"], again["refresh_token"]) == (pair["access_token"], pair["refresh_token"])
+
+
+def test_refresh_token_that_no_retry_can_reach_any_more_is_deleted(oauth_settings, client_app, time_machine):
+    oauth_settings(RETRY_WINDOW=timedelta(seconds=30))
+    spent = client_app.refresh_token
+    client_app.rotate()
+    client_app.rotate()
+    time_machine.move_to(NOW + timedelta(seconds=31), tick=False)
     assert prune(retain=timedelta(0)).refresh_tokens == 1
 
-    again = client_app.refresh(predecessor).json()
+    assert client_app.refresh(spent).status_code == 400
 
-    assert (again["access_token"], again["refresh_token"]) == (pair["access_token"], pair["refresh_token"])
+    assert Grant.objects.get().revoked_reason == "reuse_detected"
+
+
+def grants_with_slots(*seconds_ago):
+    """Create a grant with retry slots for each time at which one was refreshed."""
+    return [
+        GrantFactory(created_at=NOW - DAY, retry_slots=b"x" * 44, refreshed_at=NOW - timedelta(seconds=seconds))
+        for seconds in seconds_ago
+    ]
+
+
+def left_with_slots():
+    return list(Grant.objects.filter(retry_slots__isnull=False).order_by("pk"))
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 1000])
+def test_salts_are_erased_once_the_window_is_over(oauth_settings, batch_size):
+    oauth_settings(RETRY_WINDOW=timedelta(seconds=30))
+    inside, *_over = grants_with_slots(30, 31, 3600, 86_400)
+    others = list(Grant.objects.order_by("pk").values("pk", "generation", "refreshed_at", "retries"))
+
+    assert prune(batch_size=batch_size) == Pruned()
+
+    assert left_with_slots() == [inside]
+    assert list(Grant.objects.order_by("pk").values("pk", "generation", "refreshed_at", "retries")) == others
+
+
+def test_salts_are_kept_for_the_longest_window_of_any_application(oauth_settings):
+    oauth_settings(RETRY_WINDOW=timedelta(seconds=30))
+    within, over = grants_with_slots(300, 301)
+    within.application.retry_window = timedelta(minutes=5)
+    within.application.save()
+
+    prune()
+
+    assert left_with_slots() == [within]
+    assert over not in left_with_slots()
+
+
+def test_dry_run_erases_no_salt():
+    [over] = grants_with_slots(86_400)
+
+    prune(dry_run=True)
+
+    assert left_with_slots() == [over]
+
+
+def test_grant_that_was_refreshed_after_the_query_keeps_its_salts(oauth_settings):
+    oauth_settings(RETRY_WINDOW=timedelta(seconds=30))
+    [over] = grants_with_slots(86_400)
+    pending = [lambda: Grant.objects.update(refreshed_at=NOW)]
+
+    def interleave(execute, sql, params, many, context):
+        result = execute(sql, params, many, context)
+        if sql.startswith("SELECT") and "retry_slots" in sql and "is_deletable" in sql and pending:
+            pending.pop()()
+        return result
+
+    with connection.execute_wrapper(interleave):
+        prune()
+
+    assert (left_with_slots(), pending) == ([over], [])
+
+
+def test_time_limit_leaves_salts_for_the_next_run():
+    over = grants_with_slots(86_400, 86_400)
+
+    first = prune(batch_size=1, max_seconds=1e-9)
+    assert (first.is_complete, left_with_slots()) == (False, over)
+
+    assert prune() == Pruned()
+    assert left_with_slots() == []
+
+
+@pytest.mark.parametrize("batches", [0, 1])
+def test_time_that_is_up_while_salts_are_erased_ends_the_prune(monkeypatch, batches):
+    over = grants_with_slots(86_400, 86_400, 86_400)
+    moments = iter([0.0, *[0.5] * 3, *[0.5] * batches, 2.0])  # three batches of grants that all stay come before
+    monkeypatch.setattr("oauth_refresh.services.pruning.monotonic", lambda: next(moments))
+
+    pruned = prune(batch_size=1, max_seconds=1)
+
+    assert (pruned, left_with_slots()) == (Pruned(is_complete=False), over[batches + 1 :])
 
 
 @pytest.mark.parametrize("kind", ["live", "spent"])
@@ -578,7 +674,7 @@ def test_batch_that_a_deadlock_rolls_back_is_retried(statement):
     with deadlock_once({"deleting": f"DELETE FROM {table}", "locking": locks}[statement]) as tried:
         pruned = prune()
 
-    assert len(tried) == 2
+    assert len([sql for sql in tried if "retry_slots" not in sql]) == 2
     assert pruned == deletable
 
 

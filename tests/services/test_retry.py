@@ -1,4 +1,4 @@
-"""The retry window: who gets the same pair again, who is refused, and when a repetition is still theft."""
+"""The retry window: who gets the current pair, who is refused, and when a repetition is still theft."""
 
 import logging
 from contextlib import ExitStack
@@ -8,9 +8,10 @@ import pytest
 from django.db.models import F
 
 from oauth_refresh import crypto
-from oauth_refresh.errors import InvalidGrant, InvalidScope
+from oauth_refresh.errors import InvalidGrant, InvalidScope, TooManyRetries
 from oauth_refresh.http import ClientInfo
 from oauth_refresh.models import AccessToken, Application, Grant, GrantEvent, RefreshToken
+from oauth_refresh.models.retry_slots import MOST_SLOTS, SLOTS_BYTES, read_slots
 from oauth_refresh.services import refresh, revoke_grant
 from oauth_refresh.services.revocation import revoke_access_token
 from oauth_refresh.signals import refresh_retried, refresh_token_reused, tokens_issued
@@ -26,7 +27,12 @@ HOME = ClientInfo(address="192.0.2.1", user_agent="notes/1.0")
 ELSEWHERE = ClientInfo(address="192.0.2.66", user_agent="thief/1.0")
 
 TOO_OFTEN = "The retry is refused: RETRY_LIMIT is reached."
-NOT_THE_SAME = "The retry is refused: the scope differs, SECRET_KEY was changed, or the pair was deleted."
+UNREACHABLE = "The retry is refused: a slot is missing, SECRET_KEY was changed, or a row was altered."
+NO_REFRESH_TOKEN = "The retry is refused: the refresh token of the pair was deleted."
+NO_ACCESS_TOKEN = "The retry is refused: the access token of the pair was deleted or altered."
+ANOTHER_SCOPE = "The retry is refused: it asks for another scope than was issued."
+WAITED = "The retry is refused: it waited until the window was over."
+USER_INACTIVE = "The retry is refused, because the grant is not active: user inactive."
 DEAD = "The retry is refused: a token of the pair is no longer valid."
 NOT_GRANTED = "A requested scope was not granted."
 SPENT = "The refresh token was spent before."
@@ -67,6 +73,10 @@ def refusal_of(client, error=InvalidGrant, **parameters):
 
 def pair(issued):
     return issued.refresh_token, issued.access_token
+
+
+def generations(grant):
+    return [slot.generation for slot in read_slots(grant.retry_slots)]
 
 
 def events():
@@ -121,44 +131,102 @@ def test_after_the_window_a_repeated_token_is_reuse(client, stopped_clock, secon
     assert client.grant.revoked_reason == "reuse_detected"
 
 
-def test_successor_that_was_used_ends_the_window(client):
-    client.go_on()
+@pytest.mark.parametrize("refreshes", range(1, MOST_SLOTS))
+def test_token_that_is_several_refreshes_old_gets_the_current_pair(client, stopped_clock, refreshes):
+    newest = client.first
+    for _turn in range(refreshes):
+        stopped_clock.shift(1)
+        newest = client.present(newest.refresh_token)
 
-    assert refusal_of(client) == SPENT
-    assert client.grant.revoked_reason == "reuse_detected"
+    again = client.present()
 
-
-def test_older_token_is_reuse_inside_the_window_too(client):
-    client.go_on()
-    newest = client.grant
-
-    assert newest.retry_salt is not None
-    assert refusal_of(client) == SPENT
+    assert pair(again) == pair(newest)
+    assert events() == [("retried", 1, HOME.address, HOME.user_agent)]
 
 
-def test_each_rotation_has_a_window_and_a_salt_of_its_own(client, stopped_clock):
-    first_salt = bytes(client.grant.retry_salt)
+def test_token_that_is_older_than_the_slots_reach_is_refused(client):
+    """More refreshes followed inside the window than the grant has slots for."""
+    newest = client.first
+    for _turn in range(MOST_SLOTS):
+        newest = client.present(newest.refresh_token)
+
+    assert refusal_of(client) == UNREACHABLE
+    assert pair(client.present(client.first.refresh_token)) == pair(newest)
+    assert (client.grant.revoked_at, len(client.grant.retry_slots)) == (None, SLOTS_BYTES)
+
+
+def test_each_rotation_has_a_window_of_its_own(client, stopped_clock):
     stopped_clock.shift(29)
-    client.present()
     second = client.go_on()
     stopped_clock.shift(29)
 
     assert pair(client.present(client.first.refresh_token)) == pair(second)
-    assert (bytes(client.grant.retry_salt) != first_salt, client.grant.retries) == (True, 1)
+    assert refusal_of(client) == SPENT
 
 
-def test_retries_are_counted_up_to_the_limit(client):
+def test_each_rotation_has_a_salt_of_its_own_and_drops_those_whose_windows_are_over(client, stopped_clock):
+    [first] = read_slots(client.grant.retry_slots)
+    stopped_clock.shift(29)
+    newest = client.go_on()
+    kept, second = read_slots(client.grant.retry_slots)
+    stopped_clock.shift(1)
+    client.present(newest.refresh_token)
+
+    assert (kept, kept.salt != second.salt) == (first, True)
+    assert generations(client.grant) == [2, 3]
+
+
+def test_retries_are_counted_up_to_the_limit_since_the_last_refresh(client, oauth_settings):
+    oauth_settings(RETRY_LIMIT=3)
     for _retry in range(3):
         assert pair(client.present()) == pair(client.first)
-
-    assert refusal_of(client) == TOO_OFTEN
+    assert refusal_of(client, TooManyRetries) == TOO_OFTEN
     assert client.grant.retries == 3
 
+    newest = client.go_on()
 
-def test_project_sets_the_limit(client, oauth_settings):
+    assert [pair(client.present()) for _retry in range(3)] == [pair(newest)] * 3
+    assert refusal_of(client, TooManyRetries) == TOO_OFTEN
+
+
+def test_retries_of_all_spent_tokens_count_together(client, oauth_settings):
+    oauth_settings(RETRY_LIMIT=2)
+    client.go_on()
+    client.present()
+    client.present(client.first.refresh_token)
+
+    assert refusal_of(client, TooManyRetries, raw=client.predecessor) == TOO_OFTEN
+    assert refusal_of(client, TooManyRetries, raw=client.first.refresh_token) == TOO_OFTEN
+
+
+def test_retry_over_the_limit_changes_nothing_and_says_when_to_try_again(client, oauth_settings):
     oauth_settings(RETRY_LIMIT=0)
+    before = database_snapshot()
 
-    assert refusal_of(client) == TOO_OFTEN
+    with pytest.raises(TooManyRetries) as refusal:
+        client.present()
+
+    assert (refusal.value.reason, refusal.value.retry_after) == (TOO_OFTEN, 1)
+    assert database_snapshot() == before
+
+
+def test_token_that_was_told_to_wait_is_no_theft_once_its_window_is_over(client, oauth_settings, stopped_clock):
+    oauth_settings(RETRY_LIMIT=0)
+    refusal_of(client, TooManyRetries)
+    stopped_clock.shift(30)
+
+    assert refusal_of(client) == WAITED
+    assert client.grant.revoked_at is None
+    assert events() == [("refused", 1, HOME.address, HOME.user_agent)]
+
+
+def test_token_that_nobody_told_to_wait_is_reuse_at_the_limit_too(client, oauth_settings, stopped_clock):
+    stopped_clock.shift(30)
+    client.go_on()  # drops the slot of the first token
+    Grant.objects.update(retries=20)
+
+    assert refusal_of(client) == SPENT
+    assert client.grant.revoked_reason == "reuse_detected"
 
 
 # What is refused without revoking the grant: the change to a row or the settings, the request, and the reason.
@@ -166,10 +234,6 @@ def test_project_sets_the_limit(client, oauth_settings):
 
 def nothing(client, settings):
     pass
-
-
-def exhausted(client, settings):
-    Grant.objects.update(retries=3)
 
 
 def other_key(client, settings):
@@ -180,8 +244,54 @@ def other_client_id(client, settings):
     Application.objects.update(client_id="renamed")
 
 
-def successor_gone(client, settings):
-    RefreshToken.objects.filter(generation=2).delete()
+def slots_cut_off(client, settings):
+    Grant.objects.update(retry_slots=bytes(client.grant.retry_slots)[:-1])
+
+
+def slots_gone(client, settings):
+    Grant.objects.update(retry_slots=None)
+
+
+def slots_emptied(client, settings):
+    Grant.objects.update(retry_slots=b"")
+
+
+def salt_altered(client, settings):
+    slots = bytes(client.grant.retry_slots)
+    Grant.objects.update(retry_slots=slots[:-1] + bytes([slots[-1] ^ 1]))
+
+
+def time_of_the_slot_out_of_range(client, settings):
+    slots = bytes(client.grant.retry_slots)
+    Grant.objects.update(retry_slots=slots[:4] + b"\x7f" + b"\xff" * 7 + slots[12:])
+
+
+def generation_of_the_slot_altered(client, settings):
+    slots = bytes(client.grant.retry_slots)
+    Grant.objects.update(retry_slots=b"\x00\x00\x00\x02" + slots[4:])
+
+
+def digest_altered(client, settings):
+    RefreshToken.objects.filter(generation=2).update(digest="0" * 64)
+
+
+def token_between_gone(client, settings):
+    newest = client.go_on()
+    client.present(newest.refresh_token)
+    RefreshToken.objects.filter(generation=3).delete()
+
+
+def current_refresh_token_gone(client, settings):
+    client.go_on()
+    RefreshToken.objects.filter(generation=3).delete()
+
+
+def access_token_altered(client, settings):
+    AccessToken.objects.filter(generation=2).update(digest="0" * 64)
+
+
+def scope_of_the_access_token_altered(client, settings):
+    AccessToken.objects.filter(generation=2).update(scope="notes:read PRODUCTION")
 
 
 def access_token_gone(client, settings):
@@ -193,28 +303,41 @@ def access_token_revoked(client, settings):
 
 
 def successor_expired(client, settings):
-    RefreshToken.objects.filter(generation=2).update(created_at=NOW - timedelta(days=15), expires_at=NOW)
+    RefreshToken.objects.filter(generation=2).update(created_at=NOW - timedelta(seconds=1), expires_at=NOW)
 
 
 def user_inactive(client, settings):
     client.grant.user._meta.model.objects.update(is_active=False)
 
 
-def scope_withdrawn(client, settings):
-    Application.objects.update(scope="notes:read")
+def password_changed(client, settings):
+    client.grant.user._meta.model.objects.update(password="!another")
 
 
 REFUSED = {
-    "too often": (exhausted, None, TOO_OFTEN),
-    "narrower scope": (nothing, "notes:read", NOT_THE_SAME),
-    "scope withdrawn": (scope_withdrawn, None, NOT_THE_SAME),
-    "key gone": (other_key, None, NOT_THE_SAME),
-    "client renamed": (other_client_id, None, NOT_THE_SAME),
-    "successor gone": (successor_gone, None, NOT_THE_SAME),
-    "access token gone": (access_token_gone, None, NOT_THE_SAME),
+    "narrower scope": (nothing, "notes:read", ANOTHER_SCOPE),
+    "key gone": (other_key, None, "The retry is refused, because the grant is not active: password changed."),
+    "client renamed": (other_client_id, None, UNREACHABLE),
+    "slots cut off": (slots_cut_off, None, UNREACHABLE),
+    "slots gone": (slots_gone, None, UNREACHABLE),
+    "slots emptied": (slots_emptied, None, UNREACHABLE),
+    "salt altered": (salt_altered, None, UNREACHABLE),
+    "time of the slot out of range": (time_of_the_slot_out_of_range, None, UNREACHABLE),
+    "generation of the slot altered": (generation_of_the_slot_altered, None, UNREACHABLE),
+    "digest altered": (digest_altered, None, UNREACHABLE),
+    "token between gone": (token_between_gone, None, UNREACHABLE),
+    "current refresh token gone": (current_refresh_token_gone, None, NO_REFRESH_TOKEN),
+    "access token gone": (access_token_gone, None, NO_ACCESS_TOKEN),
+    "access token altered": (access_token_altered, None, NO_ACCESS_TOKEN),
+    "scope of the access token altered": (scope_of_the_access_token_altered, None, NO_ACCESS_TOKEN),
     "access token revoked": (access_token_revoked, None, DEAD),
     "successor expired": (successor_expired, None, DEAD),
-    "user inactive": (user_inactive, None, DEAD),
+    "user inactive": (user_inactive, None, USER_INACTIVE),
+    "password changed": (
+        password_changed,
+        None,
+        "The retry is refused, because the grant is not active: password changed.",
+    ),
 }
 
 
@@ -227,6 +350,59 @@ def test_refused_retry_revokes_nothing_and_is_recorded(client, settings, change,
 
     assert without(database_snapshot()) == without(before)
     assert events() == [("refused", 1, "192.0.2.66", "thief/1.0")]
+
+
+def test_rotated_key_alone_refuses_the_retry_too(client, settings):
+    Grant.objects.update(password_fingerprint="")  # the key is part of it, and another reason to refuse
+    settings.SECRET_KEY = "another key, and the old one is forgotten"
+
+    assert refusal_of(client) == UNREACHABLE
+    assert client.grant.revoked_at is None
+
+
+def test_retry_of_an_inactive_user_is_not_told_to_wait(client, oauth_settings, settings):
+    oauth_settings(RETRY_LIMIT=0)
+    user_inactive(client, settings)
+
+    assert refusal_of(client) == USER_INACTIVE
+
+
+def test_client_refreshes_on_after_its_slots_were_lost(client, settings):
+    slots_cut_off(client, settings)
+
+    newest = client.go_on()
+
+    assert pair(client.present(client.first.refresh_token)) == pair(newest)
+    assert generations(client.grant) == [2]
+
+
+def test_retry_without_the_row_of_its_successor_is_outside_the_window(client):
+    client.go_on()
+    RefreshToken.objects.filter(generation=2).delete()
+
+    assert refusal_of(client) == SPENT
+    assert client.grant.revoked_reason == "reuse_detected"
+
+
+@pytest.mark.parametrize("scope", ["notes:read", "notes:write", "notes:read notes:write"])
+def test_scope_that_was_withdrawn_since_stays_in_the_pair_until_it_expires(client, scope):
+    Application.objects.update(scope=scope)
+
+    again = client.present()
+
+    assert (pair(again), again.scope) == (pair(client.first), "notes:read notes:write")
+
+
+def test_retry_may_name_a_scope_that_was_withdrawn_before_the_refresh(stopped_clock, client_app, oauth_settings):
+    oauth_settings(RETRY_WINDOW=WINDOW)
+    Application.objects.update(scope="notes:read")
+    client_app.application.refresh_from_db()
+    both = {"scope": "notes:read notes:write"}
+    issued = refresh(client_app.application, raw_refresh_token=client_app.refresh_token, **both)
+
+    again = refresh(client_app.application, raw_refresh_token=client_app.refresh_token, **both)
+
+    assert (pair(again), again.scope) == (pair(issued), "notes:read")
 
 
 def test_retry_with_a_scope_that_was_never_granted_is_refused_and_recorded(client):
@@ -254,14 +430,15 @@ def test_another_application_gets_and_changes_nothing(client):
 
 
 def test_retry_may_name_the_same_scope_in_another_order(client):
-    for scope in (None, "notes:read notes:write", "notes:write notes:read"):
+    for scope in (None, "notes:read notes:write", "notes:write notes:read", "notes:write notes:read notes:write"):
         assert pair(client.present(scope=scope)) == pair(client.first)
 
 
-def test_narrowed_refresh_is_repeated_with_the_same_narrow_scope(client):
+@pytest.mark.parametrize("scope", ["notes:read", None])
+def test_narrowed_refresh_is_repeated_as_it_is(client, scope):
     second = client.present(client.first.refresh_token, scope="notes:read")
 
-    again = client.present(client.first.refresh_token, scope="notes:read")
+    again = client.present(client.first.refresh_token, scope=scope)
 
     assert (pair(again), again.scope) == (pair(second), "notes:read")
 
@@ -295,16 +472,19 @@ def test_predecessor_that_has_expired_since_is_repeated(client):
 def test_rotation_without_a_window_stores_no_salt_and_its_repetition_is_reuse(stopped_clock, client_app):
     client = Session(client_app)
 
-    assert client.grant.retry_salt is None
+    assert client.grant.retry_slots is None
     assert refusal_of(client) == SPENT
     assert client.grant.revoked_reason == "reuse_detected"
 
 
-def test_window_that_opens_later_covers_no_earlier_rotation(stopped_clock, oauth_settings, client_app):
+def test_window_that_opens_later_covers_no_earlier_rotation_and_raises_no_alarm(
+    stopped_clock, oauth_settings, client_app
+):
     client = Session(client_app)
     oauth_settings(RETRY_WINDOW=WINDOW)
 
-    assert refusal_of(client) == SPENT
+    assert refusal_of(client) == UNREACHABLE
+    assert (client.grant.revoked_at, events()) == (None, [("refused", 1, HOME.address, HOME.user_agent)])
 
 
 def test_window_that_was_switched_off_since_covers_nothing(client, oauth_settings):
@@ -329,7 +509,7 @@ def test_application_may_have_no_window_where_the_project_has_one(stopped_clock,
     Application.objects.update(retry_window=timedelta(0))
     client = Session(client_app)
 
-    assert client.grant.retry_salt is None
+    assert client.grant.retry_slots is None
     assert refusal_of(client) == SPENT
 
 
@@ -338,9 +518,9 @@ def test_refresh_without_rotation_leaves_no_window(client, stopped_clock):
     stopped_clock.shift(20)
     client.go_on()
 
-    assert client.grant.retry_salt is None
+    assert client.grant.retry_slots is None
     Application.objects.update(rotate_refresh_tokens=True)
-    assert refusal_of(client) == SPENT
+    assert refusal_of(client) == UNREACHABLE
 
 
 def test_predecessor_is_spent_once_rotation_was_switched_off(client):
@@ -380,7 +560,9 @@ def test_rotation_that_a_wrong_clock_dated_ahead_is_not_open_until_then(client, 
 # Which signals are sent and which events are recorded.
 
 
-def test_retry_sends_a_signal_after_commit(client, django_capture_on_commit_callbacks):
+def test_retry_sends_a_signal_after_commit(client, stopped_clock, django_capture_on_commit_callbacks):
+    stopped_clock.shift(12.5)
+
     with (
         recorded(refresh_retried) as retried,
         recorded(tokens_issued) as issued,
@@ -391,7 +573,15 @@ def test_retry_sends_a_signal_after_commit(client, django_capture_on_commit_call
         sent_before_commit = list(retried)
 
     assert sent_before_commit == []
-    assert retried == [{"grant": client.grant, "generation": 1, "client_info": ELSEWHERE, "same_caller": False}]
+    assert retried == [
+        {
+            "grant": client.grant,
+            "generation": 1,
+            "client_info": ELSEWHERE,
+            "same_caller": False,
+            "seconds_since_spent": 12.5,
+        }
+    ]
     assert (issued, reused) == ([], [])
 
 
@@ -410,15 +600,15 @@ def test_signal_says_whether_the_caller_is_the_same(client, django_capture_on_co
     assert [sent["same_caller"] for sent in retried] == [same]
 
 
-def test_signal_does_not_compare_callers_that_are_not_recorded(
-    client, oauth_settings, django_capture_on_commit_callbacks
-):
-    oauth_settings(RECORD_CLIENT_INFO=False)
+@pytest.mark.parametrize(("then", "now"), [(HOME, ClientInfo()), (ClientInfo(), HOME), (ClientInfo(), ClientInfo())])
+def test_callers_are_not_compared_where_one_is_not_recorded(stopped_clock, oauth_settings, client_app, then, now):
+    oauth_settings(RETRY_WINDOW=WINDOW)
+    client = Session(client_app)
+    RefreshToken.objects.filter(generation=2).update(address=then.address, user_agent=then.user_agent)
 
-    with recorded(refresh_retried) as retried, django_capture_on_commit_callbacks(execute=True):
-        client.present(client_info=ClientInfo())
+    client.present(client_info=now)
 
-    assert [sent["same_caller"] for sent in retried] == [None]
+    assert GrantEvent.objects.get().same_caller is None
 
 
 def test_retry_is_recorded_with_its_caller(client, caplog):
@@ -426,7 +616,11 @@ def test_retry_is_recorded_with_its_caller(client, caplog):
         client.present(client_info=ELSEWHERE)
 
     assert events() == [("retried", 1, "192.0.2.66", "thief/1.0")]
-    assert f"The response to refresh token 1 of grant {client.grant.public_id} was repeated." in caplog.messages
+    assert (GrantEvent.objects.get().seconds_since_spent, GrantEvent.objects.get().same_caller) == (0, False)
+    assert (
+        f"Refresh token 1 of grant {client.grant.public_id} was used again 0 seconds after it was spent, by another "
+        "caller; it was answered with the current pair."
+    ) in caplog.messages
 
 
 def test_hook_that_fails_does_not_use_up_a_retry(client, oauth_settings):
@@ -458,7 +652,7 @@ def test_slower_of_two_refreshes_gets_the_pair_of_the_faster(stopped_clock, oaut
 
 
 def exhaust(client):
-    Grant.objects.update(retries=3)
+    Grant.objects.update(retries=20)
 
 
 def revoke(client):
@@ -466,20 +660,32 @@ def revoke(client):
 
 
 @pytest.mark.parametrize(
-    ("act", "reason"), [(exhaust, TOO_OFTEN), (revoke, "The grant is revoked."), (Session.go_on, SPENT)]
+    ("act", "error", "reason"),
+    [(exhaust, TooManyRetries, TOO_OFTEN), (revoke, InvalidGrant, "The grant is revoked.")],
 )
 @pytest.mark.django_db(transaction=True)
-def test_retry_is_judged_again_after_another_request_changed_the_grant(client, act, reason):
+def test_retry_is_judged_again_after_another_request_changed_the_grant(client, act, error, reason):
     with run_after_select(AccessToken, lambda: act(client)):
-        assert refusal_of(client) == reason
+        assert refusal_of(client, error) == reason
 
-    assert client.grant.retries in {0, 3}
+    assert client.grant.retries in {0, 20}
 
 
 @pytest.mark.django_db(transaction=True)
-def test_slower_refresh_is_refused_if_another_one_took_the_last_retry(stopped_clock, oauth_settings, client_app):
+def test_retry_follows_a_refresh_that_came_between(client):
+    newest = []
+
+    with run_after_select(AccessToken, lambda: newest.append(client.go_on())):
+        again = client.present()
+
+    assert [pair(again)] == [pair(one) for one in newest]
+    assert (client.grant.generation, client.grant.retries) == (3, 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_slower_refresh_is_told_to_wait_if_another_one_took_the_last_retry(stopped_clock, oauth_settings, client_app):
     """Two attempts would not be enough: another request may still take what the second one finds."""
-    oauth_settings(RETRY_WINDOW=WINDOW)
+    oauth_settings(RETRY_WINDOW=WINDOW, RETRY_LIMIT=3)
 
     with ExitStack() as later:
 
@@ -489,7 +695,7 @@ def test_slower_refresh_is_refused_if_another_one_took_the_last_retry(stopped_cl
                 winner.present()
             later.enter_context(run_after_select(AccessToken, winner.present))
 
-        with run_after_token_lookup(win_and_leave_one_retry), pytest.raises(InvalidGrant) as refusal:
+        with run_after_token_lookup(win_and_leave_one_retry), pytest.raises(TooManyRetries) as refusal:
             Session(client_app)
 
     assert refusal.value.reason == TOO_OFTEN

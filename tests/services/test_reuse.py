@@ -1,6 +1,7 @@
 """Reuse of a spent refresh token: the whole grant is revoked, although the answer is an error."""
 
 import logging
+from datetime import timedelta
 from http import HTTPStatus
 
 import pytest
@@ -14,6 +15,7 @@ from oauth_refresh.http import ClientInfo
 from oauth_refresh.models import AccessToken, Grant, GrantEvent, RefreshToken
 from oauth_refresh.services import refresh
 from oauth_refresh.signals import grant_revoked, refresh_token_reused, tokens_issued
+from tests.conftest import NOW
 from tests.database import database_snapshot
 from tests.factories import ApplicationFactory
 from tests.interference import RAISE_DEADLOCK
@@ -22,6 +24,7 @@ from tests.refusals import INVALID_GRANT, answer_of
 from tests.signals import recorded
 
 SPENT = "The refresh token was spent before."
+HOME = ClientInfo(address="192.0.2.1", user_agent="notes/1.0")
 THIEF = ClientInfo(address="192.0.2.66", user_agent="thief/1.0")
 
 
@@ -29,13 +32,14 @@ THIEF = ClientInfo(address="192.0.2.66", user_agent="thief/1.0")
 def spent(client_app):
     """A spent refresh token, whose owner holds its successors."""
     token = client_app.refresh_token
-    client_app.rotate()
+    issued = refresh(client_app.application, raw_refresh_token=token, client_info=HOME)
+    client_app.access_token, client_app.refresh_token = issued.access_token, issued.refresh_token
     return token
 
 
-def present(application, token):
+def present(application, token, *, caller=THIEF):
     with pytest.raises(InvalidGrant) as refusal:
-        refresh(application, raw_refresh_token=token, client_info=THIEF)
+        refresh(application, raw_refresh_token=token, client_info=caller)
     return refusal.value.reason
 
 
@@ -61,31 +65,68 @@ def test_reuse_leaves_other_grants_of_the_same_user_and_application_alone(client
     assert list(Grant.objects.live()) == [other.grant]
 
 
-def test_reuse_is_recorded_with_its_caller(client_app, spent):
+def test_reuse_is_recorded_with_its_caller_and_how_long_ago_the_token_was_spent(stopped_clock, client_app, spent):
+    stopped_clock.shift(3600.25)
+
     present(client_app.application, spent)
 
-    assert list(GrantEvent.objects.values("grant", "kind", "generation", "address", "user_agent")) == [
+    assert list(GrantEvent.objects.values()) == [
         {
-            "grant": client_app.grant.pk,
+            "id": GrantEvent.objects.get().pk,
+            "grant_id": client_app.grant.pk,
             "kind": "reused",
             "generation": 1,
+            "at": NOW + timedelta(seconds=3600.25),
             "address": "192.0.2.66",
             "user_agent": "thief/1.0",
+            "seconds_since_spent": 3600.25,
+            "same_caller": False,
         }
     ]
 
 
-def test_reuse_is_logged_as_a_warning(caplog, client_app, spent):
-    present(client_app.application, spent)
+CONCURRENT = "Its client most likely refreshed twice at once: give the application a retry window."
+THEFT = "Treat it as theft."
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        (HOME, 0, f"0 seconds after it was spent, by the same caller. {CONCURRENT}"),
+        (HOME, 59.4, f"59 seconds after it was spent, by the same caller. {CONCURRENT}"),
+        (HOME, -30, f"-30 seconds after it was spent, by the same caller. {CONCURRENT}"),
+        (HOME, 60, f"60 seconds after it was spent, by the same caller. {THEFT}"),
+        (THIEF, 2, f"2 seconds after it was spent, by another caller. {THEFT}"),
+        (ClientInfo(), 2, f"2 seconds after it was spent, by an unknown caller. {THEFT}"),
+    ],
+)
+def test_reuse_is_logged_as_a_warning_that_says_what_it_means(caplog, stopped_clock, client_app, spent, case):
+    caller, seconds, sentences = case
+    stopped_clock.shift(seconds)
+
+    present(client_app.application, spent, caller=caller)
 
     assert (
         "oauth_refresh.services.rotation",
         logging.WARNING,
-        f"Refresh token 1 of grant {client_app.grant.public_id} was used again after it was spent.",
+        f"Refresh token 1 of grant {client_app.grant.public_id} was used again {sentences}",
     ) in caplog.record_tuples
 
 
-def test_reuse_sends_signals_after_commit(client_app, spent, django_capture_on_commit_callbacks):
+def test_reuse_of_a_token_whose_successor_was_deleted_says_nothing_of_time_and_caller(caplog, client_app, spent):
+    client_app.rotate()
+    RefreshToken.objects.filter(generation=2).delete()
+
+    present(client_app.application, spent)
+
+    assert list(GrantEvent.objects.values_list("seconds_since_spent", "same_caller")) == [(None, None)]
+    assert (
+        f"Refresh token 1 of grant {client_app.grant.public_id} was used again after it was spent, by an unknown "
+        f"caller. {THEFT}"
+    ) in caplog.messages
+
+
+def test_reuse_sends_signals_after_commit(stopped_clock, client_app, spent, django_capture_on_commit_callbacks):
     grant = Grant.objects.get()
 
     with (
@@ -98,7 +139,9 @@ def test_reuse_sends_signals_after_commit(client_app, spent, django_capture_on_c
         sent_before_commit = [*reused, *revoked]
 
     assert sent_before_commit == []
-    assert reused == [{"grant": grant, "generation": 1, "client_info": THIEF}]
+    assert reused == [
+        {"grant": grant, "generation": 1, "client_info": THIEF, "seconds_since_spent": 0, "same_caller": False}
+    ]
     assert revoked == [{"grant": grant, "reason": "reuse_detected", "by": None}]
     assert issued == []
 
@@ -118,6 +161,18 @@ def test_spent_token_from_another_application_revokes_nothing(spent):
     assert present(ApplicationFactory(), spent) == "The refresh token was issued to another application."
 
     assert database_snapshot() == before
+
+
+@pytest.mark.parametrize("case", [(True, None, True), (True, False, False), (False, None, False), (False, True, True)])
+def test_application_may_decide_whether_reuse_revokes(oauth_settings, client_app, spent, case):
+    of_project, own, revokes = case
+    oauth_settings(REVOKE_ON_REUSE=of_project)
+    client_app.application.revoke_on_reuse = own
+
+    assert present(client_app.application, spent) == SPENT
+
+    assert (Grant.objects.get().revoked_at is not None) is revokes
+    assert GrantEvent.objects.get().kind == "reused"
 
 
 def test_project_may_log_reuse_without_revoking_the_grant(

@@ -71,6 +71,11 @@ class Command(BaseCommand):
         )
         parser.add_argument("--owner", metavar="USERNAME")
         parser.add_argument("--retry-window", type=seconds, metavar="SECONDS")
+        parser.add_argument(
+            "--revoke-on-reuse",
+            action=BooleanOptionalAction,
+            help="whether a spent refresh token that is used again revokes the grant; default: REVOKE_ON_REUSE",
+        )
         parser.add_argument("--json", action="store_true", dest="one_line", help="print on one line")
 
     def handle(self, **options: Any) -> None:
@@ -138,5 +143,6 @@ def _fields(options: dict[str, Any]) -> dict[str, Any]:
         "is_resource_server": options["resource_server"],
         "owner": require_user(options["owner"]) if options["owner"] else None,
         "retry_window": options["retry_window"],
+        "revoke_on_reuse": options["revoke_on_reuse"],
     }
     return {column: value for column, value in given.items() if value is not None}
