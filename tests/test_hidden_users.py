@@ -266,13 +266,12 @@ def test_manager_costs_no_further_statement(client_app):
         "SELECT accesstoken",
         "SELECT application",
         "SELECT accesstoken",
-        "SELECT application",
         "SELECT refreshtoken",
-        "BEGIN",
-        "UPDATE grant",
-        "INSERT refreshtoken",
-        "INSERT accesstoken",
-        "COMMIT",
+        *(
+            ["WITH grant"]
+            if connection.vendor == "postgresql"
+            else ["BEGIN", "UPDATE grant", "INSERT refreshtoken", "INSERT accesstoken", "COMMIT"]
+        ),
     ]
 
 

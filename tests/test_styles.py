@@ -62,7 +62,7 @@ def test_every_colour_of_the_admin_has_a_fallback():
 
 
 def test_every_rule_of_the_admin_is_about_what_is_ours():
-    ours = r"oauth-|\.app-oauth_refresh\b|\.model-grant\b|^:root$|^html\b"
+    ours = r"oauth-|\.app-oauth_refresh\b|\.model-grant(event)?\b|^:root$|^html\b"
 
     assert [one for one in selectors(stylesheet("admin.css")) if not re.search(ours, one)] == []
 

@@ -40,6 +40,7 @@ def used(client_app):
     client_app.rotate()
     assert client_app.refresh(first).status_code == HTTPStatus.OK
     client_app.rotate()
+    Application.objects.update(retry_window=None)
     assert client_app.refresh(first).status_code == HTTPStatus.BAD_REQUEST
     return client_app
 

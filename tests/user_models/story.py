@@ -49,7 +49,8 @@ def client(user):
 
 def loaded(row):
     """Return the columns of a row that were read."""
-    return {name: value for name, value in vars(row).items() if not name.startswith("_")}
+    columns = [field.attname for field in row._meta.concrete_fields]
+    return {name: vars(row)[name] for name in columns if name in vars(row)}
 
 
 def stored(model):
