@@ -350,9 +350,7 @@ def consenting(application):
     return lambda: issue_code(consent_to(application, application.owner))
 
 
-STARTS = pytest.mark.parametrize(
-    ("start", "verb"), [(starting, "INSERT"), (redeeming, "UPDATE"), (consenting, "INSERT")]
-)
+STARTS = pytest.mark.parametrize(("start", "verb"), [(starting, "INSERT"), (redeeming, WRITES), (consenting, "INSERT")])
 ENDS = [deactivate_application, delete_the_application, withdraw_secret, deactivate_the_owner]
 
 
@@ -374,7 +372,7 @@ def test_stop_waits_for_a_grant_that_is_about_to_start_and_then_ends_it(owned, p
 
 def test_deletion_of_the_user_and_owner_waits_for_the_redemption_of_a_code(owned, pool):
     gate = Gate()
-    redeemed = in_thread(pool, redeeming(owned), gate=gate, after="UPDATE")
+    redeemed = in_thread(pool, redeeming(owned), gate=gate, after=WRITES)
     assert gate.reached.wait(LONGEST_SECONDS)
 
     deleted = in_thread(pool, lambda: delete_the_owner(owned))
