@@ -1,7 +1,7 @@
 """Settings of the test suite: the package alone, in a project of its own.
 
 ``DATABASE_URL`` selects the database, ``DATABASE_POOL`` lets psycopg pool the connections to PostgreSQL, and
-``DATABASE_PREPARED`` lets it prepare every statement.
+``DATABASE_PREPARED`` lets it prepare every statement. ``TEST_DATABASE`` names the database of a run inside another.
 """
 
 import environ
@@ -21,6 +21,8 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql" and env.boo
     DATABASES["default"].setdefault("OPTIONS", {}).update(server_side_binding=True, prepare_threshold=0)
 if DATABASES["default"]["ENGINE"] == "django.db.backends.mysql":
     DATABASES["default"]["TEST"] = {"CHARSET": "utf8mb4"}
+if DATABASES["default"]["ENGINE"] != "django.db.backends.sqlite3" and (name := env("TEST_DATABASE", default="")):
+    DATABASES["default"].setdefault("TEST", {})["NAME"] = name
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [

@@ -1,5 +1,6 @@
 """Projects with another user model, or with more databases: each in a process, since this one has its settings."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ def run_story(project):
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-n0", f"--ds=tests.{project}.settings", f"tests/{project}/story.py"],
         cwd=ROOT,
+        env={**os.environ, "TEST_DATABASE": f"test_{project}_{os.getpid()}"},  # others run at the same time
         capture_output=True,
         text=True,
         check=False,

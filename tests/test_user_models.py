@@ -28,7 +28,11 @@ def test_tokens_work_with_another_user_model(project):
     inner = subprocess.run(
         [*command, "--ds=tests.user_models.settings", "tests/user_models/story.py"],
         cwd=ROOT,
-        env={**os.environ, **project, "PYTEST_XDIST_WORKER": f"users{os.getpid()}"},  # a database of its own
+        env={
+            **os.environ,
+            **project,
+            "TEST_DATABASE": f"test_user_models_{os.getpid()}",
+        },  # others run at the same time
         capture_output=True,
         text=True,
         check=False,
