@@ -371,6 +371,14 @@ def test_too_many_parameters_are_refused_with_a_page(flow, caplog, signed_in):
     assert errors_in(caplog) == []
 
 
+def test_state_that_is_too_long_for_the_way_back_is_refused_with_a_page(flow, caplog):
+    response = flow.browser.get(flow.url(state="x" * 8_001))
+
+    assert response.status_code == HTTPStatus.BAD_REQUEST
+    assert "The request of the application that sent you here is too long." in text_of(response)
+    assert errors_in(caplog) == []
+
+
 @pytest.mark.parametrize("signed_in", [True, False])
 @pytest.mark.parametrize("name", ["client_id", "state", "unknown"])
 def test_text_that_is_no_unicode_is_refused_with_a_page(flow, caplog, signed_in, name):

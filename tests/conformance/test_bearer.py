@@ -152,6 +152,14 @@ def test_br_005_token_in_header_and_form_is_refused(client_app, view):
     assert challenges_invalid_request(response)
 
 
+def test_br_005_form_that_cannot_be_read_is_refused(client_app, view):
+    form = "application/x-www-form-urlencoded; charset=latin-1"
+
+    response = call(view, f"Bearer {client_app.access_token}", method="post", data=b"a=b", content_type=form)
+
+    assert challenges_invalid_request(response)
+
+
 def test_br_005_form_without_a_token_is_read_as_ever(client_app):
     response = call(
         "notes",
