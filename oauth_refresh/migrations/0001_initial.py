@@ -506,7 +506,7 @@ class Migration(migrations.Migration):
                     models.BooleanField(
                         db_default=False,
                         default=False,
-                        help_text="Whoever controls its keys can then get the tokens of any superuser.",
+                        help_text="Anyone who controls its keys can then get the tokens of any superuser.",
                         verbose_name="may act for superusers",
                     ),
                 ),

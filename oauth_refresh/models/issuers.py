@@ -69,7 +69,7 @@ class TrustedIssuer(models.Model):
         _("may act for superusers"),
         default=False,
         db_default=False,
-        help_text=_("Whoever controls its keys can then get the tokens of any superuser."),
+        help_text=_("Anyone who controls its keys can then get the tokens of any superuser."),
     )
 
     class Meta:

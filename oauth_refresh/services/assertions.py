@@ -152,7 +152,7 @@ def _find_user(issuer: TrustedIssuer, subject: Any) -> Any:
         raise AssertionRefused("sub names no user")
     if not getattr(user, "is_active", True):
         raise AssertionRefused("the user is not active")
-    # Otherwise whoever may register an issuer, or has its keys, would have the rights of a superuser.
+    # Otherwise staff who may register an issuer, and anyone who has its keys, would have the rights of a superuser.
     if getattr(user, "is_superuser", False) and not issuer.allows_superusers:
         raise AssertionRefused("the issuer may not act for superusers")
     return user

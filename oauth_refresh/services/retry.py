@@ -40,7 +40,7 @@ _SECONDS_TO_WAIT = 1
 def next_slots(grant: Grant, *, now: datetime) -> tuple[bytes | None, bytes | None]:
     """Return a new salt, and the slots of the grant once its token is spent at ``now``; None for both without a window.
 
-    Older salts go, so that whoever copies the database and an old token cannot derive the present one.
+    Older salts are removed, so that a copy of the database and an old token are not enough to derive the current one.
     """
     window = grant.application.effective("retry_window")
     if not window:

@@ -119,7 +119,7 @@ def test_none_needs_a_user_who_is_signed_in(flow):
 
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_none_without_a_user_is_answered_with_this_error_alone(flow, method):
-    """Whatever else is wrong with the request is the same to a visitor: nothing of it is read yet."""
+    """Other mistakes of the request do not change the answer to a visitor: they are looked for after the sign-in."""
     response = getattr(Client(), method)(flow.url(prompt="none", scope="unknown", response_type="token"))
 
     assert read_error(response, redirect_uri=REDIRECT_URI) == LOGIN_REQUIRED
