@@ -92,10 +92,7 @@ def check_issuer_is_set(*, databases: Collection[str] | None = None, **kwargs: A
 
 def check_login_url(**kwargs: Any) -> list[CheckMessage]:
     """Find Django's default ``LOGIN_URL`` where there is no such page: users could not sign in to allow anything."""
-    try:
-        is_in_use = app_settings.issuer is not None and GrantType.AUTHORIZATION_CODE in app_settings.grant_types
-    except ValueError:
-        return []  # check_settings names what cannot be read
+    is_in_use = app_settings.issuer is not None and GrantType.AUTHORIZATION_CODE in app_settings.grant_types
     is_default = django_settings.LOGIN_URL == global_settings.LOGIN_URL
     if not is_in_use or not is_default or not getattr(django_settings, "ROOT_URLCONF", None):
         return []
