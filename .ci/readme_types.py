@@ -1,4 +1,4 @@
-"""Check the Python blocks of README.md as a user's own modules: ``mypy --strict`` with the plugins, then ``pyright``.
+"""Check the Python blocks of some pages as a user's own modules: ``mypy --strict`` with the plugins, then ``pyright``.
 
 ``python .ci/readme_types.py FOLDER`` writes them into FOLDER. A block that needs an import has to show it.
 """
@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+PAGES = ("README.md", "docs/reference/admin.md", "docs/reference/python.md", "docs/reference/signals.md")
 BLOCK = re.compile(r"^(?P<indent> *)```python\n(?P<code>.*?)^ *```$", re.MULTILINE | re.DOTALL)
 MYPY = """[mypy]
 strict = true
@@ -31,8 +32,9 @@ def blocks(text):
 
 def main(folder):
     folder.mkdir(parents=True, exist_ok=True)
-    for line, code in blocks((ROOT / "README.md").read_text()):
-        (folder / f"readme_line_{line}.py").write_text(code)
+    for page in PAGES:
+        for line, code in blocks((ROOT / page).read_text()):
+            (folder / f"{Path(page).stem.lower()}_line_{line}.py").write_text(code)
     (folder / "mypy.ini").write_text(MYPY)
     pyright = {"typeCheckingMode": "standard", "extraPaths": [str(ROOT)]}
     (folder / "pyrightconfig.json").write_text(json.dumps(pyright))

@@ -3,15 +3,13 @@
 import json
 import subprocess
 import tempfile
-import venv
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from hashlib import sha256
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from benchmarks.environments import python_of_site_with
 from benchmarks.load import EachOnce, Refreshes, Repeated, Requests, Run, basic, drive, get, post
 from benchmarks.scratch import connected, libpq_url, scratch_database
 from benchmarks.server import ROOT, Site, served, site
@@ -24,7 +22,6 @@ _REACTIVATE = """
     UPDATE oauth_refresh_grant SET revoked_at = NULL, revoked_reason = '', revocation_id = NULL
     WHERE revoked_at IS NOT NULL RETURNING 1
 """
-_CACHE = Path.home() / ".cache" / "oauth-refresh-benchmarks"
 
 Contender = Callable[[int, float], Run]
 
@@ -43,15 +40,24 @@ class OurSite:
 
 
 def our_site(
-    database_url: str, *, grants: int, prepare: Callable[[str], None] | None = None, **environment: str
+    database_url: str,
+    *,
+    grants: int,
+    settings: str = "benchmarks.sites.ours",
+    window: int = 0,
+    prepare: Callable[[str], None] | None = None,
+    **environment: str,
 ) -> OurSite:
-    """Return our site with a client and grants of one user. ``prepare`` is called on the empty tables."""
-    ours = site("benchmarks.sites.ours", database_url, **environment)
+    """Return our site with a client and grants of one user. ``prepare`` is called on the empty tables.
+
+    ``window`` is the retry window of the client, in seconds.
+    """
+    ours = site(settings, database_url, **environment)
     if prepare is not None:
         prepare(database_url)
     ours.manage("createsuperuser", "--no-input", "--username", "eve", "--email", "eve@example.org")
-    created = ours.manage("oauth_create_application", "benchmark", "--grant-type", "refresh_token", "--json")
-    client = json.loads(created)
+    options = ["--grant-type", "refresh_token", "--json", *(["--retry-window", str(window)] if window else [])]
+    client = json.loads(ours.manage("oauth_create_application", "benchmark", *options))
     issue = ("oauth_issue_tokens", "--application", client["client_id"], "--user", "eve", "--scope", SCOPE)
     lines = ours.manage(*issue, "--count", str(grants)).splitlines()
     return OurSite(
@@ -99,7 +105,8 @@ def unprepared(stack: ExitStack, url: str, *, connections: int) -> Contender:
 def toolkit(stack: ExitStack, url: str, *, connections: int, hasher: str = "") -> Contender:
     """Serve a site with django-oauth-toolkit, and return its refresh. ``hasher`` replaces its default."""
     database_url = stack.enter_context(scratch_database(url, name="toolkit_fast" if hasher else "toolkit"))
-    toolkit_site = site("benchmarks.sites.toolkit", database_url, python=_toolkit_python(), TOOLKIT_HASHER=hasher)
+    python = python_of_site_with(TOOLKIT)
+    toolkit_site = site("benchmarks.sites.toolkit", database_url, python=python, SECRET_HASHER=hasher)
     made = json.loads(toolkit_site.call("benchmarks.sites.toolkit_steps", f"create_tokens({connections})"))
     authorization = basic(made["client_id"], made["client_secret"])
     refreshing = refreshes(made["refresh_tokens"], authorization)
@@ -138,8 +145,8 @@ def _pgbench(database_url: str, folder: Path, connections: int, seconds: float, 
     return Run(latencies=latencies, seconds=max(1, round(seconds)))
 
 
-def refreshes(refresh_tokens: list[str], authorization: str) -> list[Requests]:
-    return [Refreshes(token, path="/oauth/token", authorization=authorization) for token in refresh_tokens]
+def refreshes(refresh_tokens: list[str], authorization: str, *, path: str = "/oauth/token") -> list[Requests]:
+    return [Refreshes(token, path=path, authorization=authorization) for token in refresh_tokens]
 
 
 def _repeated(ports: tuple[int, ...], request: bytes) -> Contender:
@@ -150,16 +157,3 @@ def _psql(database_url: str, statement: str, *parameters: object) -> Any:
     """Run a statement, and return the first value of its result, if there is one."""
     with connected(database_url) as connection:
         return next(connection.execute(statement, parameters), [None])[0]
-
-
-def _toolkit_python() -> str:
-    """Return the Python of a virtual environment with django-oauth-toolkit; other packages have our versions."""
-    ours = ("Django", "djangorestframework", "django-environ", "gunicorn", "psycopg", "psycopg-binary")
-    requirements = [TOOLKIT, *(f"{name}=={version(name)}" for name in ours)]
-    folder = _CACHE / sha256("\n".join(requirements).encode()).hexdigest()[:16]
-    python, is_complete = folder / "bin" / "python", folder / "is-complete"
-    if not is_complete.exists():
-        venv.create(folder, clear=True, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "--quiet", *requirements], check=True)  # noqa: S603  our own command
-        is_complete.touch()
-    return str(python)

@@ -26,11 +26,12 @@ GENERATIONS = 1_000
 # Other grants of the same user, each refreshed every hour until now. Their digests are distributed like real ones.
 _GRANTS = """
     INSERT INTO oauth_refresh_grant (
-        public_id, application_id, user_id, grant_type, scope, consented, mac_key, generation, access_floor,
+        public_id, application_id, user_id, grant_type, scope, resources, consented, mac_key, generation, access_floor,
         created_at, refreshed_at, idle_expires_at, expires_at, password_fingerprint, retries, user_agent, revoked_reason
     )
-    SELECT gen_random_uuid(), application_id, user_id, grant_type, scope, consented, mac_key, %(generations)s + 1,
-        %(generations)s + 1, created_at, now(), now() + interval '14 days', expires_at, password_fingerprint, 0, '', ''
+    SELECT gen_random_uuid(), application_id, user_id, grant_type, scope, resources, consented, mac_key,
+        %(generations)s + 1, %(generations)s + 1, created_at, now(), now() + interval '14 days', expires_at,
+        password_fingerprint, 0, '', ''
     FROM (SELECT * FROM oauth_refresh_grant LIMIT 1) AS any_grant, generate_series(1, %(grants)s)
 """
 _REFRESH_TOKENS = """
@@ -42,8 +43,8 @@ _REFRESH_TOKENS = """
     WHERE generation > %(generations)s
 """
 _ACCESS_TOKENS = """
-    INSERT INTO oauth_refresh_accesstoken (grant_id, generation, digest, scope, created_at, expires_at)
-    SELECT id, g, encode(sha256(convert_to('access ' || id || ' ' || g, 'UTF8')), 'hex'), scope, at,
+    INSERT INTO oauth_refresh_accesstoken (grant_id, generation, digest, scope, audience, created_at, expires_at)
+    SELECT id, g, encode(sha256(convert_to('access ' || id || ' ' || g, 'UTF8')), 'hex'), scope, '', at,
         at + interval '1 hour'
     FROM oauth_refresh_grant, generate_series(1, %(generations)s) AS g,
         LATERAL (SELECT now() - (%(generations)s - g) * interval '1 hour') AS issued (at)

@@ -11,6 +11,7 @@ import socket
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import cycle
 from urllib.parse import quote
@@ -143,6 +144,39 @@ def drive(ports: Iterable[int], sources: Iterable[Requests], *, seconds: float =
         for connection in connections:
             connection.socket.close()
     return run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """The response to one request."""
+
+    status: int
+    body: bytes
+
+
+def at_once(ports: Iterable[int], requests: list[bytes]) -> list[Answer]:
+    """Send each request on a connection of its own, all before the first response is read, and return the answers.
+
+    The connections are spread over the ports. Unlike ``drive``, it accepts any status.
+    """
+    with ExitStack() as stack:
+        sockets = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            for port, _request in zip(cycle(ports), requests, strict=False)
+        ]
+        for connection, request in zip(sockets, requests, strict=True):
+            connection.sendall(request)
+        return [_answer(connection) for connection in sockets]
+
+
+def _answer(connection: socket.socket) -> Answer:
+    received = b""
+    while (body := _whole_body(received)) is None:
+        chunk = connection.recv(65536)
+        if not chunk:
+            raise Refused(f"The server closed the connection after {received!r}.")
+        received += chunk
+    return Answer(status=int(received[9:12]), body=body)
 
 
 class _Connection:

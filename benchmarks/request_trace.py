@@ -65,10 +65,8 @@ def report(name: str, calls: list[tuple[str, str]], *, lists: bool) -> None:
             print(f"    {file}: {function}")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Count the calls of ours that a request makes.")
-    parser.add_argument("--list", action="store_true", help="print every call")
-    lists = parser.parse_args().list
+def requests() -> dict[str, tuple[Callable[[], IssuedTokens], Callable[[IssuedTokens], Any]]]:
+    """Fill the database, and return for each kind of request how to start a grant, and how to send the request."""
     call_command("migrate", verbosity=0)
     admin = get_user_model().objects.create_superuser("admin", "admin@example.com", "password")
     application, secret = create_application(name="Notes", grant_types="password refresh_token")
@@ -90,11 +88,26 @@ def main() -> None:
         page = reverse("admin:oauth_refresh_grant_revoke", args=[issued.grant.pk])
         return browser.post(page, {"reason": "stolen", "confirm": "1"})
 
-    requests = {"refresh": refresh, "revoke": revoke, "revoke in the admin": revoke_in_admin}
-    for name, request in requests.items():
-        request(issue())
-        issued = issue()
-        report(name, trace(partial(request, issued)), lists=lists)
+    return {"refresh": (issue, refresh), "revoke": (issue, revoke), "revoke in the admin": (issue, revoke_in_admin)}
+
+
+def trace_warm(issue: Callable[[], IssuedTokens], request: Callable[[IssuedTokens], Any]) -> list[tuple[str, str]]:
+    """Trace a request after one of its kind."""
+    request(issue())
+    return trace(partial(request, issue()))
+
+
+def traced_refresh() -> list[tuple[str, str]]:
+    """Return file and function of each call that a refresh makes."""
+    return trace_warm(*requests()["refresh"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Count the calls of ours that a request makes.")
+    parser.add_argument("--list", action="store_true", help="print every call")
+    lists = parser.parse_args().list
+    for name, (issue, request) in requests().items():
+        report(name, trace_warm(issue, request), lists=lists)
 
 
 if __name__ == "__main__":

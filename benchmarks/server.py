@@ -82,14 +82,21 @@ def served(of: Site, *, workers: int = WORKERS, threads: int = THREADS) -> Itera
 
 
 @contextmanager
-def _gunicorn(of: Site, *, threads: int) -> Iterator[tuple[int, int]]:
-    """Run gunicorn with one worker, and yield its port and the process ID of its arbiter."""
-    port = _free_port()
+def served_at(port: int, of: Site, *, workers: int = WORKERS, threads: int = THREADS) -> Iterator[Server]:
+    """Serve the site at one port, which its settings may name, until the block ends."""
+    with _gunicorn(of, threads=threads, workers=workers, port=port) as (_port, arbiter):
+        yield Server(ports=(port,), arbiters=(arbiter,))
+
+
+@contextmanager
+def _gunicorn(of: Site, *, threads: int, workers: int = 1, port: int = 0) -> Iterator[tuple[int, int]]:
+    """Run gunicorn, and yield its port and the process ID of its arbiter."""
+    port = port or free_port()
     process = subprocess.Popen(  # noqa: S603  our own command
         [
             *(of.python, "-m", "gunicorn", "django.core.wsgi:get_wsgi_application()"),
             *("--bind", f"127.0.0.1:{port}", "--log-level", "warning", "--keep-alive", "60"),
-            *("--worker-class", "gthread", "--workers", "1", "--threads", str(threads)),
+            *("--worker-class", "gthread", "--workers", str(workers), "--threads", str(threads)),
         ],
         cwd=ROOT,
         env=of.environment,
@@ -102,7 +109,7 @@ def _gunicorn(of: Site, *, threads: int) -> Iterator[tuple[int, int]]:
         process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -32,7 +32,7 @@ def main() -> int:
         logging.disable(logging.CRITICAL)
         print(f"{HEAD}\n|---|---:|---:|---:|---|---|")
         for title, theft in thefts():
-            for window in (0, options.window):
+            for window in options.window:
                 print(row(title, theft, window, hours=options.hours), flush=True)
     return 0
 
@@ -40,7 +40,7 @@ def main() -> int:
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hours", type=int, default=48, help="how long the simulation runs")
-    parser.add_argument("--window", type=int, default=30, help="seconds, beside 0")
+    parser.add_argument("--window", type=int, nargs="+", default=[0, 10, 30, 120], help="seconds")
     return parser.parse_args()
 
 
@@ -50,10 +50,12 @@ def thefts() -> Iterator[tuple[str, Theft]]:
     yield "10 minutes before the owner", Theft(delay=-10 * minute)
     yield "10 minutes after the owner", Theft(delay=10 * minute)
     yield "10 minutes after the owner's second refresh", Theft(delay=70 * minute)
-    yield "10 seconds before the owner", Theft(delay=-10 * second)
-    yield "10 seconds after the owner", Theft(delay=10 * second)
-    yield "the same, with the owner's address and user agent", Theft(delay=10 * second, disguised=True)
-    yield "10 seconds after the owner, but once, in hour 12, later", Theft(delay=10 * second, late_in_hour=12)
+    yield "5 seconds before the owner", Theft(delay=-5 * second)
+    yield "5 seconds after the owner", Theft(delay=5 * second)
+    yield "20 seconds after the owner", Theft(delay=20 * second)
+    yield "100 seconds after the owner", Theft(delay=100 * second)
+    yield "5 seconds after, with the owner's address and user agent", Theft(delay=5 * second, disguised=True)
+    yield "5 seconds after the owner, but once, in hour 12, later", Theft(delay=5 * second, late_in_hour=12)
 
 
 def row(title: str, theft: Theft, window: int, *, hours: int) -> str:

@@ -9,7 +9,7 @@ UPDATE oauth_refresh_grant
 INSERT INTO oauth_refresh_refreshtoken (grant_id, generation, digest, created_at, expires_at, address, user_agent)
     VALUES (:client_id + 1, :generation + 1, encode(sha256(('r' || :client_id || ' ' || :generation)::bytea), 'hex'),
         now(), now() + interval '14 days', '127.0.0.1', 'benchmark');
-INSERT INTO oauth_refresh_accesstoken (grant_id, generation, digest, scope, created_at, expires_at)
+INSERT INTO oauth_refresh_accesstoken (grant_id, generation, digest, scope, audience, created_at, expires_at)
     VALUES (:client_id + 1, :generation + 1, encode(sha256(('a' || :client_id || ' ' || :generation)::bytea), 'hex'),
-        'notes_read', now(), now() + interval '1 hour');
+        'notes_read', '', now(), now() + interval '1 hour');
 COMMIT;

@@ -44,7 +44,9 @@ nitpicky = True
 # Only references to our own names must resolve: the pages are built without a network.
 nitpick_ignore_regex = [("py:.*", r"(?!oauth_refresh\b).*")]
 nitpick_ignore = [
+    ("py:class", "oauth_refresh.errors.OAuthError"),  # the page of errors has the classes below it
     ("py:class", "oauth_refresh.resource_server.decorators.R"),  # a type variable: the view's own result
+    ("py:class", "oauth_refresh.resource_server.remote.decorators.R"),
     ("py:class", "oauth_refresh.services.credentials.ClientCredentials"),  # what the token endpoint read
 ]
 

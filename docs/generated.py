@@ -11,11 +11,13 @@ from pathlib import Path
 from textwrap import fill
 
 from django.core.checks import Tags
-from django.core.management import get_commands, load_command_class
+from django.core.management import find_commands, get_commands, load_command_class
 from django.core.management.base import BaseCommand
 
 from oauth_refresh import checks, errors
-from oauth_refresh.conf import AppSettings, Setting
+from oauth_refresh.conf import AppSettings
+from oauth_refresh.conf.values import Setting
+from oauth_refresh.contrib import toolkit
 from oauth_refresh.models import RevocationReason
 from oauth_refresh.models.token_settings import TokenSettings
 
@@ -72,17 +74,20 @@ def _refusal(setting: Setting, value: object) -> str:
     return ""
 
 
-def command_names() -> list[str]:
-    return sorted(name for name, app in get_commands().items() if app == "oauth_refresh")
+def command_apps() -> dict[str, str]:
+    """Return the name of each command, and the app that it is in; an optional app need not be installed."""
+    own = {name: app for name, app in get_commands().items() if app == "oauth_refresh"}
+    folder = Path(toolkit.__file__).parent / "management"
+    return dict(sorted(own.items())) | dict.fromkeys(sorted(find_commands(str(folder))), toolkit.__name__)
 
 
 def commands() -> str:
     """Return a section for each command: what it does, how it is called, and its options."""
-    return "\n\n".join(_command(name) for name in command_names())
+    return "\n\n".join(_command(name, app) for name, app in command_apps().items())
 
 
-def _command(name: str) -> str:
-    command = load_command_class("oauth_refresh", name)
+def _command(name: str, app: str) -> str:
+    command = load_command_class(app, name)
     usual = {action.dest for action in BaseCommand().create_parser("manage.py", name)._actions}
     actions = [action for action in command.create_parser("manage.py", name)._actions if action.dest not in usual]
     words = [f"python manage.py {name}", *(_usage(action).replace(" ", _UNBROKEN) for action in actions)]

@@ -86,7 +86,7 @@ def shoot_users_page(browser: Browser, origin: str) -> None:
 
 
 def shoot(page: Page, name: str) -> None:
-    """Keep a picture with a palette of its own: of pages as calm as these nobody sees the difference."""
+    """Keep a picture with a palette of its own: of pages as calm as these the difference cannot be seen."""
     path = FOLDER / f"{name}.png"
     Image.open(BytesIO(page.screenshot())).convert("RGB").quantize(256).save(path, optimize=True)
     size = path.stat().st_size

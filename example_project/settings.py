@@ -1,11 +1,12 @@
 """Settings of the example project, read from the environment.
 
-DATABASE_URL, DATABASE_POOL, DATABASE_PREPARED, SECRET_KEY, DEBUG, ALLOWED_HOSTS, CACHE_URL, OAUTH_ISSUER,
-OAUTH_REQUIRE_HTTPS, PROXIES. Without any of them the site is a demonstration on SQLite; with DEBUG off it is a
-production site.
+DATABASE_URL, DATABASE_POOL, DATABASE_PREPARED, SECRET_KEY, DEBUG, ALLOWED_HOSTS, CACHE_URL, FAR_API_URL,
+OAUTH_ISSUER, OAUTH_ALLOW_PRIVATE_ADDRESSES, OAUTH_REQUIRE_HTTPS, PROXIES. Without any of them the site is a
+demonstration on SQLite; with DEBUG off it is a production site.
 """
 
 from pathlib import Path
+from typing import Any
 
 import environ
 
@@ -62,6 +63,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -114,6 +116,8 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
 }
 
+FAR_API_URL = env("FAR_API_URL", default="http://127.0.0.1:8001").rstrip("/")
+"""Where ``manage.py far_api`` runs, which the playground calls."""
 CSRF_FAILURE_VIEW = "example_project.views.csrf_failure"
 PROXIES = env.int("PROXIES", default=0)
 """The number of trusted proxies in front of this site. Each appends to X-Forwarded-For and sets X-Forwarded-Proto."""
@@ -124,10 +128,21 @@ SECURE_HSTS_SECONDS = 0 if DEBUG else 365 * 24 * 3600
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not DEBUG
 # These endpoints refuse plain HTTP. A redirect would hide from a client that it sent its secret unencrypted.
 # Each mount of the app by its prefix, as in urls.py, and nothing else of the site.
-SECURE_REDIRECT_EXEMPT = [r"^(oauth/|oauth-api/oauth/|oauth2/v1/)?(token|revoke|introspect|verify)/?$"]
+SECURE_REDIRECT_EXEMPT = [r"^(oauth/|oauth-api/oauth/|oauth2/v1/)?(token|revoke|revocations|introspect|verify)/?$"]
+
+ISSUER = env("OAUTH_ISSUER", default="http://127.0.0.1:8000" if DEBUG else None)
+
+
+def resources_at(issuer: str) -> dict[str, dict[str, Any]]:
+    """Return the APIs that this site is, for ``RESOURCES``: the notes, and the MCP server."""
+    return {
+        issuer: {"name": "Notes API"},
+        f"{issuer}/mcp": {"name": "Notes for agents", "scopes": ["notes:read", "notes:write"]},
+    }
+
 
 OAUTH_REFRESH = {
-    "ISSUER": env("OAUTH_ISSUER", default="http://127.0.0.1:8000" if DEBUG else None),
+    "ISSUER": ISSUER,
     "REQUIRE_HTTPS": env.bool("OAUTH_REQUIRE_HTTPS", default=not DEBUG),
     "NUM_PROXIES": PROXIES,
     "GRANT_TYPES": [
@@ -144,4 +159,9 @@ OAUTH_REFRESH = {
         "SANDBOX": "Use the sandbox",
     },
     "DEFAULT_SCOPES": ["notes:read"],
+    # A token that names no resource is for this server as a whole, which the issuer names; so for the API of notes.
+    "RESOURCES": resources_at(ISSUER) if ISSUER else {},
+    # MCP clients that are not registered. A production site should list the hosts of those that it expects.
+    "CLIENT_ID_METADATA_DOCUMENTS": DEBUG,
+    "JWKS_ALLOW_PRIVATE_ADDRESSES": env.bool("OAUTH_ALLOW_PRIVATE_ADDRESSES", default=False),
 }

@@ -7,6 +7,7 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView
 
 from example_project.notes.api import NotesView
+from example_project.notes.mcp import McpView
 from example_project.views import ApiReferenceView, SignInView, home
 
 DESCRIBED = [path("api/notes/", NotesView.as_view(), name="notes"), path("oauth/", include("oauth_refresh.urls"))]
@@ -19,6 +20,7 @@ urlpatterns = [
     path("api/", ApiReferenceView.as_view(patterns=DESCRIBED), name="api"),
     path("api/schema/", SpectacularAPIView.as_view(patterns=DESCRIBED), name="schema"),
     *DESCRIBED,
+    path("mcp", McpView.as_view(), name="mcp"),
     path("admin/", admin.site.urls),
     path("login/", SignInView.as_view(), name="login"),
     path("oauth-api/oauth/", include("oauth_refresh.urls", namespace="tyk")),

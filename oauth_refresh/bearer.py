@@ -1,16 +1,29 @@
 """The Bearer scheme (RFC 6750 §2.1, §3): a token in the Authorization header, and the challenge that asks for one."""
 
 import re
+from abc import ABC
+from collections.abc import Sequence
 
 from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.http import HttpRequest, HttpResponseBase, UnreadablePostError
 from django.utils.cache import patch_cache_control, patch_vary_headers
 
+from oauth_refresh.conf import app_settings
 from oauth_refresh.errors import InsufficientScope, InvalidRequest, OAuthError
+from oauth_refresh.resources import default_resources, metadata_url
 
 _B64TOKEN = r"[A-Za-z0-9._~+/-]+=*"
 _FORM = "application/x-www-form-urlencoded"
 _STORAGE_DIRECTIVES = frozenset({"no-cache", "no-store", "private", "public", "s-maxage"})
+
+
+class BearerToken(ABC):
+    """An access token of a request: ours, or of a server elsewhere; permissions use only its scopes.
+
+    Classes are registered with it, because a model cannot inherit from it: it has another metaclass.
+    """
+
+    scopes: tuple[str, ...]
 
 
 def read_bearer(request: HttpRequest) -> str | None:
@@ -35,13 +48,24 @@ def read_bearer(request: HttpRequest) -> str | None:
     return token
 
 
-def challenge(error: OAuthError | None = None) -> str:
-    """Return the value of WWW-Authenticate; without an error for a request that sent no token (RFC 6750 §3.1)."""
+def challenge(error: OAuthError | None = None, *, scopes: Sequence[str] = (), resource: str | None = None) -> str:
+    """Return the value of WWW-Authenticate; without an error for a request that sent no token (RFC 6750 §3.1).
+
+    Where the project has ``RESOURCES``, it also says which ``scopes`` the request needs, and where a client finds the
+    metadata of the ``resource`` (RFC 9728 §5.1); None: of the only one there is.
+    """
     attributes = {"realm": "oauth"}
     if error is not None:
         attributes |= {"error": error.code, "error_description": error.description}
-    if isinstance(error, InsufficientScope) and error.scopes:
-        attributes["scope"] = " ".join(error.scopes)
+    if isinstance(error, InsufficientScope):
+        scopes = error.scopes
+    elif not app_settings.resources:
+        scopes = ()
+    if scopes:
+        attributes["scope"] = " ".join(scopes)
+    resource = resource or next(iter(default_resources()), "")
+    if resource in app_settings.resources:
+        attributes["resource_metadata"] = metadata_url(resource)
     return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in attributes.items())
 
 

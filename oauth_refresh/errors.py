@@ -5,6 +5,9 @@ from typing import ClassVar
 
 from django.utils.translation import gettext_noop
 
+RETRY_AFTER_SECONDS = 5
+"""When a client should send a request again that was answered with 503."""
+
 
 class OAuthError(Exception):
     """Refuse a protocol request.
@@ -94,6 +97,13 @@ class UnauthorizedClient(OAuthError):
     public_description = "This client may not use this grant type."
 
 
+class NotAResourceServer(UnauthorizedClient):
+    """RFC 6749 has no error for an endpoint that an authenticated client may not use; 403 says so to any client."""
+
+    status = HTTPStatus.FORBIDDEN
+    public_description = "Only an application that is marked as a resource server may read the revocations."
+
+
 class UnsupportedGrantType(OAuthError):
     code = "unsupported_grant_type"
     public_description = "The server does not offer this grant type."
@@ -164,6 +174,13 @@ class InvalidScope(OAuthError):
         return text if self.scope is None else f"{text.removesuffix('.')}: {self.scope}"
 
 
+class InvalidTarget(OAuthError):
+    """The requested resource is unknown, malformed, or was not granted (RFC 8707 §2)."""
+
+    code = "invalid_target"
+    public_description = "The requested resource is malformed, unknown, or was not granted."
+
+
 class InvalidToken(OAuthError):
     """The access token of a request to an API is not valid (RFC 6750 §3.1)."""
 
@@ -197,6 +214,10 @@ class ReceiverMissing(RuntimeError):
 
 class ConcurrentChange(Exception):
     """Another request changed or revoked the grant first. The transaction is rolled back and the request retried."""
+
+
+class ImporterFailed(RuntimeError):
+    """An importer of ``FOREIGN_TOKENS`` raised an error, so a token could not be looked up. Answered with 503."""
 
 
 class AutocommitOff(RuntimeError):

@@ -23,10 +23,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 
 from oauth_refresh.conf import app_settings
-from oauth_refresh.errors import InvalidRequest, OAuthError
+from oauth_refresh.errors import RETRY_AFTER_SECONDS, InvalidRequest, OAuthError
 
 USER_AGENT_LENGTH = 255
-RETRY_AFTER_SECONDS = 5
 
 _APP_NAME = "oauth_refresh"
 

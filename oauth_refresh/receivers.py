@@ -15,7 +15,10 @@ from oauth_refresh.services.db import db_alias
 from oauth_refresh.services.rotation import Rotation
 
 _PASSWORD_ALONE = frozenset({"password"})
-_CREDENTIAL_COLUMNS = ("auth_method", "jwks", "jwks_uri", "old_secret_digest", "old_secret_expires_at", "secret_digest")
+_CREDENTIAL_COLUMNS = (
+    *("auth_method", "jwks", "jwks_uri", "secret_digest"),
+    *("imported_secret_hash", "old_secret_digest", "old_secret_expires_at"),
+)
 
 # Attributes that one receiver sets on a user instance, and the next one reads.
 _REHASHED_FINGERPRINTS = "_oauth_refresh_replaced_fingerprints"

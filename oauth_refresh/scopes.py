@@ -1,10 +1,11 @@
 """Scope strings (RFC 6749 §3.3): case-sensitive tokens in no particular order, separated by spaces."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from django.utils.translation import gettext, gettext_noop
 
-from oauth_refresh.conf import SCOPE_TOKEN, app_settings
+from oauth_refresh.conf import app_settings
+from oauth_refresh.conf.values import SCOPE_TOKEN
 from oauth_refresh.errors import InvalidScope
 
 OFFLINE_ACCESS = "offline_access"
@@ -36,3 +37,14 @@ def scope_texts() -> dict[str, str]:
 def allows_access(scopes: Collection[str]) -> bool:
     """Whether a token with these scopes allows anything: ``offline_access`` only says for how long."""
     return any(name != OFFLINE_ACCESS for name in scopes)
+
+
+def scopes_at(resources: Collection[str], scopes: Sequence[str]) -> tuple[str, ...]:
+    """Return those of ``scopes`` that one of the resources has (RFC 8707 §2); all of them if no resource is named.
+
+    ``offline_access`` is kept: it says for how long, and not at which API.
+    """
+    known = [app_settings.resources[name].scopes for name in resources if name in app_settings.resources]
+    if not known or None in known:
+        return tuple(scopes)
+    return tuple(name for name in scopes if name == OFFLINE_ACCESS or any(name in (own or ()) for own in known))

@@ -34,6 +34,9 @@ grant_revoked = Signal()
 grants_revoked = Signal()
 """``selector, count, reason, by, revocation_id``: a set of grants was revoked; query them by ``revocation_id``."""
 
+session_imported = Signal()
+"""``grant``: a session of another server became this grant, and its clients keep their tokens."""
+
 tokens_pruned = Signal()
 """``counts``: how many rows of each kind were deleted, as ``services.Pruned``."""
 

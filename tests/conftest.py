@@ -13,6 +13,7 @@ from hypothesis import is_hypothesis_test
 from oauth_refresh.models import RefreshToken
 from tests.consent import start_flow
 from tests.factories import SECRET, ApplicationFactory, UserFactory
+from tests.foreign import OTHER_SERVER, move_in
 from tests.key_server import serving_keys, write_certificates
 from tests.oauth import OAuthClient
 from tests.server import manage, runserver
@@ -23,7 +24,7 @@ CHARSET = {"postgresql": "", "mysql": " CHARACTER SET utf8mb4"}
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 SLOW_FOLDERS = {"example", "fuzz", "interop", "leaks", "races"}
-SLOW_FIXTURES = {"database_url", "deployment", "live_server", "untrusted_key_server"}
+SLOW_FIXTURES = {"database_url", "deployment", "feed_server", "live_server", "untrusted_key_server"}
 """They start a server or a process, as everything does that builds on them."""
 
 
@@ -35,6 +36,8 @@ def pytest_collection_modifyitems(items):
         starts_server = not SLOW_FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
         if folder in SLOW_FOLDERS or starts_server or is_hypothesis_test(getattr(item, "obj", None)):
             item.add_marker(pytest.mark.slow)
+    # Files with slow tests first: if one of them was begun last, the other processes would wait for it.
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -64,6 +67,12 @@ def oauth_settings(settings):
         settings.OAUTH_REFRESH = {**in_force, **keys}
 
     return change
+
+
+@pytest.fixture
+def compares_texts(monkeypatch):
+    """Let the database seem to be one without a type for addresses, also where it has one."""
+    monkeypatch.setattr(connection, "vendor", "another")
 
 
 @pytest.fixture
@@ -125,6 +134,21 @@ def held_tokens(client_app):
 
 
 @pytest.fixture
+def other_server(oauth_settings):
+    """A server that issued tokens before this one, and the importer that moves its sessions here."""
+    oauth_settings(FOREIGN_TOKENS=["tests.foreign.adopt"])
+    OTHER_SERVER.sessions.clear()
+    OTHER_SERVER.asked.clear()
+    return OTHER_SERVER
+
+
+@pytest.fixture
+def moved(other_server, application, user):
+    """The grant of a session of that server, which was moved here: ``tests.foreign`` holds its tokens."""
+    return move_in(application, user)
+
+
+@pytest.fixture
 def flow(user):
     """The authorization code flow of a confidential application, with the browser of a user who is signed in."""
     return start_flow(user)
@@ -150,7 +174,7 @@ def untrusted_key_server(oauth_settings, monkeypatch, tmp_path):
     The limit on the time of a request is lifted, so that no test of something else depends on the machine's speed.
     """
     oauth_settings(JWKS_ALLOW_PRIVATE_ADDRESSES=True)
-    monkeypatch.setattr("oauth_refresh.services.jwks._TIMEOUT_SECONDS", 60.0)
+    monkeypatch.setattr("oauth_refresh.services.fetching._TIMEOUT_SECONDS", 60.0)
     cache.clear()
     _authority, certificate = write_certificates(tmp_path)
     with serving_keys(certificate) as server:

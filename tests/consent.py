@@ -10,6 +10,7 @@ from django.urls import reverse
 from oauth_refresh.http import NO_CLIENT_INFO
 from oauth_refresh.models import Application
 from oauth_refresh.services.codes import Consent
+from oauth_refresh.services.tokens import Access
 from tests.factories import SECRET, ApplicationFactory
 from tests.oauth import OAuthClient
 
@@ -68,10 +69,19 @@ def start_flow(user: Any, *, public: bool = False, redirect_uris: str = REDIRECT
     return CodeFlow(OAuthClient(application, secret), browser, redirect_uris.partition("\n")[0])
 
 
-def consent_to(application: Application, user: Any, **changes: Any) -> Consent:
+def start_described_flow(user: Any, client_id: str, *, redirect_uri: str = REDIRECT_URI) -> CodeFlow:
+    """Sign ``user`` in, and return their flow with a client that was not registered."""
+    browser = Client()
+    browser.force_login(user)
+    return CodeFlow(OAuthClient(Application(client_id=client_id)), browser, redirect_uri)
+
+
+def consent_to(
+    application: Application, user: Any, *, scope: tuple[str, ...] = ("notes:read",), **changes: Any
+) -> Consent:
     """Return what a user agreed to on the consent page of an application, but for ``changes``; no request is sent."""
     fields = {
-        "scope": ("notes:read",),
+        "access": Access(scope=scope),
         "redirect_uri": REDIRECT_URI,
         "code_challenge": CHALLENGE,
         "consented": True,

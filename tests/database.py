@@ -4,16 +4,16 @@ from typing import Any
 
 from django.apps import apps
 
-from oauth_refresh.models import AccessToken, AuthorizationCode, Grant, GrantEvent, RefreshToken
+from oauth_refresh.models import AccessToken, AuthorizationCode, Grant, GrantEvent, RefreshToken, RevocationNotice
 
-MODELS = list(apps.get_app_config("oauth_refresh").get_models())
+MODELS = [model for model in apps.get_app_config("oauth_refresh").get_models() if not model._meta.proxy]
 
 
 def database_snapshot() -> dict[str, list[dict[str, Any]]]:
     """Return all rows that a request of the protocol could change."""
     return {
         model.__name__: list(model._default_manager.order_by("pk").values())
-        for model in (Grant, AuthorizationCode, RefreshToken, AccessToken, GrantEvent)
+        for model in (Grant, AuthorizationCode, RefreshToken, AccessToken, GrantEvent, RevocationNotice)
     }
 
 

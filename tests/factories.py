@@ -17,7 +17,9 @@ from oauth_refresh.models import (
     Grant,
     GrantEvent,
     RefreshToken,
+    RevocationNotice,
     RevocationReason,
+    RevocationReceiver,
     TrustedIssuer,
     UsedAssertion,
     password_fingerprints,
@@ -178,3 +180,23 @@ class UsedAssertionFactory(factory.django.DjangoModelFactory):
 
     digest = factory.Sequence(lambda n: crypto.digest(f"assertion {n}"))
     expires_at = factory.LazyFunction(timezone.now)
+
+
+class RevocationNoticeFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = RevocationNotice
+
+    class Params:
+        settled = factory.Trait(created_at=factory.LazyFunction(lambda: timezone.now() - timedelta(minutes=1)))
+
+    grant_id = factory.LazyFunction(uuid.uuid4)
+
+
+class RevocationReceiverFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = RevocationReceiver
+
+    class Params:
+        url = factory.Sequence(lambda n: f"https://gateway-{n}.example/purge")
+
+    url_digest = factory.LazyAttribute(lambda row: crypto.digest(row.url))

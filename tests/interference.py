@@ -5,6 +5,7 @@ Another request acts between two statements, or the database or the project's ow
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from django.db import OperationalError, connection
@@ -16,9 +17,9 @@ from tests.signals import connected
 
 
 @contextmanager
-def run_after_select(model: type[Model], action: Callable[[], object]) -> Iterator[None]:
-    """Run ``action``, once, after the first statement that reads rows of ``model``."""
-    pending = [action]
+def run_after_select(model: type[Model], action: Callable[[], object], *, count: int = 1) -> Iterator[None]:
+    """Run ``action``, once, after the first statement, or after so many, that read rows of ``model``."""
+    pending = [action, *[lambda: None] * (count - 1)]
 
     def interleave(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
         result = execute(sql, params, many, context)
@@ -59,19 +60,22 @@ RAISE_DEADLOCK = {
 
 
 @contextmanager
-def deadlock_once(statement: str) -> Iterator[list[str]]:
-    """Let the first statement that begins so fail with a deadlock; yield a list of all such statements."""
+def deadlocks(statement: str, *, times: int) -> Iterator[list[str]]:
+    """Let the first statements that begin so fail with a deadlock; yield a list of all such statements."""
     tried: list[str] = []
 
     def execute_or_fail(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
         if sql.startswith(statement):
             tried.append(sql)
-            if len(tried) == 1:
+            if len(tried) <= times:
                 raise OperationalError("deadlock detected") from DriverError("40P01")
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(execute_or_fail):
         yield tried
+
+
+deadlock_once = partial(deadlocks, times=1)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""An HTTPS server of key sets that also misbehaves, with a certificate of an authority of the tests."""
+"""An HTTPS server of key sets and metadata documents that also misbehaves; its authority is one of the tests."""
 
 import json
 import ssl
@@ -23,7 +23,10 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 class KeyServer(ThreadingHTTPServer):
-    """Serves a key set at ``/keys``; other paths misbehave as in ``MISBEHAVIOUR``. Keeps the requested paths."""
+    """Serves a key set at ``/keys``, and documents; other paths misbehave as in ``MISBEHAVIOUR``.
+
+    Keeps the requested paths.
+    """
 
     daemon_threads = True
 
@@ -36,10 +39,23 @@ class KeyServer(ThreadingHTTPServer):
         self.origin = f"https://127.0.0.1:{self.server_address[1]}"
         self.paths: list[str] = []
         self.body = b'{"keys": []}'
+        self.documents: dict[str, tuple[bytes, dict[str, str]]] = {}
         self.stopped = threading.Event()
 
     def serve(self, jwks: Any) -> None:
         self.body = json.dumps(jwks).encode()
+
+    def describe(self, path: str = "/client.json", *, headers: dict[str, str] | None = None, **members: Any) -> str:
+        """Serve a metadata document with these members at ``path``; return its URL, the client ID. None: no member."""
+        url = self.origin + path
+        document = {"client_id": url, "client_name": "Notebook", "redirect_uris": ["https://app.example/callback"]}
+        present = {name: value for name, value in (document | members).items() if value is not None}
+        return self.publish(path, json.dumps(present).encode(), **(headers or {}))
+
+    def publish(self, path: str, body: bytes, **headers: str) -> str:
+        """Serve any body as if it were a document; return its URL."""
+        self.documents[path] = (body, {"Content-Type": "application/json", **headers})
+        return self.origin + path
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing: clients leave in the middle, which is what they are tested for."""
@@ -50,6 +66,10 @@ class KeyHandler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.paths.append(self.path)
+        if self.path in self.server.documents:
+            body, headers = self.server.documents[self.path]
+            self.answer(body, **headers)
+            return
         MISBEHAVIOUR.get(self.path, answer_keys)(self)
 
     def answer(self, body: bytes, status: HTTPStatus = HTTPStatus.OK, **headers: str) -> None:

@@ -25,10 +25,10 @@ def raw_basic(user_pass: bytes) -> str:
 
 
 def post_form(
-    endpoint: str, parameters: dict[str, str] | str, *, authorization: str | None = None, **extra: Any
+    endpoint: str, parameters: dict[str, Any] | str, *, authorization: str | None = None, **extra: Any
 ) -> Any:
     """POST a form to ``token`` or ``revoke``; ``parameters`` may be a ready body."""
-    body = parameters if isinstance(parameters, str) else urlencode(parameters)
+    body = parameters if isinstance(parameters, str) else urlencode(parameters, doseq=True)
     headers = dict(extra.pop("headers", {}))
     if authorization is not None:
         headers["Authorization"] = authorization
@@ -72,24 +72,29 @@ class OAuthClient:
     def authorization(self) -> str | None:
         return None if self.secret is None else basic(self.application.client_id, self.secret)
 
-    def start(self, *, user: Any, scope: str = "notes:read notes:write") -> "OAuthClient":
+    def start(
+        self, *, user: Any, scope: str = "notes:read notes:write", resources: tuple[str, ...] = ()
+    ) -> "OAuthClient":
         """Start a grant for ``user`` and hold its tokens."""
-        issued = issue_tokens(self.application, user=user, grant_type="password", scope=scope)
+        issued = issue_tokens(self.application, user=user, grant_type="password", scope=scope, resources=resources)
         self.access_token, self.refresh_token = issued.access_token, issued.refresh_token or ""
         self.grant = issued.grant
         return self
 
-    def token(self, **parameters: str) -> Any:
+    def token(self, **parameters: Any) -> Any:
         return post_form("token", {**self.credentials, **parameters}, authorization=self.authorization)
 
-    def refresh(self, raw_refresh_token: str | None = None, **parameters: str) -> Any:
+    def refresh(self, raw_refresh_token: str | None = None, **parameters: Any) -> Any:
         """Send a refresh request and return the response; the client keeps its old tokens."""
         presented = self.refresh_token if raw_refresh_token is None else raw_refresh_token
         return self.token(grant_type="refresh_token", refresh_token=presented, **parameters)
 
-    def rotate(self, **parameters: str) -> dict[str, Any]:
+    def rotate(self, **parameters: Any) -> dict[str, Any]:
         """Refresh, which must succeed, and hold the new tokens; return the body."""
-        response = self.refresh(**parameters)
+        return self.hold(self.refresh(**parameters))
+
+    def hold(self, response: Any) -> dict[str, Any]:
+        """Hold the tokens of a token response, which must be a success; return its body."""
         assert response.status_code == 200, response.content
         body: dict[str, Any] = response.json()
         self.access_token, self.refresh_token = body["access_token"], body.get("refresh_token", self.refresh_token)

@@ -19,3 +19,12 @@ class BrokenRouter:
         if model._meta.app_label == "oauth_refresh":
             raise LookupError
         return None
+
+
+class TokensElsewhere:
+    """Keeps the app's tables in a database of their own, ``tokens``."""
+
+    def db_for_write(self, model: type[Model], **hints: Any) -> str | None:
+        return "tokens" if model._meta.app_label == "oauth_refresh" else None
+
+    db_for_read = db_for_write

@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -84,13 +85,13 @@ def manage_all(*commands: Sequence[str], database_url: str, **environment: str) 
 
 
 @contextmanager
-def runserver(*, database_url: str) -> Iterator[str]:
+def runserver(*, database_url: str, **environment: str) -> Iterator[str]:
     """Serve the example project and yield its origin, such as ``http://127.0.0.1:41234``."""
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "manage.py", "runserver", "--noreload", f"127.0.0.1:{port}"],
         cwd=ROOT,
-        env=environment_of(database_url) | {"OAUTH_ISSUER": f"http://127.0.0.1:{port}"},
+        env=environment_of(database_url) | {"OAUTH_ISSUER": f"http://127.0.0.1:{port}"} | environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -102,10 +103,29 @@ def runserver(*, database_url: str) -> Iterator[str]:
         process.wait(timeout=LONGEST_SECONDS)
 
 
+@contextmanager
+def far_api(*, issuer: str, port: int, database_url: str) -> Iterator[None]:
+    """Serve the API on another port, for the tokens of ``issuer``."""
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "far_api", "--port", str(port), "--issuer", issuer],
+        cwd=ROOT,
+        env=environment_of(database_url),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _wait_for(port, process)
+        yield
+    finally:
+        process.terminate()
+        process.wait(timeout=LONGEST_SECONDS)
+
+
 def curl(line: str, *, folder: Path) -> Answer:
     """Run one command line that begins with ``curl``, as a shell would split it."""
     program, *arguments = shlex.split(line.replace("\\\n", ""))
     assert program == "curl"
+    assert shutil.which("curl"), "These tests send requests by curl: install it."
     headers, body = folder / "headers", folder / "body"
     subprocess.run(
         ["curl", "-sS", "-D", headers, "-o", body, *arguments], check=True, timeout=LONGEST_SECONDS, capture_output=True

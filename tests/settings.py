@@ -83,3 +83,6 @@ OAUTH_REFRESH = {
     "DEFAULT_SCOPES": ["notes:read"],
     "FAILURE_RATE": None,  # many tests fail on purpose; those of the limit set one
 }
+
+MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}
+"""For the newest Django, which has no mailer by default."""

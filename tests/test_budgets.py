@@ -12,10 +12,19 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from oauth_refresh.models import AccessToken, Grant, RefreshToken
+from oauth_refresh.models import AccessToken, Grant, RefreshToken, RevocationNotice
 from oauth_refresh.services import issue_tokens, prune, revoke_grant, revoke_grants
 from oauth_refresh.signals import refresh_token_exchanged
-from tests.factories import SECRET, AccessTokenFactory, ApplicationFactory, GrantFactory, RefreshTokenFactory
+from tests.factories import (
+    SECRET,
+    AccessTokenFactory,
+    ApplicationFactory,
+    GrantFactory,
+    RefreshTokenFactory,
+    RevocationNoticeFactory,
+)
+from tests.feed import FeedReader
+from tests.foreign import ACCESS, CURRENT, move_in
 from tests.interference import run_after_token_lookup
 from tests.oauth import OAuthClient, post_form
 from tests.queries import statements, written
@@ -36,6 +45,7 @@ class ForbiddenHasher(MD5PasswordHasher):
 
 BY_ONE_STATEMENT = ["WITH grant"]
 BY_THREE = ["BEGIN", "UPDATE grant", "INSERT refreshtoken", "INSERT accesstoken", "COMMIT"]
+REVOCATION = ["BEGIN", "UPDATE grant", "INSERT revocationnotice", "COMMIT"]
 ROTATION = BY_ONE_STATEMENT if connection.vendor == "postgresql" else BY_THREE
 """How a refresh is written: PostgreSQL has one statement for it, which is a transaction of its own."""
 
@@ -77,6 +87,31 @@ def test_noise_at_the_token_endpoint_costs_the_look_up_of_its_client_alone(clien
         client_app.refresh("nonsense")
 
     assert statements(queries) == ["SELECT application"]
+
+
+def test_first_refresh_with_a_token_of_another_server_costs_no_more(other_server, application, user, queries):
+    move_in(application, user)
+    client = OAuthClient(application, SECRET, refresh_token=CURRENT)
+
+    with queries:
+        client.rotate()
+
+    assert statements(queries) == ["SELECT refreshtoken", *ROTATION]
+
+
+def test_refresh_costs_no_more_while_tokens_of_another_server_are_accepted(other_server, client_app, queries):
+    with queries:
+        client_app.rotate()
+
+    assert statements(queries) == ["SELECT refreshtoken", *ROTATION]
+
+
+def test_noise_costs_three_look_ups_more_while_tokens_of_another_server_are_accepted(other_server, client_app, queries):
+    """Before the client is authenticated, then once more, and after the importers were asked."""
+    with queries:
+        client_app.refresh("nonsense")
+
+    assert statements(queries) == ["SELECT refreshtoken", "SELECT application", *["SELECT refreshtoken"] * 2]
 
 
 def test_refresh_reads_token_grant_user_and_application_by_one_statement(client_app, queries):
@@ -136,13 +171,13 @@ def test_refresh_asks_no_password_hasher(settings, client_app):
 
 
 @pytest.mark.parametrize("kind", ["refresh_token", "access_token"])
-def test_revocation_by_the_client_costs_three_statements(client_app, queries, kind):
+def test_revocation_by_the_client_costs_six_statements(client_app, queries, kind):
     token = getattr(client_app, kind)
 
     with queries:
         client_app.revoke(token)
 
-    assert statements(queries) == ["SELECT application", f"SELECT {kind.replace('_', '')}", "UPDATE grant"]
+    assert statements(queries) == ["SELECT application", f"SELECT {kind.replace('_', '')}", *REVOCATION]
 
 
 @pytest.mark.parametrize("public", [False, True], ids=["confidential", "public"])
@@ -170,6 +205,24 @@ def test_authenticated_request_of_an_api_costs_one_statement(client_app, queries
 
     assert response.status_code == HTTPStatus.OK
     assert statements(queries) == ["SELECT accesstoken"]
+
+
+def test_access_token_of_another_server_costs_an_api_one_statement(other_server, application, user, queries):
+    move_in(application, user)
+
+    with queries:
+        response = Client().get(reverse("notes"), headers={"Authorization": f"Bearer {ACCESS}"})
+
+    assert response.status_code == HTTPStatus.OK
+    assert statements(queries) == ["SELECT accesstoken"]
+
+
+@pytest.mark.parametrize("raw", ["oat_short", "ort_" + "A" * 92, "a b", "x" * 4_097, "a\x00b"])
+def test_what_is_no_token_costs_an_api_nothing_while_those_of_another_server_are_accepted(other_server, queries, raw):
+    with queries:
+        Client().get(reverse("notes"), headers={"Authorization": f"Bearer {raw}"})
+
+    assert statements(queries) == []
 
 
 @pytest.mark.parametrize("raw", ["garbage", "oat_short", "ort_" + "A" * 92, "a b"])
@@ -207,7 +260,7 @@ def test_revocation_of_an_unknown_token_costs_no_more_than_its_look_up(client_ap
     assert statements(queries) == ["SELECT application"]
 
 
-def test_reuse_costs_six_statements(client_app, queries):
+def test_reuse_costs_seven_statements(client_app, queries):
     spent = client_app.refresh_token
     client_app.rotate()
 
@@ -219,6 +272,7 @@ def test_reuse_costs_six_statements(client_app, queries):
         "SELECT refreshtoken",  # the tokens that were issued since: when it was spent, and by whom
         "BEGIN",
         "UPDATE grant",
+        "INSERT revocationnotice",
         "INSERT grantevent",
         "COMMIT",
     ]
@@ -342,34 +396,68 @@ def test_replaced_access_token_costs_an_api_one_statement(oauth_settings, client
     assert statements(queries) == ["SELECT accesstoken"]
 
 
-def test_family_of_any_size_is_revoked_by_one_update(client_app, queries):
+def test_family_of_any_size_is_revoked_by_one_update_and_one_notice(client_app, queries):
     AccessTokenFactory.create_batch(20, grant=client_app.grant)
 
     with queries:
         revoke_grant(client_app.grant, reason="lost device")
 
-    assert statements(queries) == ["UPDATE grant"]
+    assert statements(queries) == REVOCATION
 
 
 @pytest.mark.parametrize("owner", ["user", "application"])
-def test_everything_of_a_user_or_an_application_is_revoked_by_one_update(application, user, queries, owner):
+def test_everything_of_an_owner_is_revoked_by_one_update_and_one_notice(application, user, queries, owner):
     GrantFactory.create_batch(20, application=application, user=user)
 
     with queries:
         revocation = revoke_grants(Q(**{owner: {"user": user, "application": application}[owner]}), reason="breach")
 
     assert revocation.count == 20
-    assert statements(queries) == ["UPDATE grant"]
+    assert statements(queries) == REVOCATION
 
 
-def test_user_who_is_deactivated_costs_one_update_more(application, user, queries):
+@pytest.mark.parametrize(("count", "named"), [(100, ["SELECT grant"]), (101, [])])
+def test_other_set_costs_one_look_up_more_if_its_grants_are_named(application, user, queries, count, named):
+    GrantFactory.create_batch(count, application=application, user=user)
+
+    with queries:
+        revoke_grants(Q(grant_type="password"), reason="breach")
+
+    assert statements(queries) == ["BEGIN", "UPDATE grant", *named, "INSERT revocationnotice", "COMMIT"]
+
+
+@pytest.mark.parametrize("notices", [0, 1, 2_500])
+def test_revocations_cost_two_statements(client_app, queries, notices):
+    reader = FeedReader()
+    RevocationNotice.objects.bulk_create(RevocationNotice(client_id="notes") for _number in range(notices))
+
+    for after in ("", reader.cursor):
+        with queries:
+            reader.ask(after)
+        assert statements(queries) == ["SELECT application", "SELECT revocationnotice"]
+
+
+def test_reader_that_begins_anew_after_days_costs_three_statements(queries, time_machine):
+    RevocationNoticeFactory(settled=True)
+    reader = FeedReader()
+    RevocationNoticeFactory.create_batch(2)
+    RevocationNotice.objects.exclude(pk=RevocationNotice.objects.latest("pk").pk).delete()
+    time_machine.move_to(timezone.now() + timedelta(days=2))
+
+    with queries:
+        assert reader.ask(reader.cursor)["reset"] is True
+
+    assert statements(queries) == ["SELECT application", "SELECT revocationnotice", "SELECT revocationnotice"]
+
+
+def test_user_who_is_deactivated_costs_one_update_and_one_notice_more(application, user, queries):
     GrantFactory.create_batch(20, application=application, user=user)
     user.is_active = False
 
     with queries:
         user.save(update_fields=["is_active"])
 
-    assert statements(queries) == ["UPDATE", "UPDATE grant"]
+    assert statements(queries) == ["UPDATE", *REVOCATION]
 
 
 def spent_long_ago(count):
@@ -380,6 +468,13 @@ def spent_long_ago(count):
         RefreshTokenFactory(grant=grant, generation=generation)
 
 
+@pytest.fixture
+def pruned_before(db):
+    """Let there be a last run, whose row the next one updates."""
+    prune()
+
+
+@pytest.mark.usefixtures("pruned_before")
 def test_batch_of_expired_tokens_is_pruned_by_one_select_and_one_short_transaction(queries):
     spent_long_ago(4)
 
@@ -389,6 +484,8 @@ def test_batch_of_expired_tokens_is_pruned_by_one_select_and_one_short_transacti
     page = ["SELECT refreshtoken", "BEGIN", "DELETE refreshtoken", "COMMIT"]
     assert statements(queries) == [
         "SELECT usedassertion",
+        "SELECT revocationnotice",  # the newest
+        "SELECT revocationnotice",
         "SELECT application",  # the longest retry window
         *(page * 2),
         "SELECT refreshtoken",  # the current one and its predecessor, which stay
@@ -400,16 +497,18 @@ def test_batch_of_expired_tokens_is_pruned_by_one_select_and_one_short_transacti
         "SELECT application",
         "SELECT grant",  # those whose salts may be erased
         "SELECT grant",
+        "UPDATE prunerun",
     ]
 
 
+@pytest.mark.usefixtures("pruned_before")
 def test_batch_of_ended_grants_is_pruned_in_one_short_transaction(queries):
     GrantFactory.create_batch(3, expired=True)
 
     with queries:
         prune(retain=timedelta(0))
 
-    [before, page, *deleting, after, _application, _salts] = statements(queries)[4:]
+    [before, page, *deleting, after, _application, _salts, _run] = statements(queries)[6:]
     assert {before, page, after} == {"SELECT grantevent", "SELECT grant"}
     assert [statement for statement in deleting if statement.startswith("SELECT grant")] == ["SELECT grant"] * 2
     changes = [statement for statement in deleting if not statement.startswith("SELECT")]
@@ -424,6 +523,7 @@ def test_batch_of_ended_grants_is_pruned_in_one_short_transaction(queries):
     assert len(deleting) == 11
 
 
+@pytest.mark.usefixtures("pruned_before")
 def test_salts_of_a_batch_of_grants_are_erased_in_one_short_transaction(queries):
     long_ago = timezone.now() - timedelta(days=1)
     GrantFactory.create_batch(3, retry_slots=b"x" * 44, created_at=long_ago, refreshed_at=long_ago)
@@ -431,7 +531,7 @@ def test_salts_of_a_batch_of_grants_are_erased_in_one_short_transaction(queries)
     with queries:
         prune()
 
-    *_pruning, read, begin, lock, erase, commit, end = statements(queries)
+    *_pruning, read, begin, lock, erase, commit, end, _run = statements(queries)
     assert [read, begin, lock, erase, commit, end] == [
         "SELECT grant",
         "BEGIN",
@@ -442,6 +542,7 @@ def test_salts_of_a_batch_of_grants_are_erased_in_one_short_transaction(queries)
     ]
 
 
+@pytest.mark.usefixtures("pruned_before")
 def test_larger_batch_needs_no_more_statements(queries):
     GrantFactory.create_batch(20, expired=True)
     few = CaptureQueriesContext(connection)

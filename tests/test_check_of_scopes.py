@@ -21,6 +21,8 @@ from oauth_refresh import checks
 from oauth_refresh.resource_server.authentication import BearerAuthentication
 from oauth_refresh.resource_server.decorators import bearer_required
 from oauth_refresh.resource_server.permissions import HasScope, HasScopeOrSession
+from oauth_refresh.resource_server.remote.authentication import RemoteBearerAuthentication
+from oauth_refresh.resource_server.remote.decorators import remote_bearer_required
 from tests import urls
 
 HERE = __name__
@@ -306,3 +308,89 @@ def test_views_of_the_tests_that_need_a_scope_are_named(settings):
         "tests.resource.WithoutScopes",
         "tests.resource.SignedIn",
     ]
+
+
+# Views that name their resource, or do not.
+
+NOTES, FILES = "https://api.example/notes", "https://files.example"
+
+
+class AtAnyResource(Bearer):
+    required_resource = None
+
+
+class NotesAuthentication(BearerAuthentication):
+    required_resource = NOTES
+
+
+@bearer_required("notes:read", resource=NOTES)
+def plain_notes(request):
+    return HttpResponse()
+
+
+@remote_bearer_required("notes:read")
+def remote_plain(request):
+    return HttpResponse()
+
+
+@api_view()
+@authentication_classes([NotesAuthentication])
+def notes_function(request):
+    return Response()
+
+
+def check_resources(monkeypatch, *callbacks):
+    module = ModuleType("urls_of_resources")
+    module.urlpatterns = [path(str(number), callback) for number, callback in enumerate(callbacks)]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    return checks.check_resources_of_views()
+
+
+NAMES_ITS_RESOURCE = {
+    "class": lambda: view(required_resource=NOTES),
+    "issuer": lambda: view(required_resource="https://auth.example"),
+    "route": lambda: AtAnyResource.as_view(required_resource=NOTES),
+    "authentication": lambda: view(authentication_classes=[NotesAuthentication]),
+    "decorator": lambda: plain_notes,
+    "function": lambda: notes_function,
+    "decorator of a remote API": lambda: remote_plain,
+    "class of a remote API": lambda: view(authentication_classes=[RemoteBearerAuthentication]),
+    "no token": lambda: view(authentication_classes=[SessionAuthentication]),
+    "not protected": lambda: lambda request: HttpResponse(),
+    "schema": lambda: get_schema_view(authentication_classes=[BearerAuthentication]),
+}
+
+
+@pytest.mark.parametrize("name", NAMES_ITS_RESOURCE)
+def test_view_that_names_its_resource_is_not_found(settings, oauth_settings, monkeypatch, name):
+    oauth_settings(RESOURCES={NOTES: {}, FILES: {}})
+    settings.ROOT_URLCONF = "urls_of_resources"
+
+    assert check_resources(monkeypatch, NAMES_ITS_RESOURCE[name]()) == []
+
+
+@pytest.mark.parametrize(
+    ("callback", "words"),
+    [
+        (view(), "does not name its resource"),
+        (plain, "does not name its resource"),
+        (PlainClass.as_view(), "does not name its resource"),
+        (view(required_resource="https://other.example"), "names a resource that is not in RESOURCES"),
+    ],
+)
+def test_view_without_a_resource_that_exists_is_an_error(settings, oauth_settings, monkeypatch, callback, words):
+    oauth_settings(RESOURCES={NOTES: {}, FILES: {}})
+    settings.ROOT_URLCONF = "urls_of_resources"
+
+    [message] = check_resources(monkeypatch, callback)
+
+    assert message.id == "oauth_refresh.E022"
+    assert words in message.msg
+
+
+@pytest.mark.parametrize("resources", [{}, {NOTES: {}}])
+def test_view_need_not_name_the_only_resource(settings, oauth_settings, monkeypatch, resources):
+    oauth_settings(RESOURCES=resources)
+    settings.ROOT_URLCONF = "urls_of_resources"
+
+    assert check_resources(monkeypatch, view(), plain) == []

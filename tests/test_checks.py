@@ -19,6 +19,7 @@ from psycopg import IsolationLevel
 
 from oauth_refresh import checks
 from oauth_refresh.conf import AppSettings
+from oauth_refresh.contrib import toolkit
 from oauth_refresh.models import Application, UsedAssertion
 from oauth_refresh.signals import refresh_token_exchanged
 from tests.factories import ApplicationFactory
@@ -71,6 +72,46 @@ def test_check_of_the_settings_finds(settings, configured, found):
     settings.OAUTH_REFRESH = configured
 
     assert ids(checks.check_settings()) == found
+
+
+RESOURCES = {"https://api.example": {"scopes": ["read"]}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({}, []),
+        ({"RESOURCES": {"https://api.example": {}}, "SCOPES": {}}, []),
+        ({"SCOPES": {"write": "Write"}}, ["oauth_refresh.E021"]),
+        ({"ISSUER": None}, ["oauth_refresh.E021"]),
+        ({"RESOURCES": {"http://api.example": {}}}, ["oauth_refresh.E021"]),
+        ({"RESOURCES": {"http://api.example": {}}, "REQUIRE_HTTPS": False}, []),
+        ({"RESOURCES": {}, "ISSUER": None}, []),
+    ],
+)
+def test_check_of_the_resources_finds(settings, changes, found):
+    usable = {"RESOURCES": RESOURCES, "SCOPES": {"read": "Read"}, "ISSUER": "https://a.example", "REQUIRE_HTTPS": True}
+    settings.OAUTH_REFRESH = usable | changes
+
+    assert ids(checks.check_resources()) == found
+
+
+@pytest.mark.parametrize(
+    ("url", "requires_https", "found"),
+    [
+        ("https://gateway.internal/purge", True, []),
+        ("http://gateway.internal/purge", False, []),
+        ("http://gateway.internal/purge", True, ["oauth_refresh.E023"]),
+    ],
+)
+def test_check_of_the_receivers_of_revocations_finds(settings, url, requires_https, found):
+    receivers = [{"url": url, "secret": "s" * 22}]
+    settings.OAUTH_REFRESH = {"REVOCATION_RECEIVERS": receivers, "REQUIRE_HTTPS": requires_https}
+
+    messages = checks.check_receivers()
+
+    assert ids(messages) == found
+    assert not any("purge" in message.msg for message in messages)
 
 
 def test_message_of_the_settings_check_says_what_to_write(settings):
@@ -137,6 +178,8 @@ def test_check_finds_times_without_a_zone(settings):
         ({"REVOKE_ON_REUSE": False}, ["oauth_refresh.W006"]),
         ({"REVOKE_ON_PASSWORD_CHANGE": False}, ["oauth_refresh.W025"]),
         ({"JWKS_ALLOW_PRIVATE_ADDRESSES": True}, ["oauth_refresh.W026"]),
+        ({"CLIENT_ID_METADATA_DOCUMENTS": True}, ["oauth_refresh.W028"]),
+        ({"CLIENT_ID_METADATA_DOCUMENTS": True, "CLIENT_ID_METADATA_HOSTS": ["app.example"]}, []),
         (
             {"REVOKE_ON_REUSE": False, "ROTATE_REFRESH_TOKENS": False},
             ["oauth_refresh.W002", "oauth_refresh.W006"],
@@ -327,7 +370,8 @@ def test_every_check_is_registered_once():
 
 
 @pytest.mark.django_db
-def test_command_check_deploy_prints_our_warnings():
+def test_command_check_deploy_prints_our_warnings(settings):
+    settings.MAILERS = {"default": {"BACKEND": "django.core.mail.backends.smtp.EmailBackend"}}  # not that of the tests
     printed = StringIO()
 
     call_command("check", "--deploy", stderr=printed)
@@ -512,6 +556,33 @@ def test_check_of_a_missing_issuer_names_the_applications_that_need_one(oauth_se
 
 
 @pytest.mark.django_db
+def test_check_of_imported_secrets_names_those_that_are_short():
+    ApplicationFactory(client_id="web", imported_secret_is_short=True)
+    ApplicationFactory(client_id="phone", imported_secret_is_short=True)
+    ApplicationFactory(client_id="stopped", imported_secret_is_short=True, is_active=False)
+    ApplicationFactory(client_id="other")
+
+    (message,) = checks.check_imported_secrets(databases=["default"])
+
+    assert message.id == "oauth_refresh.W029"
+    assert message.msg == "The imported secrets of these applications are short: phone, web."
+
+
+@pytest.mark.django_db
+def test_check_of_imported_secrets_finds_nothing():
+    ApplicationFactory()
+
+    assert checks.check_imported_secrets(databases=["default"]) == []
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("databases", [None, []])
+def test_check_of_imported_secrets_asks_no_database_without_need(django_assert_num_queries, databases):
+    with django_assert_num_queries(0):
+        assert checks.check_imported_secrets(databases=databases) == []
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize(("issuer", "databases"), [("https://auth.example", ["default"]), (None, None), (None, [])])
 def test_check_of_a_missing_issuer_asks_no_database_without_need(
     oauth_settings, django_assert_num_queries, issuer, databases
@@ -530,7 +601,10 @@ def test_applications_are_not_queried_before_the_migration(oauth_settings):
     with connection.schema_editor() as editor:
         editor.alter_db_table(Application, table, "oauth_refresh_elsewhere")
 
-    found = ids(checks.check_issuer_is_set(databases=["default"]))
+    found = [
+        *ids(checks.check_issuer_is_set(databases=["default"])),
+        *ids(checks.check_imported_secrets(databases=["default"])),
+    ]
 
     with connection.schema_editor() as editor:
         editor.alter_db_table(Application, "oauth_refresh_elsewhere", table)
@@ -568,3 +642,28 @@ def test_check_of_the_login_url_needs_urls(settings):
     del settings.ROOT_URLCONF
 
     assert ids(checks.check_login_url()) == []
+
+
+TOOLKIT = "oauth_refresh.contrib.toolkit"
+adopt_by_another_path = toolkit.adopt
+
+
+@pytest.mark.parametrize(
+    ("importers", "installed", "missing"),
+    [
+        ([], [], None),
+        (["tests.foreign.adopt"], [], None),
+        ([f"{TOOLKIT}.adopt"], [], f"oauth2_provider, {TOOLKIT}"),
+        (["tests.foreign.adopt", f"{TOOLKIT}.adopt"], [TOOLKIT], "oauth2_provider"),
+        ([f"{__name__}.adopt_by_another_path"], [TOOLKIT], "oauth2_provider"),
+    ],
+)
+def test_check_of_the_toolkit_finds(settings, oauth_settings, importers, installed, missing):
+    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, *installed]
+    oauth_settings(FOREIGN_TOKENS=importers)
+
+    found = checks.check_toolkit()
+
+    assert ids(found) == ["oauth_refresh.E024"] * (missing is not None)
+    assert missing is None or found[0].msg.endswith(f"are not installed: {missing}.")
+    assert missing is None or "Add them to INSTALLED_APPS" in found[0].hint

@@ -8,6 +8,8 @@ import pytest
 from django.test import override_settings
 
 from oauth_refresh.conf import AppSettings, app_settings
+from oauth_refresh.conf.receivers import Receiver
+from oauth_refresh.conf.values import Resource
 
 DEFAULTS = {
     "ACCESS_TOKEN_LIFETIME": timedelta(hours=1),
@@ -25,6 +27,7 @@ DEFAULTS = {
     "REFRESH_TOKEN_GRANT_TYPES": ("authorization_code", "password", "jwt-bearer"),
     "SCOPES": {},
     "DEFAULT_SCOPES": (),
+    "RESOURCES": {},
     "ISSUER": None,
     "REQUIRE_HTTPS": None,
     "FAILURE_RATE": "20/min",
@@ -35,6 +38,10 @@ DEFAULTS = {
     "RECORD_CLIENT_INFO": True,
     "REMEMBER_CONSENT": True,
     "ALLOW_LOCALHOST_PORTS": False,
+    "REDIRECT_SCHEMES": (),
+    "CLIENT_ID_METADATA_DOCUMENTS": False,
+    "CLIENT_ID_METADATA_HOSTS": None,
+    "OPENID_CONFIGURATION_ALIAS": False,
     "CLOCK_SKEW": timedelta(seconds=30),
     "ASSERTION_LIFETIME": timedelta(hours=1),
     "ACCEPT_TOKEN_ENDPOINT_AS_AUDIENCE": False,
@@ -43,16 +50,29 @@ DEFAULTS = {
     "AUTHORIZATION_CODE_PREFIX": "oac_",
     "ACCESS_TOKEN_PREFIX": "oat_",
     "REFRESH_TOKEN_PREFIX": "ort_",
+    "REVOCATION_RECEIVERS": (),
+    "FOREIGN_TOKENS": (),
+    "ALARM_RECIPIENTS": (),
+    "ALARM_INTERVAL": timedelta(minutes=15),
+    "MAIL_USERS_ON_ALARM": False,
 }
 
 SECONDS = "write a timedelta or a number of seconds, not negative and at most a hundred years"
 LIFETIME = "write a timedelta or a number of seconds, at least one second"
 BOOLEAN = "write True or False"
+RECEIVERS = re.escape('write a list of {"url": ..., "secret": ...}')
+ALARM_RECIPIENTS = "write a list of mail addresses, a callable, or its dotted path"
+RECEIVER_URL = "write each url as an https URL without fragment, such as https://gateway.internal/purge"
+RECEIVER_SECRET = "write each secret as a string of at least 22 printable ASCII characters"
+GATEWAY, GATEWAY_SECRET = "https://gateway.internal/purge", "s" * 22
 COUNT = "write a whole number, not negative"
 NAMES = "write a list of strings"
 SPACELESS_NAMES = "write a list of strings, each without spaces"
 SCOPES = "write a dict of scope name, in ASCII without spaces and quotes, to the text that a user reads"
 TEXT = "write a string or None"
+RESOURCE = "write each resource as an https URI without fragment, such as https://api.example.com"
+HOSTS = "write a list of host names such as app.example.com, in ASCII and lower case, or None"
+SCHEMES = "write each scheme as in cursor://callback: cursor, in lower case and without a period"
 PREFIX = "write ASCII letters, digits and underscores"
 
 ACCEPTED = [
@@ -73,6 +93,14 @@ ACCEPTED = [
     ("REFRESH_TOKEN_GRANT_TYPES", ("client_credentials",), ("client_credentials",)),
     ("SCOPES", MappingProxyType({"read": "Read"}), {"read": "Read"}),
     ("DEFAULT_SCOPES", frozenset({"read"}), ("read",)),
+    (
+        "RESOURCES",
+        {"https://api.example/a?b": {"name": "Notes", "scopes": ["read"]}, "http://[::1]:8000": {}},
+        {
+            "https://api.example/a?b": Resource(name="Notes", scopes=("read",)),
+            "http://[::1]:8000": Resource(name="http://[::1]:8000", scopes=None),
+        },
+    ),
     ("ISSUER", "https://login.example.org", "https://login.example.org"),
     ("ISSUER", None, None),
     ("REQUIRE_HTTPS", True, True),
@@ -84,8 +112,21 @@ ACCEPTED = [
     ("SCOPE_POLICY", len, len),
     ("TOKEN_RESPONSE_FIELDS", dict, dict),
     ("INTROSPECTION_FIELDS", None, None),
+    ("FOREIGN_TOKENS", ["builtins.len", "builtins.str"], (len, str)),
+    ("FOREIGN_TOKENS", (), ()),
     ("REMEMBER_CONSENT", False, False),
     ("ALLOW_LOCALHOST_PORTS", True, True),
+    ("REDIRECT_SCHEMES", ["cursor", "vscode-insiders"], ("cursor", "vscode-insiders")),
+    ("CLIENT_ID_METADATA_DOCUMENTS", True, True),
+    ("CLIENT_ID_METADATA_HOSTS", None, None),
+    ("CLIENT_ID_METADATA_HOSTS", [], ()),
+    ("CLIENT_ID_METADATA_HOSTS", {"app.example.com"}, ("app.example.com",)),
+    (
+        "CLIENT_ID_METADATA_HOSTS",
+        ["localhost", "xn--bcher-kva.example", "127.0.0.1"],
+        ("localhost", "xn--bcher-kva.example", "127.0.0.1"),
+    ),
+    ("OPENID_CONFIGURATION_ALIAS", True, True),
     ("CLOCK_SKEW", 0, timedelta(0)),
     ("ASSERTION_LIFETIME", 300, timedelta(minutes=5)),
     ("ACCEPT_TOKEN_ENDPOINT_AS_AUDIENCE", True, True),
@@ -94,9 +135,49 @@ ACCEPTED = [
     ("AUTHORIZATION_CODE_PREFIX", "code_", "code_"),
     ("ACCESS_TOKEN_PREFIX", "acme_1_", "acme_1_"),
     ("REFRESH_TOKEN_PREFIX", "x", "x"),
+    ("REVOCATION_RECEIVERS", [], ()),
+    ("ALARM_RECIPIENTS", ["soc@example.com"], ("soc@example.com",)),
+    ("ALARM_RECIPIENTS", [], ()),
+    ("ALARM_RECIPIENTS", print, print),
+    ("ALARM_RECIPIENTS", "builtins.print", print),
+    ("ALARM_INTERVAL", 60, timedelta(minutes=1)),
+    ("MAIL_USERS_ON_ALARM", True, True),
+    *[
+        (
+            "REVOCATION_RECEIVERS",
+            [{"url": url, "secret": GATEWAY_SECRET}],
+            (Receiver(url=url, secret=GATEWAY_SECRET),),
+        )
+        for url in (GATEWAY, "http://10.0.0.1:8080", "https://[fd00::1]/a?b=c")
+    ],
 ]
 
 REFUSED = [
+    ("CLIENT_ID_METADATA_HOSTS", "app.example", NAMES),
+    *[
+        ("CLIENT_ID_METADATA_HOSTS", [value], re.escape(HOSTS))
+        for value in (
+            "App.example",
+            "app.example:8443",
+            "*.example",
+            ".example",
+            "https://app.example",
+            "b\u00fccher.example",
+        )
+    ],
+    ("REDIRECT_SCHEMES", "cursor", NAMES),
+    *[
+        ("REDIRECT_SCHEMES", [value], SCHEMES)
+        for value in ("Cursor", "cursor:", "cursor://", "com.example.app", "1password", "k\u00fcrsor")
+    ],
+    *[
+        (
+            "REDIRECT_SCHEMES",
+            ["cursor", value],
+            f"leave out {value}: browsers and systems open such an address themselves",
+        )
+        for value in ("javascript", "data", "http", "https", "file", "vbscript", "blob", "about")
+    ],
     *[
         ("FAILURE_RATE", value, "write a number and a time, such as 20/min, or None")
         for value in (20, "20", "0/min", "many/min", "20/fortnight", True)
@@ -106,11 +187,15 @@ REFUSED = [
         for key in ("SCOPE_POLICY", "TOKEN_RESPONSE_FIELDS", "INTROSPECTION_FIELDS")
         for value in (1, ["a"], "django.VERSION")
     ],
-    (
-        "SCOPE_POLICY",
-        "nowhere.policy",
-        re.escape("write the dotted path of a callable (No module named 'nowhere')"),
-    ),
+    *[
+        (key, value, re.escape("write the dotted path of a callable (No module named 'nowhere')"))
+        for key, value in (("SCOPE_POLICY", "nowhere.policy"), ("FOREIGN_TOKENS", ["builtins.len", "nowhere.adopt"]))
+    ],
+    *[
+        ("FOREIGN_TOKENS", value, "write a list of dotted paths of callables")
+        for value in (None, "builtins.len", {"builtins.len"}, [len], [None])
+    ],
+    ("FOREIGN_TOKENS", ["django.VERSION"], "write a callable, its dotted path, or None"),
     *[
         (key, value, LIFETIME if value == 0 else SECONDS)
         for key in ("ACCESS_TOKEN_LIFETIME", "REFRESH_TOKEN_LIFETIME", "GRANT_LIFETIME", "CODE_LIFETIME")
@@ -148,6 +233,39 @@ REFUSED = [
         ]
     ],
     *[("SCOPES", value, SCOPES) for value in (["read"], "read", {"": "Nothing"}, {1: "One"}, None)],
+    *[
+        ("RESOURCES", value, re.escape('write a dict of resource identifier to {"name": ..., "scopes": [...]}'))
+        for value in (["https://api.example"], {"https://api.example": "Notes"}, {"https://api.example": None}, None)
+    ],
+    *[
+        ("RESOURCES", {identifier: {}}, RESOURCE)
+        for identifier in (
+            *("", 1, "/notes", "urn:notes", "https://api.example#top", "https://a b.example"),
+            *("https://user@api.example", "https:///notes", 'https://api.example/"', "https://API.example"),
+        )
+    ],
+    ("RESOURCES", {"https://api.example": {"scope": ["read"]}}, "a resource has a name and scopes, no scope"),
+    ("RESOURCES", {"https://api.example": {"name": 1}}, "write the name of each resource as a string"),
+    ("RESOURCES", {"https://api.example": {"scopes": "read"}}, NAMES),
+    *[
+        ("REVOCATION_RECEIVERS", value, RECEIVERS)
+        for value in (None, GATEWAY, {"url": GATEWAY, "secret": GATEWAY_SECRET}, [GATEWAY], [{"url": GATEWAY}])
+    ],
+    *[
+        ("REVOCATION_RECEIVERS", [{"url": url, "secret": GATEWAY_SECRET}], RECEIVER_URL)
+        for url in (
+            *(None, "", "gateway.internal", "ftp://gateway.internal", "https://user@gateway.internal"),
+            *("https://gateway.internal#top", "https://gateway.internal:0", "https://gateway.internal:65536"),
+        )
+    ],
+    *[
+        ("REVOCATION_RECEIVERS", [{"url": GATEWAY, "secret": secret}], RECEIVER_SECRET)
+        for secret in (None, b"s" * 22, "s" * 21, "ß" * 22, "s" * 22 + "\n")
+    ],
+    ("REVOCATION_RECEIVERS", [{"url": GATEWAY, "secret": GATEWAY_SECRET}] * 2, "write each url once"),
+    *[("ALARM_RECIPIENTS", value, ALARM_RECIPIENTS) for value in (None, ["soc"], ["a@b c"], [1], {"a@b"})],
+    ("ALARM_INTERVAL", -1, SECONDS),
+    ("MAIL_USERS_ON_ALARM", 1, BOOLEAN),
     *[("ISSUER", value, TEXT) for value in ("", 1, b"https://login.example.org")],
     *[
         (key, value, PREFIX)
@@ -227,3 +345,18 @@ def test_callable_behind_a_path_is_looked_up_again(oauth_settings, monkeypatch):
 
 def policy(**kwargs):
     raise NotImplementedError
+
+
+def test_receiver_shows_neither_its_secret_nor_its_url():
+    receiver = Receiver(url="https://gateway.internal/hidden", secret=GATEWAY_SECRET)
+
+    assert (repr(receiver), receiver.host) == ("Receiver()", "gateway.internal")
+
+
+def test_dict_within_a_setting_that_is_changed_in_place_is_read_again(oauth_settings, settings):
+    oauth_settings(RESOURCES={"https://api.example": {"name": "Notes"}})
+    assert app_settings.resources["https://api.example"].name == "Notes"
+
+    settings.OAUTH_REFRESH["RESOURCES"]["https://api.example"]["name"] = "Files"
+
+    assert app_settings.resources["https://api.example"].name == "Files"

@@ -18,6 +18,7 @@ from oauth_refresh.models import AccessToken, Grant, RefreshToken
 from oauth_refresh.services import authenticate_access_token, issue_tokens
 from oauth_refresh.services.codes import has_consented, issue_code
 from oauth_refresh.services.lookup import find_users
+from oauth_refresh.services.tokens import Access
 from tests.admin.pages import admin_url, column, page_text
 from tests.consent import consent_to, start_flow
 from tests.database import database_snapshot
@@ -31,6 +32,7 @@ from tests.factories import (
     TrustedIssuerFactory,
     UserFactory,
 )
+from tests.foreign import move_in
 from tests.jwts import EC_KEY, grant_claims, jwks, sign
 from tests.models.states import ACTIVE_GRANTS
 from tests.oauth import OAuthClient, post_form
@@ -165,6 +167,15 @@ def test_no_grant_starts_for_a_hidden_user(application, user, grant_type):
         issue_tokens(application, user=user, grant_type=grant_type)
 
 
+def test_session_of_a_hidden_user_is_not_imported(application, user):
+    hide(user)
+
+    with pytest.raises(InvalidGrant, match="A grant cannot start: user hidden"):
+        move_in(application, user)
+
+    assert not Grant.objects.exists()
+
+
 def test_assertion_about_a_hidden_user_is_refused(user):
     application = ApplicationFactory(raw_secret=SECRET, grant_types=JWT_BEARER)
     issuer = TrustedIssuerFactory(jwks=jwks(EC_KEY))
@@ -242,11 +253,11 @@ def test_row_that_is_read_again_is_asked_again(client_app, user):
 def test_consent_of_a_hidden_user_is_not_remembered(application, user):
     issue_code(consent_to(application, user, redirect_uri="", code_challenge=""))
     Grant.objects.update(generation=1, consented=True)
-    assert has_consented(application, user, ("notes:read",))
+    assert has_consented(application, user, Access(scope=("notes:read",)))
 
     hide(user)
 
-    assert not has_consented(application, user, ("notes:read",))
+    assert not has_consented(application, user, Access(scope=("notes:read",)))
 
 
 # It costs nothing more.

@@ -25,7 +25,7 @@ PROJECTS = {
     "passwordless": 8,  # users without passwords
     "soft_deletion": 6,  # users whom the default manager hides
     "archive": 22,  # a second database, in which users and applications are saved and deleted
-    "local_time": 32,  # USE_TZ off
+    "local_time": 35,  # USE_TZ off
 }
 """The folder of each project, and how many tests its story has."""
 

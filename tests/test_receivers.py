@@ -581,6 +581,7 @@ def test_withdrawn_keys_revoke(user):
         {"name": "Renamed"},
         {"secret_digest": crypto.digest("another secret of more than 22 characters")},
         {"secret_digest": "", "old_secret_digest": crypto.digest(SECRET), "old_secret_expires_at": FUTURE},
+        {"secret_digest": "", "imported_secret_hash": "pbkdf2_sha256$1$a$b"},
     ],
 )
 def test_application_that_can_still_authenticate_keeps_its_grants(client_app, application, change):

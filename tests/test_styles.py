@@ -62,7 +62,7 @@ def test_every_colour_of_the_admin_has_a_fallback():
 
 
 def test_every_rule_of_the_admin_is_about_what_is_ours():
-    ours = r"oauth-|\.app-oauth_refresh\b|\.model-grant(event)?\b|^:root$|^html\b"
+    ours = r"oauth-|\.app-oauth_refresh\b|\.model-(grant(event)?|(refresh|access)token)\b|^:root$|^html\b"
 
     assert [one for one in selectors(stylesheet("admin.css")) if not re.search(ours, one)] == []
 
@@ -91,7 +91,7 @@ def test_filters_have_a_column_or_a_parameter_as_themes_of_the_admin_expect(admi
 EXEMPT = re.compile(r'SECURE_REDIRECT_EXEMPT = \[r"(.*?)"\]')
 DOCUMENTED = {
     path.name: EXEMPT.search(path.read_text())
-    for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "example_project" / "settings.py"]
+    for path in [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "example_project" / "settings.py"]
     if "SECURE_REDIRECT_EXEMPT" in path.read_text()
 }
 OTHERS = [
@@ -101,10 +101,10 @@ OTHERS = [
 
 
 def test_exemption_from_the_redirect_to_https_is_documented():
-    assert set(DOCUMENTED) == {"README.md", "behind-a-proxy.md", "settings.py"}
+    assert set(DOCUMENTED) == {"security-notes.md", "behind-a-proxy.md", "settings.py"}
 
 
-@pytest.mark.parametrize("page", ["README.md", "behind-a-proxy.md", "settings.py"])
+@pytest.mark.parametrize("page", ["security-notes.md", "behind-a-proxy.md", "settings.py"])
 def test_documented_exemption_matches_only_our_endpoints(page):
     """Django searches for the pattern in the path without its first slash."""
     pattern = re.compile(DOCUMENTED[page][1])

@@ -248,11 +248,7 @@ REFUSED_TOKENS = {
         {"is_active": False},
         "Die Freigabe kann nicht erteilt werden: Die Anwendung ist inaktiv.",
     ),
-    "nothing asked for": (
-        {"scope": []},
-        {},
-        "Dieser Benutzer kann dieser Anwendung keine der angefragten Berechtigungen erteilen.",
-    ),
+    "nothing asked for": ({"scope": []}, {}, "Wählen Sie eine Berechtigung: Diese Anwendung hat keine als Vorgabe."),
 }
 
 

@@ -1,5 +1,6 @@
 """The URLs of the example, a view to compare with, and the same view behind an access token."""
 
+from django.conf import settings
 from django.urls import include, path
 from rest_framework.parsers import FormParser
 from rest_framework.renderers import JSONRenderer
@@ -27,6 +28,7 @@ class BareView(APIView):
 class ProtectedView(BareView):
     """The same behind an access token, to measure what the protection costs."""
 
+    required_resource = settings.OAUTH_REFRESH["ISSUER"]
     authentication_classes = (BearerAuthentication,)
     permission_classes = (HasScope,)
     required_scopes = ("notes:read",)

@@ -1,18 +1,8 @@
 """A site with django-oauth-toolkit instead of this app, on the settings of the example."""
 
-import os
-
-from benchmarks.sites.production import *  # noqa: F403
+from benchmarks.sites.peer import *  # noqa: F403
+from benchmarks.sites.peer import INSTALLED_APPS
 
 ROOT_URLCONF = "benchmarks.sites.toolkit_urls"
-INSTALLED_APPS = [
-    "django.contrib.admin",
-    "django.contrib.auth",
-    "django.contrib.contenttypes",
-    "django.contrib.messages",
-    "django.contrib.sessions",
-    "oauth2_provider",
-]
+INSTALLED_APPS = [*INSTALLED_APPS, "oauth2_provider"]
 OAUTH2_PROVIDER = {"SCOPES": {"notes:read": "Read your notes"}}
-if hasher := os.environ.get("TOOLKIT_HASHER"):
-    PASSWORD_HASHERS = [hasher]

@@ -29,6 +29,7 @@ class DemoApplication:
     scope: str = SCOPE
     access_token_lifetime: timedelta | None = None
     retry_window: timedelta | None = None
+    is_resource_server: bool = False
 
     @property
     def auth_method(self) -> str:
@@ -75,4 +76,12 @@ PLAYGROUND_RETRY = DemoApplication(
     retry_window=timedelta(seconds=30),
     **_PLAYGROUND,
 )
-ALL_APPLICATIONS = (*APPLICATIONS, PLAYGROUND_STRICT, PLAYGROUND_RETRY)
+FAR_API = DemoApplication(
+    name="API on another machine",
+    client_id="far-api",
+    secret="public-secret-of-the-far-api",
+    grant_types="client_credentials",
+    scope="",
+    is_resource_server=True,
+)
+ALL_APPLICATIONS = (*APPLICATIONS, PLAYGROUND_STRICT, PLAYGROUND_RETRY, FAR_API)

@@ -36,5 +36,8 @@ def _is_unchanged(application: DemoApplication) -> bool:
 
 
 def _columns(application: DemoApplication) -> dict[str, Any]:
-    names = ("name", "auth_method", "grant_types", "redirect_uris", "scope", "access_token_lifetime", "retry_window")
+    names = (
+        *("name", "auth_method", "grant_types", "redirect_uris", "scope", "access_token_lifetime", "retry_window"),
+        "is_resource_server",
+    )
     return {name: getattr(application, name) for name in names}

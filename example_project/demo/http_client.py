@@ -1,4 +1,4 @@
-"""An HTTP client that prints each request as a curl command line, and its response."""
+"""An HTTP client that prints each request and its response: on two short lines, or in full."""
 
 import base64
 import json
@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 from urllib.error import HTTPError
-from urllib.parse import quote_plus, urlencode
+from urllib.parse import parse_qsl, quote_plus, urlencode
 from urllib.request import Request, urlopen
 
-from example_project.http_log import FORM, Exchange
+from example_project.http_log import FORM, Exchange, shorten_secrets
+
+_WIDTH = 70
 
 
 class UnexpectedResponse(Exception):
@@ -24,10 +26,14 @@ def basic(client_id: str, secret: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class PrintingClient:
-    """Sends requests to the server at ``origin``, and passes the lines that describe them to ``write``."""
+    """Sends requests to the server at ``origin``, and passes the lines that describe them to ``write``.
+
+    ``verbose``: as a curl command line, with all secrets, and the whole response.
+    """
 
     origin: str
     write: Callable[[str], object]
+    verbose: bool = False
 
     def post(
         self,
@@ -53,5 +59,27 @@ class PrintingClient:
         return dict(json.loads(text)) if text else {}
 
     def _print(self, exchange: Exchange) -> None:
-        for line in (exchange.curl, exchange.status_line, exchange.indented_body or "(empty)", ""):
+        if self.verbose:
+            lines = [exchange.curl, exchange.status_line, exchange.indented_body or "(empty)", ""]
+        else:
+            lines = [f"  {exchange.method} {exchange.path}  {_shortened(exchange.body)}", f"    {_answer(exchange)}"]
+        for line in lines:
             self.write(line)
+
+
+def _shortened(body: str) -> str:
+    """Return the form's parameters that say what is asked for, each short."""
+    wanted = ("grant_type", "refresh_token", "token", "scope")
+    return _fit(" ".join(f"{name}={value}" for name, value in parse_qsl(body) if name in wanted))
+
+
+def _answer(exchange: Exchange) -> str:
+    body = json.loads(exchange.response_body or "{}")
+    shown = {name: body[name] for name in ("error", "access_token", "refresh_token", "scope") if name in body}
+    return _fit(" ".join([exchange.status_line, *(f"{name}={value}" for name, value in shown.items())]))
+
+
+def _fit(text: str) -> str:
+    """Return the text on one line of a terminal, the secrets shortened."""
+    short = shorten_secrets(text)
+    return short if len(short) <= _WIDTH else short[: _WIDTH - 1] + "…"

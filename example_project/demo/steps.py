@@ -11,12 +11,16 @@ from example_project.demo.http_client import PrintingClient, basic
 from example_project.http_log import FORM
 
 
-def run_steps(*, origin: str, write: Callable[[str], object]) -> None:
-    """Run all steps against the server at ``origin``. Raises UnexpectedResponse if it does not respond as expected."""
-    client = PrintingClient(origin=origin, write=write)
+def run_steps(*, origin: str, write: Callable[[str], object], verbose: bool = False) -> None:
+    """Run all steps against the server at ``origin``; ``verbose``: print requests and responses in full.
+
+    Raises UnexpectedResponse if the server does not respond as expected.
+    """
+    client = PrintingClient(origin=origin, write=write, verbose=verbose)
     for step in (wso2_refresh, reuse_detection, wso2_revocation, tyk_refresh, oracle_refresh):
-        write(f"=== {step.__doc__}\n")
+        write(f"=== {step.__doc__}" + ("\n" if verbose else ""))
         step(client)
+        write("")
 
 
 def wso2_refresh(client: PrintingClient) -> None:

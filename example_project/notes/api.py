@@ -1,5 +1,6 @@
 """``/api/notes/``: the scope ``notes:read`` lists notes, ``notes:write`` adds one."""
 
+from django.conf import settings
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.generics import ListCreateAPIView
@@ -26,6 +27,7 @@ class NotesView(ListCreateAPIView[Note]):
     authentication_classes = [BearerAuthentication]
     permission_classes = [IsAuthenticated, HasScope]  # a token of client_credentials has no user
     required_scopes = {"GET": ["notes:read"], "POST": ["notes:write"]}
+    required_resource = settings.OAUTH_REFRESH["ISSUER"]
     serializer_class = NoteSerializer
 
     def get_queryset(self) -> QuerySet[Note]:

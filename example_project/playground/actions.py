@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
+from typing import Any
 
 from example_project.http_log import Exchange
 from example_project.playground.client import DemoClient, Refused, TokenPair
@@ -11,13 +12,19 @@ from example_project.playground.client_state import THIEF_AGENT, ClientState
 
 NOTES = "/api/notes/"
 NOTE = {"text": "Buy bread"}
+MCP = "/mcp"
+TOOL_CALL = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "list_notes"}}
 LOST = "This response was lost: the client did not receive it."
 
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
+    """``outcome`` selects the caption if the action knows it. ``delays``: milliseconds until each API refused."""
+
     succeeded: bool
     exchanges: list[Exchange]
+    outcome: str = ""
+    delays: dict[str, int | None] = field(default_factory=dict)
 
 
 Action = Callable[[ClientState], Result]
@@ -29,6 +36,11 @@ def read_notes(state: ClientState) -> Result:
 
 def write_note(state: ClientState) -> Result:
     return _call_api(state, state.client(), state.pair, json=NOTE)
+
+
+def call_tool(state: ClientState) -> Result:
+    """Call a tool of the MCP server, as an agent does."""
+    return _call_api(state, state.client(), state.pair, path=MCP, json=TOOL_CALL)
 
 
 def refresh(state: ClientState, *, scope: str | None = None) -> Result:
@@ -113,10 +125,10 @@ def _refresh(client: DemoClient, refresh_token: str, *, scope: str | None = None
 
 
 def _call_api(
-    state: ClientState, client: DemoClient, pair: TokenPair | None, *, json: dict[str, str] | None = None
+    state: ClientState, client: DemoClient, pair: TokenPair | None, *, path: str = NOTES, json: Any = None
 ) -> Result:
     access_token = pair["access_token"] if pair else ""
-    status = client.call(state.server["issuer"] + NOTES, access_token=access_token, json=json)
+    status = client.call(state.server["issuer"] + path, access_token=access_token, json=json)
     return Result(succeeded=status < HTTPStatus.BAD_REQUEST, exchanges=client.exchanges)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from example_project.playground import actions
+from example_project.playground import actions, far_api
 from example_project.playground.actions import Action
 from example_project.playground.client_state import ClientState
 
@@ -42,6 +42,12 @@ READ = Button(
     name="read", label="Read the notes", hint="Call the API with the access token.", action=actions.read_notes
 )
 WRITE = Button(name="write", label="Write a note", hint="This needs the scope notes:write.", action=actions.write_note)
+TOOL = Button(
+    name="tool",
+    label="Call the MCP server",
+    hint="An agent lists the notes, with the same token.",
+    action=actions.call_tool,
+)
 REFRESH = Button(
     name="refresh", label="Refresh", hint="Exchange the refresh token for a new pair.", action=actions.refresh
 )
@@ -80,6 +86,18 @@ STEAL = Button(
 REVOKE = Button(
     name="revoke", label="Disconnect", hint="Revoke the grant, and with it all tokens.", action=actions.disconnect
 )
+FAR = Button(
+    name="far",
+    label="Call the far API",
+    hint="On another port: it asks this server about the token.",
+    action=far_api.call_far_api,
+)
+WATCH = Button(
+    name="watch",
+    label="Revoke, and watch both APIs",
+    hint="Call both with the token until they refuse it.",
+    action=far_api.revoke_and_watch,
+)
 THIEF_READ = Button(
     name="thief-read",
     label="Thief reads the notes",
@@ -98,10 +116,10 @@ THIEF_REFRESH = Button(
 )
 
 CLIENT_GROUPS = (
-    Group(title="Use the access token", buttons=(READ, WRITE)),
+    Group(title="Use the access token", buttons=(READ, WRITE, TOOL, FAR)),
     Group(title="Use the refresh token", buttons=(REFRESH, NARROW)),
     Group(title="Simulate a problem", buttons=(TWICE, LOSE, REPLAY, STEAL)),
-    Group(title="End the grant", buttons=(REVOKE,)),
+    Group(title="End the grant", buttons=(REVOKE, WATCH)),
 )
 THIEF_BUTTONS = (THIEF_READ, THIEF_REFRESH)
 BUTTONS = {

@@ -7,12 +7,16 @@ from oauth_refresh.models import Grant, RevocationReason
 
 @dataclass(frozen=True, kw_only=True)
 class Caption:
-    """``tone`` is a CSS class: good, neutral, warning or danger. ``next`` is the button to suggest."""
+    """``tone`` is a CSS class: good, neutral, warning or danger. ``next`` is the button to suggest.
+
+    ``starts_far_api``: whether the command that starts the far API is shown.
+    """
 
     title: str
     text: str
     tone: str = "good"
     next: str = ""
+    starts_far_api: bool = False
 
 
 SINGLE_REFRESHES = {"refresh", "narrow", "replay", "steal", "thief-refresh"}
@@ -22,7 +26,7 @@ SINGLE_REFRESHES = {"refresh", "narrow", "replay", "steal", "thief-refresh"}
 def outcome_of(action: str, *, before: Grant, after: Grant, succeeded: bool) -> str:
     """Return the outcome of an action, which selects its caption, from the grant before and after it."""
     if not before.is_live:
-        return "inactive"
+        return "late" if succeeded and action == "far" else "inactive"
     if after.revoked_reason == RevocationReason.REUSE_DETECTED:
         return "reuse"
     if not succeeded:
@@ -47,6 +51,26 @@ UNREACHABLE = Caption(
     "processed. (A server that handles one request at a time cannot respond to its own playground. Start the site "
     "with manage.py demo.)",
     tone="warning",
+)
+ACCESS_TOKEN_REFUSED = Caption(
+    title="401: this access token is not valid",
+    text="Its two minutes are over, or a refresh has replaced it. If your client did not refresh, another party did.",
+    tone="warning",
+    next="refresh",
+)
+FAR_API_SILENT = Caption(
+    title="The far API does not respond",
+    text="It is not running, or it cannot reach this server. Start it in a second terminal, in the project's folder:",
+    tone="warning",
+    next="far",
+    starts_far_api=True,
+)
+FAR_API_ELSEWHERE = Caption(
+    title="The far API asks another server",
+    text="It refused a token that this server accepts. End it, and start it for this server:",
+    tone="warning",
+    next="far",
+    starts_far_api=True,
 )
 GRANT_MISSING = Caption(
     title="The server does not know this grant",
@@ -94,13 +118,7 @@ _CAPTIONS = {
         "revoked now is refused at the next request.",
         next="refresh",
     ),
-    ("read", "refused"): Caption(
-        title="401: this access token is not valid",
-        text="Its two minutes are over, or a refresh has replaced it. If your client did not refresh, another party "
-        "did.",
-        tone="warning",
-        next="refresh",
-    ),
+    ("read", "refused"): ACCESS_TOKEN_REFUSED,
     ("write", "succeeded"): Caption(
         title="The API saved the note",
         text="The access token has the scope notes:write. Without it, the API would have responded with 403.",
@@ -113,11 +131,25 @@ _CAPTIONS = {
         tone="warning",
         next="refresh",
     ),
+    ("tool", "succeeded"): Caption(
+        title="The MCP server responded",
+        text="It is an API of its own, for agents. The token works there because the client asked for both at the "
+        "beginning (the parameter resource), and you allowed both. A token for one of them only is refused by the "
+        "other.",
+        next="refresh",
+    ),
+    ("tool", "refused"): Caption(
+        title="401: this access token is not valid",
+        text="Its two minutes are over, or a refresh has replaced it. The response says where an agent reads which "
+        "server issues tokens for this address.",
+        tone="warning",
+        next="refresh",
+    ),
     ("refresh", "succeeded"): Caption(
         title="New pair issued: the old tokens are invalid",
         text="One update in the database spent the old refresh token and invalidated its access token. Each "
-        "refresh token works once. What if a copy of it is used again?",
-        next="replay",
+        "refresh token works once. What if a thief copies the new one, and uses it first?",
+        next="steal",
     ),
     ("narrow", "succeeded"): Caption(
         title="New pair issued, with a read-only access token",
@@ -191,6 +223,36 @@ _CAPTIONS = {
         text="To revoke an invalid token is not an error (RFC 7009 §2.2): the client wanted it to be invalid.",
         tone="neutral",
     ),
+    ("far", "succeeded"): Caption(
+        title="The far API responded",
+        text="It has no database. It asked this server about the token once (introspection), keeps the answer for at "
+        "most thirty seconds, and reads every half second what was revoked. How soon does it refuse a revoked token?",
+        next="watch",
+    ),
+    ("far", "refused"): ACCESS_TOKEN_REFUSED,
+    ("far", "late"): Caption(
+        title="The far API still accepts the token",
+        text="The grant has ended, but the far API has not read that yet. It reads every half second: call it again.",
+        tone="warning",
+        next="far",
+    ),
+    ("far", "silent"): FAR_API_SILENT,
+    ("far", "elsewhere"): FAR_API_ELSEWHERE,
+    ("watch", "succeeded"): Caption(
+        title="Revoked: both APIs refuse the token",
+        text="Both were called with the access token until they refused it. This server's API looks it up for each "
+        "request, so it refused the first one. The far API accepted it until it read the revocation.",
+        tone="neutral",
+    ),
+    ("watch", "accepted"): Caption(
+        title="Revoked, but not refused everywhere",
+        text="An API sent no refusal for five seconds. Is this machine very busy? While the far API cannot read the "
+        "revocations in time, it asks about each token, or responds with 503.",
+        tone="danger",
+    ),
+    ("watch", "refused"): ACCESS_TOKEN_REFUSED,
+    ("watch", "silent"): FAR_API_SILENT,
+    ("watch", "elsewhere"): FAR_API_ELSEWHERE,
     ("thief-read", "succeeded"): Caption(
         title="The thief reads the notes",
         text="This works until the theft is detected: when the client refreshes or, with a retry window, when it "
@@ -207,7 +269,8 @@ _CAPTIONS = {
     ),
     ("thief-read", "inactive"): Caption(
         title="The thief's access token is refused",
-        text="It is revoked with its grant, even if its two minutes are not over. The user only has to connect again.",
+        text="It is revoked with its grant, even if its two minutes are not over. The user only has to connect again. "
+        "See what the admin and the user learn of the theft.",
         tone="neutral",
     ),
     ("thief-refresh", "inactive"): Caption(

@@ -1,6 +1,6 @@
 """The OAuth client of the demonstration: made with Authlib, it sends HTTP requests to the server like any other."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
@@ -49,11 +49,14 @@ class DemoClient:
         if self.server.get("issuer") != issuer:  # RFC 8414 §3.3
             raise Unreachable("The metadata names another issuer.")
 
-    def authorization_url(self, *, redirect_uri: str, state: str, verifier: str) -> str:
-        """Return the address for the browser, with ``state`` and the challenge of the PKCE ``verifier``."""
+    def authorization_url(self, *, redirect_uri: str, state: str, verifier: str, resources: Sequence[str]) -> str:
+        """Return the address for the browser, with ``state`` and the challenge of the PKCE ``verifier``.
+
+        ``resources``: the APIs that the tokens are to be for (RFC 8707 §2).
+        """
         with self._session(redirect_uri=redirect_uri, scope=self.application.scope) as session:
             url, _state = session.create_authorization_url(
-                self.server["authorization_endpoint"], state=state, code_verifier=verifier
+                self.server["authorization_endpoint"], state=state, code_verifier=verifier, resource=[*resources]
             )
         return str(url)
 
@@ -76,7 +79,7 @@ class DemoClient:
                 raise Refused(response.json()["error"])
             response.raise_for_status()
 
-    def call(self, url: str, *, access_token: str, json: Mapping[str, str] | None = None) -> int:
+    def call(self, url: str, *, access_token: str, json: Mapping[str, Any] | None = None) -> int:
         """Call the API, by POST if there is ``json``, and return the status."""
         # Without expires_at Authlib sends an expired token too, so that the API's refusal can be seen.
         token = {"access_token": access_token, "token_type": "Bearer"}

@@ -30,11 +30,15 @@ _KEY = "client"
 
 @dataclass(kw_only=True)
 class LogEntry:
-    """An action, its outcome (see ``captions``), and its requests with their responses."""
+    """An action, its outcome (see ``captions``), and its requests with their responses.
+
+    ``delays``: after how many milliseconds each API refused a revoked token, None if it did not.
+    """
 
     action: str
     outcome: str
     exchanges: list[Exchange]
+    delays: dict[str, int | None] = field(default_factory=dict)
 
 
 @dataclass(kw_only=True)

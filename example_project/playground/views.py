@@ -15,7 +15,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from example_project.demo.accounts import ADMIN, USER, DemoUser
+from example_project.demo.far_api import start_command
 from example_project.http_log import Exchange
+from example_project.playground.actions import MCP
 from example_project.playground.buttons import BUTTONS, CLIENT_GROUPS, THIEF_BUTTONS, label_of
 from example_project.playground.captions import CONNECTED, GRANT_MISSING, caption, outcome_of
 from example_project.playground.client import DemoClient, Refused, Unreachable, new_secret
@@ -76,6 +78,8 @@ def index(request: HttpRequest, state: ClientState) -> HttpResponse:
         "signals": signals_about(grant) if grant else [],
         "caption": shown if grant else GRANT_MISSING,
         "next": BUTTONS.get(shown.next),
+        "delays": state.log[0].delays if state.log else {},
+        "start_far_api": start_command(issuer=_issuer()),
         "client_tokens": token_cards(state.pair),
         "thief_tokens": token_cards(state.thief_pair),
         "groups": [(group.title, [(one, one.is_enabled(state)) for one in group.buttons]) for group in CLIENT_GROUPS],
@@ -100,7 +104,9 @@ def connect(request: HttpRequest, state: ClientState) -> HttpResponse:
     except Unreachable:
         return _to_page(request, caption("connect", "unreachable").text)
     state.server, raw_state, verifier = client.server, new_secret(), new_secret()
-    url = client.authorization_url(redirect_uri=_redirect_uri(), state=raw_state, verifier=verifier)
+    url = client.authorization_url(
+        redirect_uri=_redirect_uri(), state=raw_state, verifier=verifier, resources=[_issuer(), _issuer() + MCP]
+    )
     authorization = PendingAuthorization(kind=kind, verifier=verifier, url=url, exchanges=client.exchanges)
     state.add_pending(raw_state, authorization)
     return redirect(url)
@@ -146,8 +152,8 @@ def act(request: HttpRequest, state: ClientState) -> HttpResponse:
         state.add_log_entry(LogEntry(action=button.name, outcome="unreachable", exchanges=[]))
         return redirect("playground:index")
     after = Grant.objects.select_related("application", "user").filter(pk=before.pk).first() or before
-    outcome = outcome_of(button.name, before=before, after=after, succeeded=result.succeeded)
-    state.add_log_entry(LogEntry(action=button.name, outcome=outcome, exchanges=result.exchanges))
+    outcome = result.outcome or outcome_of(button.name, before=before, after=after, succeeded=result.succeeded)
+    state.add_log_entry(LogEntry(action=button.name, outcome=outcome, exchanges=result.exchanges, delays=result.delays))
     return redirect("playground:index")
 
 

@@ -3,7 +3,7 @@
 ``SignOutEverywhereMixin`` adds revocation to the project's own user admin.
 """
 
-from oauth_refresh.admin import applications, grants, tokens
-from oauth_refresh.admin.revocation import SignOutEverywhereMixin
+from oauth_refresh.admin import applications, grants, overview, receivers, tokens
+from oauth_refresh.admin.users import SignOutEverywhereMixin
 
-__all__ = ["SignOutEverywhereMixin", "applications", "grants", "tokens"]
+__all__ = ["SignOutEverywhereMixin", "applications", "grants", "overview", "receivers", "tokens"]

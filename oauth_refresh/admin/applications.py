@@ -1,10 +1,11 @@
 """Who may ask for tokens: applications, and the issuers whose assertions start grants."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.db.models import Count, OuterRef, QuerySet, Subquery
@@ -18,7 +19,7 @@ from django.utils.translation import gettext_lazy
 
 from oauth_refresh.admin.base import ReadOnlyAdmin, SafeLookupAdmin
 from oauth_refresh.admin.credentials import CredentialsAdminMixin, old_secret_works_until
-from oauth_refresh.admin.display import grant_url
+from oauth_refresh.admin.display import grant_url, time_column
 from oauth_refresh.admin.forms import ApplicationForm, KeySetField
 from oauth_refresh.admin.revocation import RevocationAdminMixin
 from oauth_refresh.admin.rights import (
@@ -28,9 +29,13 @@ from oauth_refresh.admin.rights import (
     reserved_columns,
 )
 from oauth_refresh.models import Application, Grant, TrustedIssuer, UsedAssertion
+from oauth_refresh.models.misfits import misfits_of
 from oauth_refresh.models.risks import risks_of
 from oauth_refresh.models.token_settings import TokenSettings
 from oauth_refresh.services.account_events import delete_applications
+from oauth_refresh.services.client_documents import DOCUMENT_COLUMNS
+
+_CREATED = time_column("created_at", gettext_lazy("created"))
 
 
 @admin.register(Application)
@@ -41,18 +46,17 @@ class ApplicationAdmin(CredentialsAdminMixin, RevocationAdminMixin, SafeLookupAd
         models.JSONField: {"form_class": KeySetField},
     }
     grants_of_rows = ("application", "pk")
-    list_display = ("name", "client_id", "auth_method", "is_active", "active_grants", "created_at")
-    list_filter = ("is_active", "auth_method")
+    list_display = ("name", "client_id", "auth_method", "is_active", "active_grants", _CREATED)
+    list_filter = ("is_active", "auth_method", "from_metadata_document")
     search_fields = ("name", "client_id")
     ordering = ("name", "pk")
-    raw_id_fields = ("owner",)
-    readonly_fields = ("active_grants", "secret", "created_at")
+    readonly_fields = ("active_grants", "secret", "from_metadata_document", _CREATED)
     fieldsets = (
         (None, {"fields": readonly_fields}),
         (None, {"fields": ("name", "client_id", "owner", "is_active")}),
         (
             gettext_lazy("Grant types and scope"),
-            {"fields": ("grant_types", "scope", "redirect_uris", "is_resource_server")},
+            {"fields": ("grant_types", "scope", "redirect_uris", "is_resource_server", "resources")},
         ),
         (gettext_lazy("Authentication"), {"fields": ("auth_method", "strict_auth_method", "jwks", "jwks_uri")}),
         (gettext_lazy("User consent"), {"fields": ("requires_pkce", "repeats_redirect_uri", "is_trusted")}),
@@ -65,6 +69,11 @@ class ApplicationAdmin(CredentialsAdminMixin, RevocationAdminMixin, SafeLookupAd
         counted: QuerySet[Any] = applications.annotate(active=Coalesce(Subquery(active.values("n")), 0))
         return counted
 
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
+        form: Any = super().get_form(request, obj, change, **options)
+        form.names_url = self.names_url(request)
+        return form
+
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Leave out of the page for a new application what it does not have yet."""
         fieldsets = super().get_fieldsets(request, obj)
@@ -72,12 +81,13 @@ class ApplicationAdmin(CredentialsAdminMixin, RevocationAdminMixin, SafeLookupAd
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         fixed = self.readonly_fields if obj is None else (*self.readonly_fields, "client_id")
-        return (*fixed, *sorted(reserved_columns(request, obj)))
+        described = DOCUMENT_COLUMNS if obj is not None and obj.from_metadata_document else ()
+        return (*fixed, *sorted({*described, *reserved_columns(request, obj)}))
 
     def render_change_form(  # type: ignore[override]  # Django passes the options by name
         self, request: HttpRequest, context: dict[str, Any], *, obj: Any = None, **options: Any
     ) -> HttpResponse:
-        context["risks"] = [] if obj is None else risks_of(obj)
+        context |= {"risks": [], "misfits": []} if obj is None else {"risks": risks_of(obj), "misfits": misfits_of(obj)}
         may_change = self.has_change_permission(request, obj) if obj is not None else self.has_add_permission(request)
         context["has_reserved_fields"] = may_change and bool(reserved_columns(request, obj))
         context["may_change_secret"] = obj is not None and may_change and may_change_credentials(request, obj)
@@ -87,12 +97,22 @@ class ApplicationAdmin(CredentialsAdminMixin, RevocationAdminMixin, SafeLookupAd
         """Write only what was changed: a form that was opened earlier must not bring back a secret replaced since."""
         if not change:
             super().save_model(request, obj, form, change)
+            self._warn_of(request, obj, known=())
         elif form.changed_data:
             # A superuser may have marked it as trusted after this request read it.
             stored = Application.objects.select_for_update().get(pk=obj.pk)
             if reserved_columns(request, stored) & set(form.changed_data):
                 raise PermissionDenied
             obj.save(update_fields=form.changed_data)
+            self._warn_of(request, obj, known=[*risks_of(stored), *misfits_of(stored)])
+
+    def _warn_of(self, request: HttpRequest, application: Application, *, known: Iterable[Any]) -> None:
+        """Name what is risky or does not fit since this change: the page to which saving leads may be another."""
+        stood = set(map(str, known))
+        risks = [] if application.uses_secret and not stood else risks_of(application)
+        for text in map(str, [*risks, *misfits_of(application)]):
+            if text not in stood:
+                self.message_user(request, text, messages.WARNING)
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         delete_applications(Application.objects.filter(pk=obj.pk))
@@ -116,8 +136,10 @@ class ApplicationAdmin(CredentialsAdminMixin, RevocationAdminMixin, SafeLookupAd
 
     @admin.display(description=gettext_lazy("secret"))
     def secret(self, application: Application) -> str:
-        if not application.secret_digest:
+        if not application.has_current_secret:
             return _("none")
+        if not application.secret_digest:
+            return _("imported as a password hash")
         if until := old_secret_works_until(application):
             return _("stored as a digest; the old one is valid until %(time)s") % {"time": until}
         return _("stored as a digest")

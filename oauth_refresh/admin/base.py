@@ -11,8 +11,13 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
+from oauth_refresh.admin.display import isolated
+
 _SECRET_COLUMNS = frozenset(
-    {"code_challenge", "digest", "mac_key", "old_secret_digest", "password_fingerprint", "retry_slots", "secret_digest"}
+    {
+        *("code_challenge", "digest", "mac_key", "password_fingerprint", "retry_slots"),
+        *("imported_secret_hash", "old_secret_digest", "secret_digest"),
+    }
 )
 
 
@@ -51,6 +56,7 @@ class ExtraPagesAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # it takes n
         """
         page = {"media": self.media, "opts": self.opts, "row": row}
         if row is not None:
+            page["row_name"] = isolated(row)
             page["back"] = self.page_url("change", row.pk)
         page |= self.admin_site.each_context(request) | context
         return render(request, f"admin/oauth_refresh/{template}.html", page)

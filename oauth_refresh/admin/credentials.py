@@ -5,14 +5,15 @@ from datetime import timedelta
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 from django.views.decorators.debug import sensitive_variables
 
-from oauth_refresh.admin.base import ExtraPagesAdmin
+from oauth_refresh.admin.base import ExtraPagesAdmin, may_view_users
+from oauth_refresh.admin.choosing import applications_like, users_like
 from oauth_refresh.admin.display import format_time, grant_url
 from oauth_refresh.admin.forms import FORM_SENT_TWICE, SECRET_REPLACED, GenerateTokensForm, ReplaceSecretForm
 from oauth_refresh.admin.rights import may_change_credentials
@@ -36,6 +37,8 @@ _REFUSALS = (
     gettext_noop("A grant cannot start: the user is gone."),
     gettext_noop("A grant cannot start: the application is gone."),
     gettext_noop("A requested scope is unknown, or this application may not request it."),
+    gettext_noop("Request a scope: this application has none by default."),
+    gettext_noop("The resource has none of the requested scopes."),
     gettext_noop("This user cannot grant any of the requested scopes to this application."),
     gettext_noop("The application may not act for itself (client_credentials), so it needs a user."),
 )
@@ -60,10 +63,28 @@ class CredentialsAdminMixin(ExtraPagesAdmin):
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
         return [
+            path("names/", wrap(self.application_names_view), name="oauth_refresh_application_names"),
+            path("users/", wrap(self.names_view), name="oauth_refresh_application_users"),
             path("<path:object_id>/secret/", wrap(self.secret_view), name="oauth_refresh_application_secret"),
             path("<path:object_id>/tokens/", wrap(self.tokens_view), name="oauth_refresh_application_tokens"),
             *super().get_urls(),
         ]
+
+    def names_url(self, request: HttpRequest) -> str:
+        """Return where names of users are proposed; "" for staff who may not view users."""
+        return self.page_url("users") if may_view_users(request) else ""
+
+    def application_names_view(self, request: HttpRequest) -> HttpResponse:
+        """``names/?q=…``: propose applications by a part of their name or client ID."""
+        if not self.has_view_or_change_permission(request):
+            raise PermissionDenied
+        return JsonResponse({"proposals": applications_like(request.GET.get("q", ""))})
+
+    def names_view(self, request: HttpRequest) -> HttpResponse:
+        """``users/?q=…``: propose users by a part of their name."""
+        if not self.has_view_or_change_permission(request) or not may_view_users(request):
+            raise PermissionDenied
+        return JsonResponse({"proposals": users_like(request.GET.get("q", ""))})
 
     @sensitive_variables()
     def secret_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -89,7 +110,7 @@ class CredentialsAdminMixin(ExtraPagesAdmin):
         if not request.user.has_perm("oauth_refresh.issue_tokens"):
             raise PermissionDenied
         data = request.POST if request.method == "POST" else None
-        form = GenerateTokensForm(data, application=application, issuer=request.user)
+        form = GenerateTokensForm(data, application=application, issuer=request.user, names_url=self.names_url(request))
         issued = self._issue(request, application, form) if form.is_valid() else None
         if issued is None:
             context = {"title": _("Generate tokens"), "form": form}
@@ -149,5 +170,5 @@ class CredentialsAdminMixin(ExtraPagesAdmin):
 
 def old_secret_works_until(application: Application) -> str:
     """Return until when the old secret works, in the site's time; nothing if none does."""
-    has_two = len(application.live_secret_digests(timezone.now())) > 1
-    return format_time(application.old_secret_expires_at) if has_two and application.old_secret_expires_at else ""
+    has_two, until = application.has_two_secrets(timezone.now()), application.old_secret_expires_at
+    return format_time(until) if has_two and until is not None else ""

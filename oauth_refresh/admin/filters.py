@@ -6,9 +6,11 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from oauth_refresh.admin.display import STATES
+from oauth_refresh.admin.choosing import ProposingInput
+from oauth_refresh.admin.display import STATES, application_url, isolated
 from oauth_refresh.models import Application, Grant, RevocationReason
 from oauth_refresh.models.grant import live_grant
 
@@ -56,7 +58,7 @@ class ReasonFilter(admin.SimpleListFilter):
 
 
 class ApplicationFilter(admin.SimpleListFilter):
-    """One application by its client ID. Where there are too many to list, the list of applications links here."""
+    """One application by its client ID; where there are too many to list, typed into a field that proposes names."""
 
     title = _("application")
     parameter_name = "client_id"
@@ -64,9 +66,17 @@ class ApplicationFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         may_view = any(request.user.has_perm(f"oauth_refresh.{verb}_application") for verb in ("view", "change"))
         offered = Application.objects.order_by("name", "pk")[: _MOST_APPLICATIONS + 1]
+        if may_view and len(offered) > _MOST_APPLICATIONS:
+            self.template = "admin/oauth_refresh/application_filter.html"
+            self.field = ProposingInput({"aria-label": self.title, "autocomplete": "off"})
+            self.field.url = application_url(model_admin.admin_site, "names") or ""
+            self.kept = [(key, value) for key, value in request.GET.items() if key not in {self.parameter_name, "p"}]
         if not may_view or len(offered) > _MOST_APPLICATIONS:
             return [(self.value() or "", self.value())] if self.value() else []
-        return [(application.client_id, str(application)) for application in offered]
+        return [(application.client_id, isolated(application)) for application in offered]
+
+    def rendered_field(self) -> SafeString:
+        return self.field.render(self.parameter_name, self.value(), {"id": "oauth-application"})
 
     def has_output(self) -> bool:
         return True  # Django does not apply a filter that offers nothing, and would list everything

@@ -1,56 +1,54 @@
 """Grants in the admin: find the one that a leaked token belongs to, see what happened to it, revoke it."""
 
-from collections.abc import Callable
-from contextlib import suppress
-from functools import reduce
-from operator import or_
 from typing import Any
-from uuid import UUID
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
-from django.contrib.auth import get_user_model
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db.models import BooleanField, Case, OuterRef, Q, QuerySet, Subquery, When
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.safestring import SafeString
-from django.utils.text import Truncator, smart_split, unescape_string_literal
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
-from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
 from oauth_refresh.admin import display
 from oauth_refresh.admin.base import ReadOnlyAdmin, may_view_users
+from oauth_refresh.admin.display import time_column
+from oauth_refresh.admin.export import TimelineExportMixin
+from oauth_refresh.admin.export_columns import grant_columns
 from oauth_refresh.admin.filters import ApplicationFilter, ReasonFilter, StateFilter
-from oauth_refresh.admin.revocation import RevocationAdminMixin
+from oauth_refresh.admin.grant_search import search_grants
+from oauth_refresh.admin.leaked_tokens import LeakedTokensMixin
+from oauth_refresh.admin.network_filter import NetworkFilter
+from oauth_refresh.admin.related import list_title, related_grants
+from oauth_refresh.admin.time_filter import ORDERING, TimeFilter
 from oauth_refresh.admin.timeline import timeline
-from oauth_refresh.models import AccessToken, Application, Grant, GrantEvent, RefreshToken
+from oauth_refresh.models import Grant, GrantEvent
 from oauth_refresh.models.tokens import LOOKS_CONCURRENT
 from oauth_refresh.models.users import with_hidden_users
-from oauth_refresh.services.lookup import PresentedRefreshToken, find_tokens_in
 
 _ACCESS_TOKENS_SHOWN = 25
-_MOST_FOUND = 200  # their keys go into an address: some servers take 4,094 characters, and Django's links escape twice
-_LONGEST_SEARCH = 200  # characters; each word of a search is several conditions, and SQLite takes 1,000
+_IDLE_EXPIRY = time_column("idle_expires_at", gettext_lazy("expires unless refreshed"))
+_EXPIRY = time_column("expires_at", gettext_lazy("expires"))
 
 
 @admin.register(Grant)
-class GrantAdmin(RevocationAdminMixin, ReadOnlyAdmin):
+class GrantAdmin(LeakedTokensMixin, TimelineExportMixin, ReadOnlyAdmin):
+    export_columns = grant_columns
     grants_of_rows = ("pk", "pk")
     revoke_label = gettext_lazy("Revoke selected grants")
     list_display = ("state", "user_and_application", "started", "last_refreshed", "scope", "origin", "revocation")
+    list_display_links = ("state", "user_and_application")
     sortable_by = ("started",)  # the other columns have no index
-    list_filter = (StateFilter, ApplicationFilter, "created_at", ReasonFilter)
+    list_filter = (NetworkFilter, TimeFilter, StateFilter, ApplicationFilter, ReasonFilter)
     list_select_related = ("user", "application", "revoked_by")
     search_fields = ("user", "application")  # see get_search_results
-    search_help_text = gettext_lazy("Application, or the ID of a grant or revocation.")
+    search_help_text = gettext_lazy("Application, address or network, or the ID of a grant or revocation.")
     fieldsets = (
-        (None, {"fields": ("public_id", "application", "user", "scope", "consented")}),
-        (gettext_lazy("Lifetime"), {"fields": ("started", "last_refreshed", "idle_expires_at", "expires_at")}),
-        (gettext_lazy("Tokens"), {"fields": ("generation", "access_floor", "address", "user_agent")}),
+        (None, {"fields": ("public_id", "application", "user", "scope", "resources", "consented")}),
+        (gettext_lazy("Lifetime"), {"fields": ("started", "last_refreshed", _IDLE_EXPIRY, _EXPIRY)}),
+        (gettext_lazy("Tokens"), {"fields": ("generation", "access_floor", "address", "program")}),
         (gettext_lazy("Revocation"), {"fields": ("revocation", "revocation_id")}),
     )
 
@@ -64,70 +62,23 @@ class GrantAdmin(RevocationAdminMixin, ReadOnlyAdmin):
 
     def get_ordering(self, request: HttpRequest) -> tuple[str]:
         shows_revoked = request.GET.get("state") == "revoked" or request.GET.get("reason")
-        return ("-revoked_at",) if shows_revoked else ("-created_at",)
+        filtered = ORDERING.get(request.GET.get("time", ""), "-created_at")
+        return ("-revoked_at",) if shows_revoked else (filtered,)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Match each word among users and applications first, so that indexes lead from there to the grants."""
-        if len(search_term) > _LONGEST_SEARCH or any(not word.strip("\"'") for word in smart_split(search_term)):
-            return queryset.none(), False
         # Otherwise staff could find out e-mail addresses letter by letter: does "alice@e" still find a grant?
-        by_user = may_view_users(request)
-        for word in smart_split(search_term):
-            queryset = queryset.filter(_matches(word, by_user=by_user))
-        return queryset, False
+        return search_grants(queryset, search_term, by_user=may_view_users(request)), False
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         changelist = super().get_changelist_instance(request)
+        changelist.title = list_title(request) or changelist.title
         if may_view_users(request):
             changelist.search_help_text = _(
-                "User name, e-mail address, application, or the ID of a grant or revocation."
+                "User name, e-mail address, application, address or network, or the ID of a grant or revocation."
             )
         return changelist
-
-    def get_urls(self) -> list[URLPattern]:
-        # Outside of admin_view, which reads the user: if that fails, the error report must not hold the pasted token.
-        find_view = sensitive_post_parameters()(self._hint_if_too_long(self.admin_site.admin_view(self.find_view)))
-        return [path("find/", find_view, name="oauth_refresh_grant_find"), *super().get_urls()]
-
-    def _hint_if_too_long(self, view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-        """Answer a text over ``DATA_UPLOAD_MAX_MEMORY_SIZE`` with a hint.
-
-        Exempt from the CSRF middleware, which would read the form, and fail, outside; ``admin_view`` checks as well.
-        """
-
-        @csrf_exempt
-        def find(request: HttpRequest) -> HttpResponse:
-            try:
-                return view(request)
-            except RequestDataTooBig:
-                text = _("The text is too long for one page. Paste less of it, or use %(command)s.")
-                self.message_user(request, text % {"command": "oauth_revoke_grants --token-stdin"}, messages.WARNING)
-                return HttpResponseRedirect(self.page_url("changelist"))
-
-        return find
-
-    @sensitive_variables()  # the text and the tokens in it
-    def find_view(self, request: HttpRequest) -> HttpResponse:
-        """``POST find/``: go to the grants of the tokens in a pasted text. Nothing of the text is kept."""
-        if not self.has_view_or_change_permission(request):
-            raise PermissionDenied
-        if request.method != "POST":  # after a new sign-in: the text that was pasted is gone
-            return self.redirect_from_token(request) or HttpResponseRedirect(self.page_url("changelist"))
-        tokens = find_tokens_in(request.POST.get("text", ""))
-        if len(tokens) == 1:
-            self.message_user(request, _describe_token(tokens[0]))
-            return HttpResponseRedirect(self.page_url("change", tokens[0].grant.pk))
-        if not tokens:
-            self.message_user(request, _("No token of this server was found in the text."), messages.WARNING)
-            return HttpResponseRedirect(self.page_url("changelist"))
-        if len(tokens) > _MOST_FOUND:
-            text = _("Only the first %(listed)d of %(count)d grants are listed. Use %(command)s for all of them.")
-            values = {"count": len(tokens), "listed": _MOST_FOUND, "command": "oauth_revoke_grants --token-stdin"}
-            self.message_user(request, text % values, messages.WARNING)
-        keys = ",".join(str(token.grant.pk) for token in tokens[:_MOST_FOUND])
-        return HttpResponseRedirect(f"{self.page_url('changelist')}?id__in={keys}")
 
     def render_change_form(  # type: ignore[override]  # Django passes the options by name
         self, request: HttpRequest, context: dict[str, Any], *, obj: Grant, **options: Any
@@ -135,14 +86,39 @@ class GrantAdmin(RevocationAdminMixin, ReadOnlyAdmin):
         may_change_application = request.user.has_perm("oauth_refresh.change_application")
         access_tokens = obj.access_tokens.order_by("-generation", "-pk")[:_ACCESS_TOKENS_SHOWN]
         context |= {
-            "title": _("%(application)s for %(user)s") % {"application": obj.application, "user": _user_name(obj)},
+            "title": _("%(application)s for %(user)s")
+            % {"application": display.isolated(obj.application), "user": display.isolated(_user_name(obj))},
             "state": display.grant_badge(obj),
-            "is_ended": obj.end_reason(timezone.now()) is not None,
+            "related": related_grants(request, self.admin_site, obj, may_revoke=self.has_revoke_permission(request)),
             "timeline": timeline(obj),
             "window_url": display.retry_window_url(self.admin_site, obj) if may_change_application else None,
             "access_tokens": [(token, display.badge(display.token_state(token))) for token in access_tokens],
         }
         return super().render_change_form(request, context, obj=obj, **options)
+
+    def has_something_to_revoke(self, row: Grant) -> bool:
+        """Whether the grant has not ended. A code that is not redeemed yet has no page."""
+        return row.end_reason(timezone.now()) is None
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.revoke_user_view)
+        return [
+            path("<path:object_id>/revoke-user/", view, name="oauth_refresh_grant_revoke_user"),
+            *super().get_urls(),
+        ]
+
+    def revoke_user_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        """``<grant>/revoke-user/``: revoke all grants of the user of a grant, also codes that are not redeemed yet."""
+        grant = self.visible_row(request, object_id)
+        if grant.user is None:
+            raise Http404
+        rows, selector = self.get_queryset(request).filter(user=grant.user_id), Q(user=grant.user_id)
+        selection = _("All grants of %(user)s.") % {"user": display.isolated(grant.user)}
+        selected = f"all grants of user {grant.user}"
+        back = self.page_url("change", grant.pk)
+        return self.confirm_and_revoke(
+            request, rows, back=back, selector=selector, selected=selected, selection=selection, row=grant
+        )
 
     @admin.display(description=gettext_lazy("state"))
     def state(self, grant: Grant) -> SafeString:
@@ -150,7 +126,7 @@ class GrantAdmin(RevocationAdminMixin, ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("user and application"))
     def user_and_application(self, grant: Grant) -> SafeString:
-        return display.two_line_cell(_user_name(grant), grant.application)
+        return display.two_line_cell(display.isolated_cell(_user_name(grant)), display.isolated_cell(grant.application))
 
     @admin.display(description=gettext_lazy("started"), ordering="created_at")
     def started(self, grant: Grant) -> SafeString:
@@ -161,13 +137,17 @@ class GrantAdmin(RevocationAdminMixin, ReadOnlyAdmin):
     def last_refreshed(self, grant: Grant) -> SafeString:
         if grant.refreshed_at is None:
             return display.two_line_cell(_("never refreshed"))
-        count = grant.generation - 1  # stays 0 where rotation is off
+        count = grant.refresh_count  # stays 0 where rotation is off
         times = ngettext("refreshed %(count)d time", "refreshed %(count)d times", count) % {"count": count}
         return display.two_line_cell(display.format_time(grant.refreshed_at), times if count else _("refreshed"))
 
     @admin.display(description=gettext_lazy("from"))
     def origin(self, grant: Grant) -> SafeString:
-        return display.two_line_cell(grant.address or "", Truncator(grant.user_agent).chars(32))
+        return display.origin(grant)
+
+    @admin.display(description=gettext_lazy("user agent"))
+    def program(self, grant: Grant) -> SafeString:
+        return display.program(grant.user_agent)
 
     @admin.display(description=gettext_lazy("revoked"))
     def revocation(self, grant: Grant) -> SafeString:
@@ -182,38 +162,3 @@ class GrantAdmin(RevocationAdminMixin, ReadOnlyAdmin):
 
 def _user_name(grant: Grant) -> str:
     return str(grant.user or _("the application itself"))
-
-
-def _matches(word: str, *, by_user: bool) -> Q:
-    """Return the condition that ``word`` is part of the name of a grant's application or user, or is an ID."""
-    if len(word) > 1 and word[0] in {'"', "'"} and word[0] == word[-1]:
-        word = unescape_string_literal(word)
-    applications = Application.objects.filter(Q(name__icontains=word) | Q(client_id__icontains=word))
-    found = Q(application__in=applications.values("pk"))
-    if by_user:
-        found |= Q(user__in=_users_named(word).values("pk"))
-    with suppress(ValueError):
-        found |= Q(public_id=UUID(word)) | Q(revocation_id=UUID(word))
-    return found
-
-
-def _users_named(word: str) -> QuerySet[Any]:
-    users = get_user_model()
-    columns = {field.name for field in users._meta.get_fields()}
-    names = [name for name in (users.USERNAME_FIELD, getattr(users, "EMAIL_FIELD", None)) if name in columns]
-    named = reduce(or_, (Q(**{f"{name}__icontains": word}) for name in names))
-    found: QuerySet[Any] = users._base_manager.filter(named)
-    return found
-
-
-def _describe_token(token: PresentedRefreshToken | AccessToken) -> str:
-    """Return what the pasted token is."""
-    if isinstance(token, AccessToken):
-        state = str(display.STATES[display.token_state(token)])
-        return _("You pasted an access token of this grant: %(state)s.") % {"state": state}
-    grant, number = token.grant, token.generation
-    row = token.row or RefreshToken(grant=grant, generation=number, expires_at=grant.idle_expires_at)
-    state = str(display.STATES[display.token_state(row)])
-    if token.row is None:
-        state = _("%(state)s, its row was pruned") % {"state": state}
-    return _("You pasted refresh token %(number)d of this grant: %(state)s.") % {"number": number, "state": state}

@@ -19,12 +19,12 @@ from django.utils.text import Truncator, smart_split
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, override
 
-from oauth_refresh.admin.base import ExtraPagesAdmin
+from oauth_refresh.admin.base import ExtraPagesAdmin, may_view_users
 from oauth_refresh.models.grant import REASON_LENGTH
 from oauth_refresh.services import Revocation, revoke_grants
 from oauth_refresh.services.db import db_alias, retry_serialization_failure
-from oauth_refresh.services.lookup import mentions_token
-from oauth_refresh.services.revocation import preview_revocation
+from oauth_refresh.services.leaked_tokens import mentions_token
+from oauth_refresh.services.revocation import grants_to_revoke, preview_revocation
 
 _NAMED_ROWS = 20
 
@@ -89,7 +89,27 @@ class RevocationAdminMixin(ExtraPagesAdmin):
         # Django ignores a search with a NUL, and would then list, and let us revoke, everything.
         if "\0" in unquote_plus(request.META["QUERY_STRING"]):
             raise IncorrectLookupParameters
-        return super().get_changelist_instance(request)
+        changelist: Any = super().get_changelist_instance(request)
+        # The button for the whole list stands only where something narrows the list: not everything there is.
+        changelist.is_narrowed = bool(changelist.query or changelist.get_filters_params())
+        return cast("ChangeList", changelist)
+
+    def has_something_to_revoke(self, row: Any) -> bool:
+        """Whether the row stands for a grant that is not revoked yet. One statement."""
+        return grants_to_revoke(self._selector_of(row)).exists()
+
+    def render_change_form(  # noqa: PLR0917  as Django's own
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Any = None,
+    ) -> HttpResponse:
+        is_offered = obj is not None and self.has_revoke_permission(request) and self.has_something_to_revoke(obj)
+        context["offers_revocation"] = is_offered
+        return super().render_change_form(request, context, add, change, form_url, obj)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         if "revoke_grants" in request.POST.getlist("action") and not self.has_revoke_permission(request):
@@ -111,7 +131,8 @@ class RevocationAdminMixin(ExtraPagesAdmin):
         """``<row>/revoke/``: revoke the grants of one row."""
         row = self.visible_row(request, object_id)
         rows = self.get_queryset(request).filter(pk=row.pk)
-        return self._confirm_and_revoke(request, rows, back=self.page_url("change", row.pk), row=row)
+        back = self.page_url("change", row.pk)
+        return self.confirm_and_revoke(request, rows, back=back, selector=self._selector_of(row), row=row)
 
     def revoke_list_view(self, request: HttpRequest) -> HttpResponseBase:
         """``revoke/?<the list's filters>``: revoke the grants of every row listed, on all pages, without JavaScript."""
@@ -124,37 +145,55 @@ class RevocationAdminMixin(ExtraPagesAdmin):
             rows = self.get_changelist_instance(request).queryset
         except IncorrectLookupParameters:
             return HttpResponseRedirect(f"{url}?{ERROR_FLAG}=1")
-        return self._confirm_and_revoke(request, rows, back=f"{url}?{query}" if query else url, is_whole_list=True)
+        return self.confirm_and_revoke(request, rows, back=f"{url}?{query}" if query else url, is_whole_list=True)
 
     def revoke_selected(self, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponseBase:
         """Do what the action says: revoke the grants of the rows that were ticked, or of the whole list."""
         is_whole_list = request.POST.get("select_across") == "1"
         ticked = ["all"] if is_whole_list else request.POST.getlist(helpers.ACTION_CHECKBOX_NAME)
-        context = {"is_action": True, "ticked": ticked}
+        context: dict[str, Any] = {"is_action": True, "ticked": ticked}
         back = request.get_full_path()
-        return self._confirm_and_revoke(request, rows, back=back, is_whole_list=is_whole_list, **context)
+        return self.confirm_and_revoke(request, rows, back=back, is_whole_list=is_whole_list, **context)
 
-    def _confirm_and_revoke(
-        self, request: HttpRequest, rows: QuerySet[Any], *, back: str, is_whole_list: bool = False, **context: Any
+    def _selector_of(self, row: Any) -> Q:
+        """Return which grants one row stands for; of a user or application, so that it is reported as such."""
+        lookup, column = self.grants_of_rows
+        return Q(**{lookup: row.pk if column == "pk" else getattr(row, row._meta.get_field(column).attname)})
+
+    def confirm_and_revoke(
+        self,
+        request: HttpRequest,
+        rows: QuerySet[Any],
+        *,
+        back: str,
+        is_whole_list: bool = False,
+        selector: Q | None = None,
+        selected: str = "",
+        **context: Any,
     ) -> HttpResponseBase:
-        """Ask for a reason; once it is confirmed, revoke and go ``back``."""
+        """Ask for a reason; once it is confirmed, revoke and go ``back``.
+
+        ``selected`` says for the log which grants they are, ``selector`` finds them; without these the rows do.
+        """
         if not self.has_revoke_permission(request):
             raise PermissionDenied
         if rows.db not in (db_alias(), router.db_for_read(rows.model)):  # as in an admin for several databases
             self.message_user(request, _("Nothing was revoked: these rows are in another database."), messages.WARNING)
             return HttpResponseRedirect(back)
-        lookup, column = self.grants_of_rows  # made a subquery: one update, however many rows were selected
-        selector = Q(**{f"{lookup}__in": rows.order_by().values(column)})
+        if selector is None:
+            lookup, column = self.grants_of_rows  # made a subquery: one update, however many rows were selected
+            selector = Q(**{f"{lookup}__in": rows.order_by().values(column)})
         form = ReasonForm(request.POST if "confirm" in request.POST else None)
         if not form.is_valid():
             preview = preview_revocation(selector)
             title = _("Revoke grants") if preview.grants else _("Nothing to revoke")
             context |= {"title": title, "preview": preview, "form": form, "back": back, "is_whole_list": is_whole_list}
+            context["names_users"] = may_view_users(request)
             return self.render_page(request, "revoke", **context)
         # Described before the update: a filter of the list may match nothing after it.
-        selected = self._describe(request, None if is_whole_list else rows)
-        row, reason = context.get("row"), form.cleaned_data["reason"]
-        count = self._revoke(request, selector, reason=reason, row=row, selected=selected).count
+        selected = selected or self._describe(request, None if is_whole_list else rows)
+        reason = form.cleaned_data["reason"]
+        count = self._revoke(request, selector, reason=reason, row=context.get("row"), selected=selected).count
         text = ngettext("%(count)d grant was revoked.", "%(count)d grants were revoked.", count) % {"count": count}
         if not count:
             text = _("Nothing was revoked: everything selected was already revoked or expired.")
@@ -190,15 +229,3 @@ class RevocationAdminMixin(ExtraPagesAdmin):
             names = [str(row) for row in rows[: _NAMED_ROWS + 1]]
         more = " and more" if len(names) > _NAMED_ROWS else ""
         return f"{kind} {', '.join(names[:_NAMED_ROWS])}{more}"
-
-
-class SignOutEverywhereMixin(RevocationAdminMixin):
-    """Put it before ``UserAdmin``: ``class MemberAdmin(SignOutEverywhereMixin, UserAdmin)``.
-
-    It adds an action to the list of users and a button to the page of one. Both revoke all grants of the users, also
-    codes not redeemed yet. A user's session at the site itself is Django's, and stays.
-    """
-
-    grants_of_rows = ("user", "pk")
-    revoke_label = revoke_button = gettext_lazy("Revoke all grants")
-    change_form_template = "admin/oauth_refresh/change_form.html"

@@ -41,7 +41,7 @@ def _reserved(request: HttpRequest, application: Application | None) -> Iterator
     if not request.user.has_perm("oauth_refresh.trust_application"):
         yield "is_trusted"
     if not request.user.has_perm("oauth_refresh.mark_resource_server"):
-        yield "is_resource_server"
+        yield from ("is_resource_server", "resources")
     if not may_view_users(request):
         yield "owner"  # the form shows the name of the user for each key that is entered
     if application is None:

@@ -7,11 +7,12 @@ from itertools import groupby
 from typing import Any
 
 from django.utils import timezone
+from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from oauth_refresh.admin.display import alarm_meaning, end_description, format_time, how_started
+from oauth_refresh.admin.display import alarm_meaning, end_description, format_time, how_started, program
 from oauth_refresh.models import STAFF, Grant, GrantEvent, RefreshToken
 
 _MOST_REFRESHES = 200
@@ -39,25 +40,33 @@ class Entry:
     is_elsewhere: bool = False
     folded: "tuple[Entry, ...]" = ()
 
+    @property
+    def address(self) -> str | None:
+        return self.origin[0]
+
+    @property
+    def program(self) -> SafeString:
+        return program(self.origin[1])
+
 
 def timeline(grant: Grant) -> list[Entry]:
     """Return the entries of a grant, by two statements. Runs of like refreshes are folded into one."""
     tokens = list(grant.refresh_tokens.order_by("-generation")[:_MOST_REFRESHES])
     events = list(grant.events.order_by("-at", "-pk")[:_MOST_EVENTS])
-    spent_at = {token.generation - 1: token.created_at for token in tokens}
+    refreshed = [token for token in tokens if token.generation > max(1, grant.imported_generation)]
+    spent_at = {token.generation - 1: token.created_at for token in refreshed}
     entries = [
         *(_event_entry(event, spent_at.get(event.generation)) for event in events),
         *(
             _entry(token, kind="refreshed", at=token.created_at, title=_("Refreshed"), detail=_token_number(token))
-            for token in tokens
-            if token.generation > 1
+            for token in refreshed
         ),
     ]
     first = _first_origin(grant, tokens)
     entries = [  # an origin that was not recorded is never elsewhere
         replace(entry, is_elsewhere=None not in (first, entry.origin[0]) and entry.origin != first) for entry in entries
     ]
-    entries.extend(_gap_entries(grant, tokens))
+    entries.extend(_gap_entries(grant, refreshed))
     entries.sort(key=lambda entry: entry.at, reverse=True)
     how = _("by %(grant_type)s") % {"grant_type": how_started(grant)}
     start = _entry(grant, kind="started", at=grant.created_at, title=_("Started"), detail=how)
@@ -113,13 +122,12 @@ def _end_entries(grant: Grant) -> Iterable[Entry]:
         yield Entry(kind="expired", at=at, title=_("Expired"))
 
 
-def _gap_entries(grant: Grant, tokens: list[RefreshToken]) -> Iterable[Entry]:
+def _gap_entries(grant: Grant, refreshed: list[RefreshToken]) -> Iterable[Entry]:
     """Say how many refreshes are not shown: their rows were pruned, or are too many."""
-    shown = sum(token.generation > 1 for token in tokens)
-    missing = grant.generation - 1 - shown
+    missing = grant.refresh_count - len(refreshed)
     if missing > 0:
         title = ngettext("%(count)d refresh is not shown", "%(count)d refreshes are not shown", missing)
-        oldest = tokens[-1].created_at if shown else grant.refreshed_at or grant.created_at
+        oldest = refreshed[-1].created_at if refreshed else grant.refreshed_at or grant.created_at
         yield Entry(kind="gap", at=oldest, title=title % {"count": missing}, detail=_("pruned, or too many"))
 
 

@@ -1,6 +1,6 @@
 """Refresh tokens, access tokens, codes and events: to look at, and to revoke the grants they belong to."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -12,10 +12,28 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from oauth_refresh.admin.base import ReadOnlyAdmin
-from oauth_refresh.admin.display import alarm_meaning, badge, grant_url, token_state, two_line_cell
+from oauth_refresh.admin.display import (
+    alarm_meaning,
+    badge,
+    grant_url,
+    isolated_cell,
+    origin,
+    time_column,
+    token_state,
+    two_line_cell,
+)
+from oauth_refresh.admin.export import ExportMixin
+from oauth_refresh.admin.export_columns import access_token_columns, event_columns, refresh_token_columns
+from oauth_refresh.admin.network_filter import NetworkFilter
 from oauth_refresh.admin.revocation import RevocationAdminMixin
+from oauth_refresh.admin.time_filter import TimeFilter
 from oauth_refresh.models import AccessToken, AuthorizationCode, GrantEvent, RefreshToken
 from oauth_refresh.models.users import with_hidden_users
+
+_AT = time_column("at", gettext_lazy("at"))
+_EXPIRES = time_column("expires_at", gettext_lazy("expires"))
+_ISSUED = time_column("created_at", gettext_lazy("issued"))
+_REVOKED = time_column("revoked_at", gettext_lazy("revoked"))
 
 
 class GrantChildAdmin(ReadOnlyAdmin):
@@ -26,13 +44,17 @@ class GrantChildAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("grant"))
     def grant_link(self, row: Any) -> SafeString:
         url = grant_url(self.admin_site, "change", row.grant_id)
-        text = two_line_cell(row.grant.user or _("no user"), row.grant.application)
+        text = two_line_cell(isolated_cell(row.grant.user or _("no user")), isolated_cell(row.grant.application))
         return text if url is None else format_html('<a href="{}">{}</a>', url, text)
 
+    @admin.display(description=gettext_lazy("from"))
+    def origin(self, row: Any) -> SafeString:
+        return origin(row)
 
-class TokenAdmin(RevocationAdminMixin, GrantChildAdmin):
+
+class TokenAdmin(ExportMixin, RevocationAdminMixin, GrantChildAdmin):
     grants_of_rows = ("pk", "grant")
-    list_filter = ("created_at",)
+    list_filter: ClassVar[Any] = (TimeFilter,)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return with_hidden_users(super().get_queryset(request), path="grant__")
@@ -45,24 +67,25 @@ class TokenAdmin(RevocationAdminMixin, GrantChildAdmin):
 
 @admin.register(RefreshToken)
 class RefreshTokenAdmin(TokenAdmin):
-    list_display = ("generation", "state", "grant_link", "created_at", "expires_at", "address")
-    fields = ("state", "grant", "generation", "created_at", "expires_at", "address", "user_agent")
+    export_columns = refresh_token_columns
+    list_display = ("generation", "state", "grant_link", _ISSUED, _EXPIRES, "origin")
+    list_filter = (NetworkFilter, TimeFilter)
+    fields = ("state", "grant", "generation", _ISSUED, _EXPIRES, "origin")
 
 
 @admin.register(AccessToken)
 class AccessTokenAdmin(TokenAdmin):
-    list_display = ("generation", "state", "grant_link", "scope", "created_at", "expires_at", "revoked_at")
-    fields = ("state", "grant", "generation", "scope", "created_at", "expires_at", "revoked_at")
+    export_columns = access_token_columns
+    list_display = ("generation", "state", "grant_link", "scope", _ISSUED, _EXPIRES, _REVOKED)
+    fields = ("state", "grant", "generation", "scope", "audience", _ISSUED, _EXPIRES, _REVOKED)
 
 
 @admin.register(GrantEvent)
-class GrantEventAdmin(GrantChildAdmin):
-    list_display = ("at", "kind", "meaning", "grant_link", "generation", "address")
-    list_filter = ("kind",)
-    fields = (
-        *("grant", "kind", "meaning", "generation", "at"),
-        *("seconds_since_spent", "same_caller", "address", "user_agent"),
-    )
+class GrantEventAdmin(ExportMixin, GrantChildAdmin):
+    export_columns = event_columns
+    list_display = (_AT, "kind", "meaning", "grant_link", "generation", "origin")
+    list_filter = (NetworkFilter, TimeFilter, "kind")
+    fields = ("grant", "kind", "meaning", "generation", _AT, "seconds_since_spent", "same_caller", "origin")
 
     @admin.display(description=gettext_lazy("meaning"))
     def meaning(self, event: GrantEvent) -> str:
@@ -73,5 +96,5 @@ class GrantEventAdmin(GrantChildAdmin):
 
 @admin.register(AuthorizationCode)
 class AuthorizationCodeAdmin(GrantChildAdmin):
-    list_display = ("created_at", "grant_link")
-    fields = ("grant", "redirect_uri", "created_at")
+    list_display = (_ISSUED, "grant_link")
+    fields = ("grant", "redirect_uri", _ISSUED)

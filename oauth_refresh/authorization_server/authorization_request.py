@@ -17,8 +17,9 @@ from oauth_refresh.crypto import is_code_challenge
 from oauth_refresh.errors import InvalidRequest, UnauthorizedClient, UnsupportedResponseType, UnusableRedirect
 from oauth_refresh.models import Application, GrantType
 from oauth_refresh.models.redirects import is_usable_redirect_uri
-from oauth_refresh.services.clients import find_application
-from oauth_refresh.services.issuing import grantable_scope
+from oauth_refresh.services.client_metadata import find_client, needs_document
+from oauth_refresh.services.issuing import grantable_access
+from oauth_refresh.services.tokens import Access, RequestedAccess
 
 Query = Mapping[str, Sequence[str]]
 
@@ -58,7 +59,7 @@ class AuthorizationRequest:
     """
 
     target: RedirectTarget
-    scope: tuple[str, ...]
+    access: Access
     code_challenge: str
     prompts: frozenset[str]
 
@@ -94,14 +95,19 @@ def requested_prompts(query: Query) -> frozenset[str]:
     return frozenset(values[0].split()) if len(values) == 1 else frozenset()
 
 
-def find_redirect_target(query: Query) -> RedirectTarget:
+def find_redirect_target(query: Query, *, user: Any) -> RedirectTarget | None:
     """Return where the response to the request may be sent. Raises UnusableRedirect if it may be sent nowhere.
+
+    None if that is known only once a user is signed in, for whom the metadata document of the client is fetched.
 
     Nothing that fails here may cause a redirect: an attacker would otherwise choose where the browser goes, or where a
     code is sent (RFC 9700 §4.1, §4.11.2).
     """
-    application = find_application(_unambiguous(query, "client_id") or "")
-    if application is None or not application.is_active:
+    client_id = _unambiguous(query, "client_id") or ""
+    if not user.is_authenticated and needs_document(client_id):
+        return None
+    application = find_client(client_id, user=user)
+    if application is None:
         raise UnusableRedirect(gettext_noop("The application that sent you here is unknown or no longer active."))
     registered = application.redirect_uris.split()
     requested = _unambiguous(query, "redirect_uri")
@@ -131,7 +137,7 @@ def find_redirect_target(query: Query) -> RedirectTarget:
 
 
 def read_authorization_request(target: RedirectTarget, query: Query, *, user: Any) -> AuthorizationRequest:
-    """Return the request, with the part of its scope that ``user`` may grant.
+    """Return the request, with the part of its scope that ``user`` may grant, at the resources it names (RFC 8707).
 
     Raises an OAuthError, which may be sent to the redirect target once the user is signed in.
     """
@@ -150,9 +156,10 @@ def read_authorization_request(target: RedirectTarget, query: Query, *, user: An
     prompts = requested_prompts(query)
     if "none" in prompts and len(prompts) > 1:  # OpenID Connect Core §3.1.2.1
         raise InvalidRequest("The prompt none excludes all others.")
+    requested = RequestedAccess(scope=_first(query, "scope"), resources=tuple(filter(None, query.get("resource", ()))))
     return AuthorizationRequest(
         target=target,
-        scope=grantable_scope(application, _first(query, "scope"), user=user, grant_type=GrantType.AUTHORIZATION_CODE),
+        access=grantable_access(application, requested, user=user, grant_type=GrantType.AUTHORIZATION_CODE),
         code_challenge=_read_code_challenge(application, query),
         prompts=prompts,
     )

@@ -41,7 +41,8 @@ from oauth_refresh.http import (
     require_https,
 )
 from oauth_refresh.scopes import scope_texts
-from oauth_refresh.services.codes import Consent, has_consented, issue_code
+from oauth_refresh.services.client_metadata import describing_host
+from oauth_refresh.services.codes import Consent, has_consented, issue_code, may_redirect_unasked
 
 logger = logging.getLogger(__name__)
 
@@ -74,16 +75,19 @@ class AuthorizeView(View):
         try:
             require_https(request)
             query = read_query(request.GET)
-            valid_target = find_redirect_target(query)
-            if not request.user.is_authenticated:
+            valid_target = find_redirect_target(query, user=request.user)
+            if valid_target is None or not request.user.is_authenticated:
                 if requested_prompts(query) != {"none"}:
                     return redirect_to_sign_in(request, return_query(query))
                 # The only redirect before the sign-in, and only with this error: prompt=none forbids a page, and RFC
-                # 9700 §4.11.2 allows it. It goes to a URI that is registered for an active application.
+                # 9700 §4.11.2 allows it. It goes to a URI that is registered for an active application, or nowhere.
                 target = valid_target
                 raise LoginRequired("The user is not signed in, and the prompt is none.")
-            target = valid_target
-            return super().dispatch(request, read_authorization_request(target, query, user=request.user))
+            if request.method == "POST" or may_redirect_unasked(
+                valid_target.application, request.user, redirect_uri=valid_target.redirect_uri
+            ):
+                target = valid_target
+            return super().dispatch(request, read_authorization_request(valid_target, query, user=request.user))
         except OAuthError as error:
             logger.info("Refused with %s: %s", error.code, error.reason)
             return _error_response(request, target, error)
@@ -134,12 +138,13 @@ def _sign_in_again(request: HttpRequest) -> HttpResponse:
 
 def _earlier_consent(request: HttpRequest, authorization_request: AuthorizationRequest) -> bool | None:
     """Return None if the user must be asked; otherwise True for an earlier consent, False for a trusted application."""
-    target, scope = authorization_request.target, authorization_request.scope
-    # Another application on the same device can take over a loopback port or a private-use scheme, and with it the
-    # code. Then the consent page is what makes the user notice (RFC 8252 §8.6), so it is always shown.
-    if not target.redirect_uri.startswith("https:"):
+    target, access = authorization_request.target, authorization_request.access
+    # The consent page is what makes the user notice another program that asks (RFC 8252 §8.6), so it is always shown.
+    if stays_on_device(target.redirect_uri):
         return None
-    if app_settings.remember_consent and has_consented(target.application, request.user, scope):
+    if app_settings.remember_consent and has_consented(
+        target.application, request.user, access, redirect_uri=target.redirect_uri
+    ):
         return True
     trusts = target.application.is_trusted and not getattr(request.user, "is_superuser", False)
     return False if trusts else None
@@ -160,7 +165,7 @@ def _redirect_with_code(
     consent = Consent(
         application=target.application,
         user=request.user,
-        scope=authorization_request.scope,
+        access=authorization_request.access,
         redirect_uri=target.requested_uri,
         code_challenge=authorization_request.code_challenge,
         consented=consented,
@@ -174,8 +179,11 @@ def _consent_page(request: HttpRequest, authorization_request: AuthorizationRequ
     texts = scope_texts()
     context = {
         "application": target.application,
+        "describing_host": describing_host(target.application),
         "destination": describe_destination(target.redirect_uri),
-        "scope_texts": [texts[name] for name in authorization_request.scope],
+        "stays_on_device": stays_on_device(target.redirect_uri),
+        "scope_texts": [texts[name] for name in authorization_request.access.scope],
+        "resources": [app_settings.resources[name].name for name in authorization_request.access.resources],
     }
     return protect_page(render(request, "oauth_refresh/consent.html", context))
 
@@ -202,3 +210,11 @@ def describe_destination(redirect_uri: str) -> str:
     """
     parts = urlsplit(redirect_uri)
     return (parts.hostname or "") if parts.scheme in {"http", "https"} else parts.scheme
+
+
+def stays_on_device(redirect_uri: str) -> bool:
+    """Whether the answer is for a program on the user's device: at a loopback address, or one that opens a scheme.
+
+    Another program on the same device can take over the port or the scheme, and with it the code (RFC 8252 §8.1, §8.6).
+    """
+    return not redirect_uri.startswith("https:")

@@ -12,7 +12,8 @@ from django.dispatch import receiver
 from django.http import HttpRequest
 from django.urls import Resolver404, resolve
 
-from oauth_refresh.authorization_server.views import MetadataView, RevokeView, TokenView
+from oauth_refresh.authorization_server.metadata import MetadataView, ResourceMetadataView
+from oauth_refresh.authorization_server.views import RevokeView, TokenView
 from oauth_refresh.models import Application, AuthMethod
 from oauth_refresh.models.redirects import is_usable_redirect_uri
 from oauth_refresh.services.db import db_alias
@@ -31,7 +32,7 @@ def allow_registered_origin(sender: object, request: HttpRequest, **kwargs: Any)
         view = getattr(resolve(request.path_info).func, "view_class", None)
     except Resolver404:
         return False
-    if view is MetadataView and request.method == "OPTIONS":
+    if view in {MetadataView, ResourceMetadataView} and request.method == "OPTIONS":
         return True
     # Origins of other schemes, such as those of browser extensions, cannot be origins of a redirect URI.
     if view not in {TokenView, RevokeView} or not origin.startswith(("http://", "https://")):

@@ -29,7 +29,8 @@ from oauth_refresh.services.assertions import AssertionRefused, redeem_assertion
 from oauth_refresh.services.codes import redeem_code
 from oauth_refresh.services.db import db_alias, is_valid_text
 from oauth_refresh.services.guess_limit import limited_guess
-from oauth_refresh.services.issuing import grantable_scope
+from oauth_refresh.services.issuing import grantable_access
+from oauth_refresh.services.tokens import RequestedAccess
 
 
 def handle(request: ClientRequest) -> IssuedTokens:
@@ -52,6 +53,7 @@ def refresh_token(request: ClientRequest) -> IssuedTokens:
         request.application,
         raw_refresh_token=request.parameters.require("refresh_token"),
         scope=request.parameters.get("scope"),
+        resources=request.parameters.resources,
         client_info=request.client_info,
         row=request.refresh_token_row,
     )
@@ -64,6 +66,7 @@ def authorization_code(request: ClientRequest) -> IssuedTokens:
         raw_code=request.parameters.require("code"),
         redirect_uri=request.parameters.get("redirect_uri"),
         code_verifier=request.parameters.get("code_verifier"),
+        resources=request.parameters.resources,
         client_info=request.client_info,
         credentials=request.credentials,
     )
@@ -101,19 +104,21 @@ def jwt_bearer(request: ClientRequest) -> IssuedTokens:
     try:
         token = parse_jwt(raw_assertion)
         issuer, user = verify_grant_assertion(token, now=now)
-        requested = request.parameters.get("scope")
-        scope = grantable_scope(request.application, requested, user=user, grant_type=GrantType.JWT_BEARER)
-        forbidden = next((name for name in scope if not issuer.allows_scope(name)), None)
+        requested = RequestedAccess(scope=request.parameters.get("scope"), resources=request.parameters.resources)
+        access = grantable_access(request.application, requested, user=user, grant_type=GrantType.JWT_BEARER)
+        forbidden = next((name for name in access.scope if not issuer.allows_scope(name)), None)
         if forbidden is not None:
             raise InvalidScope(
-                "The issuer may not start grants for the requested scope.", scope=forbidden if requested else None
+                "The issuer may not start grants for the requested scope.",
+                scope=forbidden if requested.scope else None,
             )
         return redeem_assertion(
             request.application,
             token,
             issuer=issuer,
             user=user,
-            scope=" ".join(scope) or None,
+            scope=" ".join(access.scope) or None,
+            resources=access.resources,
             client_info=request.client_info,
             credentials=request.credentials,
             now=now,
@@ -137,6 +142,7 @@ def _issue(request: ClientRequest, *, user: Any, grant_type: str) -> IssuedToken
         user=user,
         grant_type=grant_type,
         scope=request.parameters.get("scope"),
+        resources=request.parameters.resources,
         client_info=request.client_info,
         credentials=request.credentials,
     )

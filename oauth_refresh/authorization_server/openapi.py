@@ -22,9 +22,16 @@ from drf_spectacular.plumbing import ComponentRegistry, ResolvedComponent
 from rest_framework.permissions import AND, OR, BasePermission
 from rest_framework.views import APIView
 
+from oauth_refresh.authorization_server.metadata import MetadataView, OpenIDConfigurationView, ResourceMetadataView
 from oauth_refresh.authorization_server.requests import FORM_CONTENT_TYPE
 from oauth_refresh.authorization_server.verify import VerifyView
-from oauth_refresh.authorization_server.views import IntrospectView, MetadataView, ProtocolView, RevokeView, TokenView
+from oauth_refresh.authorization_server.views import (
+    IntrospectView,
+    ProtocolView,
+    RevocationsView,
+    RevokeView,
+    TokenView,
+)
 from oauth_refresh.conf import app_settings
 from oauth_refresh.http import endpoint_path
 from oauth_refresh.models import GrantType
@@ -33,6 +40,8 @@ from oauth_refresh.services.metadata import endpoint_url
 _PATHS: dict[type[ProtocolView], str] = {
     IntrospectView: "/introspect",
     MetadataView: "/.well-known/oauth-authorization-server",
+    ResourceMetadataView: "/.well-known/oauth-protected-resource",
+    RevocationsView: "/revocations",
     RevokeView: "/revoke",
     TokenView: "/token",
     VerifyView: "/verify",
@@ -57,23 +66,33 @@ class ProtocolSchema(AutoSchema):
         self, path: str, path_regex: str, path_prefix: str, method: str, registry: ComponentRegistry
     ) -> dict[str, Any] | None:
         described = next((place for view, place in _PATHS.items() if isinstance(self.view, view)), None)
-        if described is None:
+        if described is None or isinstance(self.view, OpenIDConfigurationView):  # an alias
             return None
         operation: dict[str, Any] = deepcopy(_document()["paths"][described][method.lower()])
         # An endpoint may be served at several addresses, so its operation is named after the address.
         operation["operationId"] = "_".join(re.findall("[A-Za-z0-9]+", path))
         if isinstance(self.view, TokenView):
             _keep_offered_grant_types(operation["requestBody"]["content"][FORM_CONTENT_TYPE])
-        if isinstance(self.view, MetadataView):
-            issuer_path = urlsplit(app_settings.issuer or "").path.strip("/")
-            if bool(issuer_path) != ("{issuer_path}" in path):
-                return None  # there is one address, which ends with the path of the issuer (RFC 8414 §3.1)
-            if issuer_path:
-                schema = {"type": "string", "enum": [issuer_path]}
-                operation["parameters"] = [{"name": "issuer_path", "in": "path", "required": True, "schema": schema}]
+        if (suffixes := _suffixes(self.view)) is not None:
+            name, served = suffixes[0], sorted({suffix for suffix in suffixes[1] if bool(suffix) == ("{" in path)})
+            if not served:
+                return None  # the well-known path is followed by that of the issuer or resource, or by nothing
+            if "{" in path:
+                schema = {"type": "string", "enum": served}
+                operation["parameters"] = [{"name": name, "in": "path", "required": True, "schema": schema}]
         schemes = [("securitySchemes", name) for scheme in operation["security"] for name in scheme]
         _register([*schemes, *_references(operation)], registry)
         return operation
+
+
+def _suffixes(view: Any) -> tuple[str, list[str]] | None:
+    """Return what follows the well-known path of a document (RFC 8414 §3.1, RFC 9728 §3.1): its name, and values."""
+    if isinstance(view, MetadataView):
+        return "issuer_path", [urlsplit(app_settings.issuer or "").path.strip("/")]
+    if isinstance(view, ResourceMetadataView):
+        alone = [""] if len(app_settings.resources) == 1 else []
+        return "resource_path", [urlsplit(name).path.strip("/") for name in app_settings.resources] + alone
+    return None
 
 
 @cache

@@ -20,6 +20,7 @@ from oauth_refresh.services.credentials import ClientCredentials
 from oauth_refresh.services.lookup import find_refresh_row
 
 FORM_CONTENT_TYPE = "application/x-www-form-urlencoded"
+_NOT_A_FORM = f"Send the parameters in the body, as {FORM_CONTENT_TYPE}."
 JWT_BEARER_ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 # The parameters that RFC 6749, 7009, 7521, 7636 and 8628 define. Only these must not be repeated, as in the draft of
@@ -48,9 +49,13 @@ DEFINED_PARAMETERS = frozenset(
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Parameters:
-    """The form parameters of a protocol request, each once; an empty one counts as left out (RFC 6749 §3.2)."""
+    """The form parameters of a protocol request, each once; an empty one counts as left out (RFC 6749 §3.2).
+
+    ``resources``: the values of ``resource``, the only parameter that may be repeated (RFC 8707 §2).
+    """
 
     values: Mapping[str, str]
+    resources: tuple[str, ...] = ()
 
     def get(self, name: str) -> str | None:
         return self.values.get(name) or None
@@ -79,16 +84,20 @@ class ClientRequest:
     refresh_token_row: RefreshToken | None = None
 
 
-def read_parameters(request: HttpRequest) -> Parameters:
+def read_parameters(request: HttpRequest, *, may_be_empty: bool = False) -> Parameters:
     """Return the form parameters of ``request``; the query string is never read.
 
-    Raises InvalidRequest for another content type, a body that is not UTF-8, too many fields or a repeated parameter,
-    RequestTooLarge for a body over ``DATA_UPLOAD_MAX_MEMORY_SIZE``.
+    ``may_be_empty``: an empty body needs no content type. Raises InvalidRequest for another content type, a body that
+    is not UTF-8, too many fields or a repeated parameter, and RequestTooLarge for a body over
+    ``DATA_UPLOAD_MAX_MEMORY_SIZE``.
     """
-    if request.content_type != FORM_CONTENT_TYPE:
-        raise InvalidRequest(f"Send the parameters in the body, as {FORM_CONTENT_TYPE}.")
+    is_form = request.content_type == FORM_CONTENT_TYPE
+    if not is_form and not may_be_empty:
+        raise InvalidRequest(_NOT_A_FORM)
     try:
         _require_whole_body(request)
+        if not is_form and request.body:
+            raise InvalidRequest(_NOT_A_FORM)
         # The charset a client may name is not looked at: the format is defined in UTF-8.
         pairs = parse_qsl(
             request.body.decode(),
@@ -108,7 +117,7 @@ def read_parameters(request: HttpRequest) -> Parameters:
         if name in DEFINED_PARAMETERS and name in values:
             raise InvalidRequest(f"The parameter {name} is repeated.")
         values.setdefault(name, value)
-    return Parameters(values)
+    return Parameters(values, resources=tuple(value for name, value in pairs if name == "resource" and value))
 
 
 def _require_whole_body(request: HttpRequest) -> None:

@@ -5,6 +5,7 @@ client with their challenge (RFC 6750 §3), and any other status is an error of 
 query is answered with 401 or 403 too.
 """
 
+from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import quote
 
@@ -15,9 +16,11 @@ from rest_framework.response import Response
 
 from oauth_refresh.authorization_server.views import ProtocolResponse, ProtocolView
 from oauth_refresh.bearer import challenge, read_bearer
-from oauth_refresh.conf import SCOPE_TOKEN, app_settings
+from oauth_refresh.conf import app_settings
+from oauth_refresh.conf.values import SCOPE_TOKEN
 from oauth_refresh.errors import InsufficientScope, InvalidToken, OAuthError
 from oauth_refresh.models import AccessToken
+from oauth_refresh.resources import is_for_resource
 from oauth_refresh.services import authenticate_access_token
 
 # Everything else is percent-encoded, so that no name can end a header, begin another, or be read in two ways.
@@ -36,38 +39,61 @@ class VerifyView(ProtocolView):
     def get(self, request: Request) -> Response:
         raw = read_bearer(request._request)
         if raw is None:  # no error code for a request without a token (RFC 6750 §3.1)
-            return ProtocolResponse({}, status=HTTPStatus.UNAUTHORIZED, headers={"WWW-Authenticate": challenge()})
-        token = authenticate_access_token(raw)
-        _require_scope_and_resource(token, request._request)
+            headers = {"WWW-Authenticate": _challenge(request._request)}
+            return ProtocolResponse({}, status=HTTPStatus.UNAUTHORIZED, headers=headers)
+        needed = _needed(request._request)
+        token = authenticate_access_token(raw, resource=next(iter(needed.resources), None))
+        if needed.is_malformed:
+            raise InsufficientScope("The query has too many parameters.", scopes=())
+        if not all(is_for_resource(token.resource_names, resource) for resource in needed.resources):
+            raise InvalidToken("The access token was not issued for the resource.")
+        if not set(needed.scopes) <= set(token.scopes):
+            raise InsufficientScope("The access token lacks a scope.", scopes=needed.writable_scopes)
         return ProtocolResponse(status=HTTPStatus.NO_CONTENT, headers=_headers_about(token))
 
     def handle_exception(self, exc: Exception) -> Response:
         response = super().handle_exception(exc)
         if isinstance(exc, OAuthError):
-            response["WWW-Authenticate"] = challenge(exc)
+            response["WWW-Authenticate"] = _challenge(self.request._request, exc)
             # Other endpoints answer 400 for a malformed header or plain http, which nginx would turn into 500.
             if response.status_code != HTTPStatus.FORBIDDEN:
                 response.status_code = HTTPStatus.UNAUTHORIZED
         return response
 
 
-def _require_scope_and_resource(token: AccessToken, request: HttpRequest) -> None:
-    """Raise InvalidToken or InsufficientScope unless the token has every scope and the resource that the query names.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Needed:
+    """The scopes and resources that the query names.
 
-    All values of a repeated parameter are required, so a client that can append to the query cannot weaken it.
+    All values of a repeated parameter count, so a client that can append to the query cannot weaken it.
     """
+
+    scopes: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
+    is_malformed: bool = False
+
+    @property
+    def writable_scopes(self) -> tuple[str, ...]:
+        """Return the scopes that may stand in a challenge, each once."""
+        return tuple(dict.fromkeys(name for name in self.scopes if SCOPE_TOKEN.fullmatch(name)))
+
+
+def _needed(request: HttpRequest) -> _Needed:
     try:
         scopes, resources = request.GET.getlist("scope"), request.GET.getlist("resource")
-    except SuspiciousOperation as error:
-        raise InsufficientScope("The query has too many parameters.", scopes=()) from error
-    # Tokens are issued for this server as a whole, which introspection names as their audience.
-    if any(resource != app_settings.issuer for resource in resources):
-        raise InvalidToken("The access token was not issued for the resource.")
+    except SuspiciousOperation:  # too many parameters
+        return _Needed(is_malformed=True)
     # A gateway whose variable is empty sends an empty scope. No token has that one; otherwise every token would pass.
-    needed = [name for text in scopes for name in text.split(" ") if name or not text.strip(" ")]
-    if not set(needed) <= set(token.scopes):
-        known = tuple(dict.fromkeys(name for name in needed if SCOPE_TOKEN.fullmatch(name)))
-        raise InsufficientScope("The access token lacks a scope.", scopes=known)
+    return _Needed(
+        scopes=tuple(name for text in scopes for name in text.split(" ") if name or not text.strip(" ")),
+        resources=tuple(resources),
+    )
+
+
+def _challenge(request: HttpRequest, error: OAuthError | None = None) -> str:
+    needed = _needed(request)
+    resource = next((name for name in needed.resources if name in app_settings.resources), None)
+    return challenge(error, scopes=needed.writable_scopes, resource=resource)
 
 
 def _headers_about(token: AccessToken) -> dict[str, str]:

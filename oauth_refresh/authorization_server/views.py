@@ -1,13 +1,11 @@
-"""The protocol endpoints: token (RFC 6749 §3.2), revoke (RFC 7009), introspect (RFC 7662) and metadata (RFC 8414)."""
+"""The protocol endpoints: token (RFC 6749 §3.2), revoke (RFC 7009), introspect (RFC 7662) and revocations."""
 
 import logging
-import re
 from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 from http.cookies import Morsel, SimpleCookie
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 from django.contrib.sessions.backends.base import CreateError
 from django.db import connections, transaction
@@ -29,6 +27,7 @@ from oauth_refresh.authorization_server.requests import (
 )
 from oauth_refresh.conf import app_settings
 from oauth_refresh.errors import (
+    RETRY_AFTER_SECONDS,
     InvalidClient,
     InvalidRequest,
     MethodNotAllowed,
@@ -36,15 +35,13 @@ from oauth_refresh.errors import (
     TooManyRequests,
     TransactionOpen,
 )
-from oauth_refresh.http import RETRY_AFTER_SECONDS, log_refusal, log_server_error, read_address, read_client_info
+from oauth_refresh.http import log_refusal, log_server_error, read_address, read_client_info
 from oauth_refresh.services import IssuedTokens, revoke_token
 from oauth_refresh.services.clients import authenticate_client
 from oauth_refresh.services.introspection import introspect
-from oauth_refresh.services.metadata import server_metadata
+from oauth_refresh.services.revocation_feed import read_feed
 
 logger = logging.getLogger(__name__)
-
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
 
 
 class DiscardedCookies(SimpleCookie):
@@ -79,6 +76,7 @@ class ProtocolView(APIView):
     throttle_classes = ()
     renderer_classes = (JSONRenderer,)
     versioning_class = None
+    may_be_empty = False  # whether a request without parameters, and so without a content type, has a meaning
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Any:
@@ -111,7 +109,7 @@ class ProtocolView(APIView):
 
     def read(self, http_request: HttpRequest) -> ClientRequest:
         """Read the form and authenticate the client. Raises InvalidRequest, InvalidClient, TooManyAttempts."""
-        parameters = read_parameters(http_request)
+        parameters = read_parameters(http_request, may_be_empty=self.may_be_empty)
         credentials = read_client_credentials(http_request, parameters)
         client_info = read_client_info(http_request)
         row = find_traded_token(parameters)
@@ -119,7 +117,7 @@ class ProtocolView(APIView):
         application = authenticate_client(
             credentials,
             client_info=client_info,
-            address=read_address(http_request),
+            address=client_info.address or read_address(http_request),
             known=None if row is None else row.grant.application,
         )
         return ClientRequest(
@@ -147,7 +145,7 @@ class TokenView(ProtocolView):
 
 
 class RevokeView(ProtocolView):
-    """``POST revoke``: revoke the grant of a token. The hint is not needed: a token's prefix says what it is."""
+    """``POST revoke``: revoke the grant of a token. The hint is not needed: its look-up says what it is."""
 
     def post(self, request: Request) -> Response:
         client_request = self.read(request._request)
@@ -163,31 +161,14 @@ class IntrospectView(ProtocolView):
         return ProtocolResponse(introspect(client_request.application, client_request.parameters.require("token")))
 
 
-class MetadataView(ProtocolView):
-    """``GET /.well-known/oauth-authorization-server``; 404 without an issuer, or at another issuer's path.
+class RevocationsView(ProtocolView):
+    """``POST revocations``: what was revoked since a cursor, for APIs that keep answers of introspection."""
 
-    It is public, and read by browser clients (RFC 9700 §2.6), so any web page may see each answer, also a refusal.
-    """
+    may_be_empty = True
 
-    http_method_names = ["get", "head", "options"]
-
-    @property
-    def default_response_headers(self) -> dict[str, str]:
-        return super().default_response_headers | {"Access-Control-Allow-Origin": "*"}
-
-    def get(self, request: Request, issuer_path: str | None = None) -> Response:
-        issuer = app_settings.issuer
-        if issuer is None or f"/{issuer_path or ''}".rstrip("/") != urlsplit(issuer).path.rstrip("/"):
-            return ProtocolResponse(
-                {"error": "not_found", "error_description": "There is no such issuer."}, status=HTTPStatus.NOT_FOUND
-            )
-        return ProtocolResponse(server_metadata(grant_types=grant_types.HANDLERS))
-
-    def options(self, request: Any, *args: Any, **kwargs: Any) -> Response:
-        """Answer a CORS preflight, which browsers send before a GET with headers of the client's own."""
-        asked = _HEADER_NAME.findall(request.headers.get("Access-Control-Request-Headers", ""))
-        allowed = {"Access-Control-Allow-Methods": "GET, HEAD", "Access-Control-Allow-Headers": ", ".join(asked)}
-        return ProtocolResponse(status=HTTPStatus.NO_CONTENT, headers=allowed)
+    def post(self, request: Request) -> Response:
+        client_request = self.read(request._request)
+        return ProtocolResponse(read_feed(client_request.application, client_request.parameters.get("after")))
 
 
 def _token_response(issued: IssuedTokens) -> Response:

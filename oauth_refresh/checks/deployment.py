@@ -70,6 +70,12 @@ def check_deployment(**kwargs: Any) -> list[CheckMessage]:
             "Leave it off, and store the keys themselves where a key server is internal.",
             "oauth_refresh.W026",
         ),
+        (
+            app_settings.client_id_metadata_documents and app_settings.client_id_metadata_hosts is None,
+            "CLIENT_ID_METADATA_DOCUMENTS is on for every host, so anyone can ask your users for access.",
+            "Name the hosts in CLIENT_ID_METADATA_HOSTS, or silence this check if any application may ask.",
+            "oauth_refresh.W028",
+        ),
     ]
     return [Caution(message, hint=hint, id=id_) for found, message, hint, id_ in findings if found]
 

@@ -8,7 +8,8 @@ from typing import Any
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error
 
-from oauth_refresh.conf import AppSettings, Setting, app_settings, user_settings
+from oauth_refresh.conf import AppSettings, app_settings, user_settings
+from oauth_refresh.conf.values import Setting
 from oauth_refresh.models import GrantType
 from oauth_refresh.scopes import scope_texts
 
@@ -85,7 +86,7 @@ def _unknown_words() -> list[CheckMessage]:
     findings = (
         (
             scopes,
-            f"OAUTH_REFRESH['DEFAULT_SCOPES'] names scopes that SCOPES does not: {' '.join(scopes)}.",
+            f"OAUTH_REFRESH['DEFAULT_SCOPES'] names scopes that are not in SCOPES: {' '.join(scopes)}.",
             "Add them to SCOPES with the text a user reads, or leave them out.",
             "oauth_refresh.E005",
         ),
@@ -120,6 +121,47 @@ def _unusable_choices() -> list[CheckMessage]:
         ),
     )
     return [Error(message, hint=hint, id=id_) for found, message, hint, id_ in findings if found]
+
+
+def check_resources(**kwargs: Any) -> list[CheckMessage]:
+    """Find resources whose tokens no client could get, or whose metadata no client could accept (RFC 9728)."""
+    resources = app_settings.resources
+    named = {name for resource in resources.values() for name in resource.scopes or ()}
+    unknown = sorted(named - app_settings.scopes.keys())
+    plain = [name for name in resources if name.startswith("http:") and app_settings.https_is_required]
+    findings = (
+        (
+            unknown,
+            f"OAUTH_REFRESH['RESOURCES'] names scopes that are not in SCOPES: {' '.join(unknown)}.",
+            "Add them to SCOPES with the text a user reads, or leave them out.",
+        ),
+        (
+            plain,
+            f"OAUTH_REFRESH['RESOURCES'] names resources without https: {' '.join(plain)}.",
+            "Write the https addresses of the APIs: access tokens must not be sent in the clear.",
+        ),
+        (
+            resources and app_settings.issuer is None,
+            "OAUTH_REFRESH['RESOURCES'] is set, but not OAUTH_REFRESH['ISSUER'].",
+            "Set the issuer: the metadata of a resource names the server that issues its tokens.",
+        ),
+    )
+    return [Error(message, hint=hint, id="oauth_refresh.E021") for found, message, hint in findings if found]
+
+
+def check_receivers(**kwargs: Any) -> list[CheckMessage]:
+    """Find receivers of revocations that are posted to in the clear."""
+    if not app_settings.https_is_required:
+        return []
+    return [
+        Error(
+            f"OAUTH_REFRESH['REVOCATION_RECEIVERS'] has a url without https at the host {receiver.host}.",
+            hint="Write its https address: what is posted names users and applications.",
+            id="oauth_refresh.E023",
+        )
+        for receiver in app_settings.revocation_receivers
+        if receiver.url.startswith("http:")
+    ]
 
 
 def check_issuer(**kwargs: Any) -> list[CheckMessage]:

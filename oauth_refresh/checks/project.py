@@ -18,6 +18,8 @@ from oauth_refresh.models import Application, GrantType
 from oauth_refresh.services.db import db_alias
 from oauth_refresh.signals import DEACTIVATION_UID, refresh_token_exchanged
 
+_TOOLKIT = "oauth_refresh.contrib.toolkit"
+
 
 def check_receiver(**kwargs: Any) -> list[CheckMessage]:
     """Check that the receiver that spends old refresh tokens is connected; without it every refresh is 503."""
@@ -86,6 +88,44 @@ def check_issuer_is_set(*, databases: Collection[str] | None = None, **kwargs: A
             f"OAUTH_REFRESH['ISSUER'] is not set, but these applications need it: {', '.join(missing)}.",
             hint="Set it to the https URL of this server; authorization_code and private_key_jwt depend on it.",
             id="oauth_refresh.E009",
+        )
+    ]
+
+
+def check_imported_secrets(*, databases: Collection[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Find imported secrets that are too short for a digest; runs only where the database is looked at."""
+    alias = db_alias()
+    if (
+        alias not in (databases or ())
+        or Application._meta.db_table not in connections[alias].introspection.table_names()
+    ):
+        return []
+    rows = Application.objects.using(alias).filter(is_active=True, imported_secret_is_short=True).order_by("client_id")
+    short = list(rows.values_list("client_id", flat=True))
+    if not short:
+        return []
+    return [
+        Caution(
+            f"The imported secrets of these applications are short: {', '.join(short)}.",
+            hint="Replace them in the admin: they may be guessed, and each request takes as long as a login.",
+            id="oauth_refresh.W029",
+        )
+    ]
+
+
+def check_toolkit(**kwargs: Any) -> list[CheckMessage]:
+    """Find the importer for django-oauth-toolkit without the apps that it reads: each unknown text would be 503."""
+    # The module of the function, since a project may name it by a path of its own.
+    is_used = any(getattr(importer, "__module__", "") == _TOOLKIT for importer in app_settings.foreign_tokens)
+    missing = [name for name in ("oauth2_provider", _TOOLKIT) if not apps.is_installed(name)]
+    if not is_used or not missing:
+        return []
+    return [
+        Error(
+            "OAUTH_REFRESH['FOREIGN_TOKENS'] names the importer for django-oauth-toolkit, but these apps are not "
+            f"installed: {', '.join(missing)}.",
+            hint="Add them to INSTALLED_APPS; or, once all sessions were moved, remove it from FOREIGN_TOKENS.",
+            id="oauth_refresh.E024",
         )
     ]
 

@@ -1,13 +1,15 @@
-"""Views that accept access tokens and require no scope, so that a token for reading may also write."""
+"""Views that accept access tokens of any scope, or of any resource."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings as django_settings
-from django.core.checks import CheckMessage
+from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as Caution
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import URLPattern, URLResolver, get_resolver
+
+from oauth_refresh.conf import app_settings
 
 # What a URLconf raises that cannot be imported. Django reports it at each command that needs the URLs.
 _BROKEN_URLCONF = (
@@ -31,12 +33,7 @@ def check_scopes(**kwargs: Any) -> list[CheckMessage]:
 
     Django REST framework is not imported here: a project that protects no view need not load it.
     """
-    if not getattr(django_settings, "ROOT_URLCONF", None):
-        return []
-    try:
-        callbacks = list(_callbacks(get_resolver(), seen=set()))
-    except _BROKEN_URLCONF:
-        return []
+    callbacks = _project_views()
     return [
         Caution(
             f"{name} takes access tokens and asks for no scope, so a token for reading may also write.",
@@ -46,6 +43,63 @@ def check_scopes(**kwargs: Any) -> list[CheckMessage]:
         )
         for name in dict.fromkeys(_name(callback) for callback in callbacks if _takes_any_token(callback))
     ]
+
+
+def check_resources_of_views(**kwargs: Any) -> list[CheckMessage]:
+    """Find views that take access tokens and do not name their resource, where there are several (RFC 8707 §3)."""
+    allowed = {*app_settings.resources, app_settings.issuer}
+    named = {_name(callback): _required_resource(callback) for callback in _protected_views()}
+    return [
+        Error(
+            f"{name} takes access tokens, and does not name its resource."
+            if resource is None
+            else f"{name} names a resource that is not in RESOURCES: {resource}.",
+            hint="Set required_resource, or give bearer_required() a resource: one of RESOURCES, or the issuer.",
+            id="oauth_refresh.E022",
+        )
+        for name, resource in named.items()
+        if (len(app_settings.resources) > 1 if resource is None else resource not in allowed)
+    ]
+
+
+def _protected_views() -> Iterator[Callable[..., Any]]:
+    """Yield the views of the project that may take access tokens of ours, and not those of a server elsewhere."""
+    for callback in _project_views():
+        view: Any = getattr(callback, "cls", None)
+        if view is None:
+            if hasattr(callback, "required_resource"):
+                yield callback
+        elif not view.__module__.startswith(_OF_FRAMEWORKS) and _takes_tokens(callback, ours=True):
+            yield callback
+
+
+def _required_resource(callback: Any) -> str | None:
+    """Return the resource that the view names: at its route, on its class or authentication, or by the decorator."""
+    view = getattr(callback, "cls", None)
+    if view is None:
+        return cast("str | None", callback.required_resource)
+    given = getattr(callback, "initkwargs", None) or {}
+    own = given.get("required_resource", getattr(view, "required_resource", None))
+    classes = _listed(_attributes(callback)["authentication_classes"])
+    return next(filter(None, (own, *(getattr(one, "required_resource", None) for one in classes))), None)
+
+
+def _takes_tokens(callback: Any, *, ours: bool = False) -> bool:
+    """Whether an authentication class of the view takes access tokens; ``ours``: those of this server."""
+    classes = _listed(_attributes(callback)["authentication_classes"])
+    return any(
+        getattr(one, "accepts_access_tokens", False) and not (ours and getattr(one, "asks_a_server_elsewhere", False))
+        for one in classes
+    )
+
+
+def _project_views() -> list[Callable[..., Any]]:
+    if not getattr(django_settings, "ROOT_URLCONF", None):
+        return []
+    try:
+        return list(_callbacks(get_resolver(), seen=set()))
+    except _BROKEN_URLCONF:
+        return []
 
 
 def _callbacks(resolver: URLResolver, *, seen: set[int]) -> Iterator[Callable[..., Any]]:
@@ -68,7 +122,7 @@ def _takes_any_token(callback: Any) -> bool:
         stated = getattr(callback, "required_scopes", of_class)
         return getattr(callback, "bearer_scopes", None) == () and not _says_no_scope(stated)
     attributes = _attributes(callback)
-    if not any(getattr(one, "accepts_access_tokens", False) for one in _listed(attributes["authentication_classes"])):
+    if not _takes_tokens(callback):
         return False
     if view.__module__.startswith(_OF_FRAMEWORKS) or _decides_by_the_request(view):
         return False

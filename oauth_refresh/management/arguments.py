@@ -16,6 +16,8 @@ from oauth_refresh.models import Application
 from oauth_refresh.services.clients import find_application
 from oauth_refresh.services.lookup import find_users
 
+_SHORTEST_INTERVAL, _LONGEST_INTERVAL = 0.01, 86_400
+
 
 def require_application(client_id: str) -> Application:
     """Return the application. Raises CommandError if there is none with this client ID."""
@@ -79,6 +81,17 @@ def seconds(text: str) -> timedelta:
         return timedelta(seconds=int(text))
     except (ValueError, OverflowError) as error:
         raise ArgumentTypeError(f"{text!r} is not a whole number of seconds") from error
+
+
+def interval(text: str) -> float:
+    """Convert a number of seconds between a hundredth and a day; it may have a fraction."""
+    try:
+        number = float(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r} is not a number of seconds") from error
+    if not _SHORTEST_INTERVAL <= number <= _LONGEST_INTERVAL:
+        raise ArgumentTypeError(f"{text!r} is not between {_SHORTEST_INTERVAL} and {_LONGEST_INTERVAL}")
+    return number
 
 
 def sentence(error: ValidationError) -> str:

@@ -137,6 +137,16 @@ class Migration(migrations.Migration):
                 ("old_secret_digest", models.CharField(blank=True, editable=False, max_length=64)),
                 ("old_secret_expires_at", models.DateTimeField(blank=True, editable=False, null=True)),
                 (
+                    "imported_secret_hash",
+                    models.CharField(
+                        blank=True,
+                        editable=False,
+                        max_length=255,
+                        validators=[oauth_refresh.models.validate_password_hash],
+                    ),
+                ),
+                ("imported_secret_is_short", models.BooleanField(db_default=False, default=False, editable=False)),
+                (
                     "jwks",
                     models.JSONField(
                         blank=True,
@@ -208,12 +218,31 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "resources",
+                    models.TextField(
+                        blank=True,
+                        help_text="A resource server only: which of the project's resources it is, separated by spaces. Empty: all.",
+                        validators=[oauth_refresh.models.validate_resources],
+                        verbose_name="resources",
+                    ),
+                ),
+                (
                     "scope",
                     models.TextField(
                         blank=True,
                         help_text="What this application may ask for, separated by spaces. Empty: any scope of the project.",
                         validators=[oauth_refresh.models.validate_scope],
                         verbose_name="scope",
+                    ),
+                ),
+                (
+                    "from_metadata_document",
+                    models.BooleanField(
+                        db_default=False,
+                        default=False,
+                        editable=False,
+                        help_text="Its client ID is the URL of a document that decides its name, redirect URIs and keys.",
+                        verbose_name="described by its metadata document",
                     ),
                 ),
                 (
@@ -250,12 +279,22 @@ class Migration(migrations.Migration):
                 ("public_id", models.UUIDField(default=uuid.uuid4, editable=False, verbose_name="public ID")),
                 ("grant_type", models.CharField(max_length=64, verbose_name="started by")),
                 ("scope", models.TextField(blank=True, verbose_name="scope")),
+                ("resources", models.TextField(blank=True, verbose_name="resources")),
                 ("consented", models.BooleanField(default=False, verbose_name="the user was asked")),
                 ("mac_key", models.BinaryField(default=oauth_refresh.models.generate_mac_key, max_length=32)),
                 ("generation", models.PositiveIntegerField(default=0, verbose_name="generation")),
                 (
                     "access_floor",
                     models.PositiveIntegerField(default=0, verbose_name="oldest valid access token generation"),
+                ),
+                (
+                    "imported_generation",
+                    models.PositiveIntegerField(
+                        db_default=0,
+                        default=0,
+                        editable=False,
+                        verbose_name="newest imported refresh token generation",
+                    ),
                 ),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now, verbose_name="started")),
                 ("refreshed_at", models.DateTimeField(blank=True, null=True, verbose_name="last refreshed")),
@@ -307,7 +346,10 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "grant",
                 "verbose_name_plural": "grants",
-                "permissions": [("revoke_grant", "Can revoke grants")],
+                "permissions": [
+                    ("export_grant", "Can export grants and their history"),
+                    ("revoke_grant", "Can revoke grants"),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -352,6 +394,7 @@ class Migration(migrations.Migration):
                 ("generation", models.PositiveIntegerField(verbose_name="generation")),
                 ("digest", models.CharField(editable=False, max_length=64)),
                 ("scope", models.TextField(blank=True, verbose_name="scope")),
+                ("audience", models.TextField(blank=True, verbose_name="audience")),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now, verbose_name="issued")),
                 ("expires_at", models.DateTimeField(verbose_name="expires")),
                 ("revoked_at", models.DateTimeField(blank=True, null=True, verbose_name="revoked")),
@@ -531,6 +574,111 @@ class Migration(migrations.Migration):
                 "constraints": [models.UniqueConstraint(fields=("digest",), name="oauth_used_assertion_digest")],
             },
         ),
+        migrations.CreateModel(
+            name="RevocationNotice",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("grant_id", models.UUIDField(blank=True, null=True)),
+                ("sub", models.TextField(blank=True)),
+                ("client_id", models.CharField(blank=True, max_length=255)),
+                ("everything", models.BooleanField(default=False)),
+            ],
+            options={
+                "verbose_name": "revocation notice",
+                "verbose_name_plural": "revocation notices",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(
+                                models.Q(("grant_id", None), _negated=True),
+                                ("sub", ""),
+                                ("client_id", ""),
+                                ("everything", False),
+                            ),
+                            models.Q(
+                                ("grant_id", None),
+                                models.Q(("sub", ""), _negated=True),
+                                ("client_id", ""),
+                                ("everything", False),
+                            ),
+                            models.Q(
+                                ("grant_id", None),
+                                ("sub", ""),
+                                models.Q(("client_id", ""), _negated=True),
+                                ("everything", False),
+                            ),
+                            models.Q(
+                                ("grant_id", None),
+                                ("sub", ""),
+                                ("client_id", ""),
+                                models.Q(("everything", False), _negated=True),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="oauth_notice_names_one_thing",
+                    )
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="RevocationReceiver",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("url_digest", models.CharField(max_length=64, verbose_name="digest of the URL")),
+                ("position", models.BigIntegerField(default=0, verbose_name="last notice delivered")),
+                ("attempts", models.PositiveIntegerField(default=0, verbose_name="failed attempts")),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, verbose_name="created")),
+                ("delivered_at", models.DateTimeField(blank=True, null=True, verbose_name="last success")),
+                ("failed_at", models.DateTimeField(blank=True, null=True, verbose_name="last failure")),
+                ("last_error", models.CharField(blank=True, max_length=100, verbose_name="last error")),
+                (
+                    "next_attempt_at",
+                    models.DateTimeField(default=django.utils.timezone.now, verbose_name="next attempt"),
+                ),
+            ],
+            options={
+                "verbose_name": "receiver of revocations",
+                "verbose_name_plural": "receivers of revocations",
+                "constraints": [models.UniqueConstraint(fields=("url_digest",), name="oauth_receiver_url_digest")],
+            },
+        ),
+        migrations.CreateModel(
+            name="PruneRun",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("finished_at", models.DateTimeField(default=django.utils.timezone.now, verbose_name="finished")),
+                ("retain", models.DurationField(verbose_name="retained for")),
+                ("rows", models.PositiveBigIntegerField(verbose_name="deleted rows")),
+                ("is_complete", models.BooleanField(verbose_name="complete")),
+            ],
+            options={
+                "verbose_name": "prune run",
+                "verbose_name_plural": "prune runs",
+            },
+        ),
+        migrations.CreateModel(
+            name="Overview",
+            fields=[],
+            options={
+                "verbose_name": "overview",
+                "verbose_name_plural": " Overview",
+                "proxy": True,
+                "default_permissions": ("view",),
+                "indexes": [],
+                "constraints": [],
+            },
+            bases=("oauth_refresh.grant",),
+        ),
+        migrations.CreateModel(
+            name="AlarmReport",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("position", models.BigIntegerField(default=0, verbose_name="last event looked at")),
+                ("told_at", models.DateTimeField(blank=True, null=True, verbose_name="last report")),
+            ],
+            options={"verbose_name": "report of alarms", "verbose_name_plural": "reports of alarms"},
+        ),
         migrations.AddIndex(
             model_name="application",
             index=models.Index(fields=["owner"], name="oauth_application_owner"),
@@ -585,6 +733,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="grant",
             index=models.Index(fields=["revocation_id"], name="oauth_grant_revocation"),
+        ),
+        migrations.AddIndex(
+            model_name="grant",
+            index=models.Index(fields=["address"], name="oauth_grant_address"),
         ),
         migrations.AddConstraint(
             model_name="grant",
@@ -643,6 +795,22 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="grantevent",
             index=models.Index(fields=["grant", "at"], name="oauth_grant_event_grant"),
+        ),
+        migrations.AddIndex(
+            model_name="grantevent",
+            index=models.Index(fields=["kind", "at"], name="oauth_grant_event_kind"),
+        ),
+        migrations.AddIndex(
+            model_name="grantevent",
+            index=models.Index(fields=["address"], name="oauth_grant_event_address"),
+        ),
+        migrations.AddIndex(
+            model_name="refreshtoken",
+            index=models.Index(fields=["address"], name="oauth_refresh_token_address"),
+        ),
+        migrations.AddIndex(
+            model_name="refreshtoken",
+            index=models.Index(fields=["created_at", "generation"], name="oauth_refresh_token_created"),
         ),
         migrations.AddConstraint(
             model_name="refreshtoken",

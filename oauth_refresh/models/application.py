@@ -12,20 +12,20 @@ from django.utils.translation import gettext_lazy as _
 
 from oauth_refresh import crypto
 from oauth_refresh.conf import app_settings
-from oauth_refresh.models.choices import SECRET_METHODS, AuthMethod, GrantType
+from oauth_refresh.models.choices import AuthMethod, GrantType
+from oauth_refresh.models.client_authentication import ClientAuthentication
 from oauth_refresh.models.redirects import matches_redirect_uri, validate_redirect_uris
 from oauth_refresh.models.token_settings import TokenSettings
 from oauth_refresh.models.validators import (
     validate_grant_types,
-    validate_https_uri,
-    validate_jwks,
+    validate_resources,
     validate_scope,
     validate_visible_ascii,
 )
 
 
-class Application(TokenSettings):
-    """A registered client. Its secrets are columns, so that two can be valid while one is being replaced."""
+class Application(ClientAuthentication, TokenSettings):
+    """A registered client."""
 
     client_id = models.CharField(_("client ID"), max_length=255, validators=[validate_visible_ascii])
     name = models.CharField(_("name"), max_length=255)
@@ -41,32 +41,6 @@ class Application(TokenSettings):
     )
     is_active = models.BooleanField(
         _("active"), default=True, help_text=_("Untick to refuse this application at once and revoke all its grants.")
-    )
-    auth_method = models.CharField(
-        _("authentication"), max_length=32, choices=AuthMethod, default=AuthMethod.CLIENT_SECRET_BASIC
-    )
-    strict_auth_method = models.BooleanField(
-        _("only by this method"),
-        default=False,
-        help_text=_("Refuse a secret that is sent by the other of the two methods for secrets."),
-    )
-    # Two columns, not a table: two secrets are valid while one is replaced, and no more.
-    secret_digest = models.CharField(max_length=64, blank=True, editable=False)
-    old_secret_digest = models.CharField(max_length=64, blank=True, editable=False)
-    old_secret_expires_at = models.DateTimeField(null=True, blank=True, editable=False)
-    jwks = models.JSONField(
-        _("public keys"),
-        null=True,
-        blank=True,
-        validators=[validate_jwks],
-        help_text=_("A JSON Web Key Set with the public keys of signed assertions."),
-    )
-    jwks_uri = models.CharField(
-        _("URL of the public keys"),
-        max_length=500,
-        blank=True,
-        validators=[validate_https_uri],
-        help_text=_("Instead of the set itself: where to fetch it, by https."),
     )
     grant_types = models.TextField(
         _("grant types"),
@@ -103,11 +77,24 @@ class Application(TokenSettings):
         db_default=False,
         help_text=_("An API that may introspect the access tokens of every application, not only its own (RFC 7662)."),
     )
+    resources = models.TextField(
+        _("resources"),
+        blank=True,
+        validators=[validate_resources],
+        help_text=_("A resource server only: which of the project's resources it is, separated by spaces. Empty: all."),
+    )
     scope = models.TextField(
         _("scope"),
         blank=True,
         validators=[validate_scope],
         help_text=_("What this application may ask for, separated by spaces. Empty: any scope of the project."),
+    )
+    from_metadata_document = models.BooleanField(
+        _("described by its metadata document"),
+        default=False,
+        db_default=False,
+        editable=False,
+        help_text=_("Its client ID is the URL of a document that decides its name, redirect URIs and keys."),
     )
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
 
@@ -141,15 +128,14 @@ class Application(TokenSettings):
 
     def clean(self) -> None:
         """Raise ValidationError if the application's own values contradict each other."""
+        super().clean()
+        if self.resources and not self.is_resource_server:
+            raise ValidationError({"resources": _("Only a resource server is one of the project's resources.")})
         for grant_type in (GrantType.CLIENT_CREDENTIALS, GrantType.JWT_BEARER):
             if self.is_public and self.allows_grant_type(grant_type):
                 raise ValidationError(
                     {"grant_types": _("A public application cannot authenticate, so it cannot use %s.") % grant_type}
                 )
-        if self.uses_secret and not self.has_credentials:
-            raise ValidationError({"auth_method": _("The application has no secret to authenticate with.")})
-        if self.uses_assertion and not self.has_credentials:
-            raise ValidationError({"jwks": _("private_key_jwt needs the application's public keys, or their URL.")})
         longest = self.effective("grant_lifetime")
         if self.effective("access_token_lifetime") > self.effective("refresh_token_lifetime"):
             raise ValidationError({"access_token_lifetime": _("An access token may not outlive the refresh token.")})
@@ -176,31 +162,6 @@ class Application(TokenSettings):
     def revokes_access_on_refresh(self) -> bool:
         """Whether a rotation revokes the access token that came with the spent refresh token."""
         return bool(self.effective("revoke_access_tokens_on_refresh"))
-
-    @property
-    def is_public(self) -> bool:
-        """Whether it cannot keep a secret (RFC 6749 §2.1)."""
-        return self.auth_method == AuthMethod.NONE
-
-    @property
-    def uses_secret(self) -> bool:
-        return self.auth_method in SECRET_METHODS
-
-    @property
-    def uses_assertion(self) -> bool:
-        return self.auth_method == AuthMethod.PRIVATE_KEY_JWT
-
-    @property
-    def has_credentials(self) -> bool:
-        """Whether it has anything to authenticate with; a public application needs nothing."""
-        if self.uses_secret:
-            return bool(self.live_secret_digests(timezone.now()))
-        return self.is_public or bool(self.jwks_uri or (isinstance(self.jwks, dict) and self.jwks.get("keys")))
-
-    def live_secret_digests(self, now: datetime) -> tuple[str, ...]:
-        """Return the digests a secret may match now: the current one, and the old one while both work."""
-        old_is_live = self.old_secret_expires_at is not None and self.old_secret_expires_at > now
-        return tuple(digest for digest in (self.secret_digest, self.old_secret_digest if old_is_live else "") if digest)
 
     def allows_grant_type(self, grant_type: str) -> bool:
         return grant_type in self.grant_types.split()
@@ -233,6 +194,11 @@ class Application(TokenSettings):
         if not self.scope:
             return known
         return tuple(name for name in self.scope.split() if name in known)
+
+    @property
+    def resource_names(self) -> tuple[str, ...]:
+        """Return the identifiers of the resources that this resource server is; none: it may be any."""
+        return tuple(self.resources.split())
 
     @property
     def rotates(self) -> bool:

@@ -28,6 +28,9 @@ SECRET_METHODS = frozenset({AuthMethod.CLIENT_SECRET_BASIC, AuthMethod.CLIENT_SE
 STAFF = "operator"  # stored, so it keeps the word that it was first called by
 """The ``grant_type`` of a grant that was issued by staff, without a request of RFC 6749."""
 
+IMPORTED = "imported"
+"""The ``grant_type`` of a grant that was started at another server, whose tokens were moved to this one."""
+
 
 class RevocationReason(models.TextChoices):
     """The reasons that the app itself gives; staff may write any other text."""

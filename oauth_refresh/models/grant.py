@@ -11,7 +11,6 @@ from typing import Any, ClassVar, Self
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
-from django.db.models.deletion import Collector
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -22,6 +21,7 @@ from oauth_refresh.models.application import Application
 from oauth_refresh.models.choices import GrantType
 from oauth_refresh.models.retry_slots import SLOTS_BYTES
 from oauth_refresh.models.users import (
+    cascade_first,
     is_hidden,
     may_hide_users,
     password_fingerprints,
@@ -29,25 +29,9 @@ from oauth_refresh.models.users import (
     users_have_is_active,
 )
 from oauth_refresh.scopes import scope_texts
+from oauth_refresh.user_agents import program_name
 
 REASON_LENGTH = 255
-
-
-def cascade_first(
-    collector: Collector, field: models.ForeignKey[Any, Any], sub_objs: models.QuerySet[Any], using: str
-) -> None:
-    """Delete the rows that point to a row before that row itself, also where their foreign key may be null.
-
-    Django's CASCADE leaves that order open for a key that may be null, and where a database cannot defer the check of
-    foreign keys (MariaDB) it sets the key to null first. A grant without its user is what a constraint forbids.
-    """
-    collector.collect(
-        sub_objs,
-        source=field.remote_field.model,
-        source_attr=field.name,
-        nullable=False,
-        fail_on_restricted=False,
-    )
 
 
 def live_grant(now: datetime, *, path: str = "") -> Q:
@@ -112,10 +96,15 @@ class Grant(models.Model):
     )
     grant_type = models.CharField(_("started by"), max_length=64)
     scope = models.TextField(_("scope"), blank=True)
+    resources = models.TextField(_("resources"), blank=True)
     consented = models.BooleanField(_("the user was asked"), default=False)
     mac_key = models.BinaryField(max_length=crypto.MAC_KEY_BYTES, default=crypto.generate_mac_key, editable=False)
     generation = models.PositiveIntegerField(_("generation"), default=0)
     access_floor = models.PositiveIntegerField(_("oldest valid access token generation"), default=0)
+    # Up to this generation the texts of its refresh tokens are of another server, so no MAC tells them from noise.
+    imported_generation = models.PositiveIntegerField(
+        _("newest imported refresh token generation"), default=0, db_default=0, editable=False
+    )
     created_at = models.DateTimeField(_("started"), default=timezone.now)
     refreshed_at = models.DateTimeField(_("last refreshed"), null=True, blank=True)
     idle_expires_at = models.DateTimeField(_("expires unless refreshed"))
@@ -143,7 +132,7 @@ class Grant(models.Model):
     class Meta:
         verbose_name = _("grant")
         verbose_name_plural = _("grants")
-        permissions = [("revoke_grant", "Can revoke grants")]
+        permissions = [("export_grant", "Can export grants and their history"), ("revoke_grant", "Can revoke grants")]
         # No index may hold a column that a refresh changes (generation, refreshed_at, idle_expires_at, access_floor,
         # the retry slots): PostgreSQL then updates the row in place (heap-only tuples).
         indexes = [
@@ -153,6 +142,7 @@ class Grant(models.Model):
             models.Index(fields=["revoked_at"], name="oauth_grant_revoked"),
             models.Index(fields=["revoked_by"], name="oauth_grant_revoked_by"),
             models.Index(fields=["revocation_id"], name="oauth_grant_revocation"),
+            models.Index(fields=["address"], name="oauth_grant_address"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["public_id"], name="oauth_grant_public_id"),
@@ -180,10 +170,25 @@ class Grant(models.Model):
         return tuple(self.scope.split())
 
     @property
+    def resource_names(self) -> tuple[str, ...]:
+        """Return the identifiers of the resources it is for; none: this server as a whole."""
+        return tuple(self.resources.split())
+
+    @property
     def scope_texts(self) -> dict[str, str]:
         """Return scope name to what a user reads: the name again where the project no longer has a text for it."""
         texts = scope_texts()
         return {name: texts.get(name, name) for name in self.scopes}
+
+    @property
+    def refresh_count(self) -> int:
+        """Return how often its refresh token was rotated by this server."""
+        return self.generation - max(1, self.imported_generation)
+
+    @property
+    def program(self) -> str:
+        """Return the program that it was started from, such as "Firefox on Windows"; "" if that was not recorded."""
+        return program_name(self.user_agent)
 
     @property
     def last_active_at(self) -> datetime:
@@ -228,10 +233,7 @@ class Grant(models.Model):
         return None
 
     def next_idle_expiry(self, now: datetime, *, refreshable: bool = True) -> datetime:
-        """Return until when the grant lives if tokens are issued at ``now`` and nothing follows.
-
-        That is how long its refresh token may wait, or, if it has none, its access token; never past the grant's end.
-        """
+        """Return until when the grant lives if tokens are issued at ``now`` and nothing follows; never past its end."""
         lifetime = self.application.effective("refresh_token_lifetime" if refreshable else "access_token_lifetime")
         latest: datetime = now + lifetime
         return latest if self.expires_at is None else min(latest, self.expires_at)

@@ -11,7 +11,8 @@ from oauth_refresh.conf import app_settings
 # A literal loopback address with any port, or none: a native app learns its port only when it runs (RFC 8252 §7.3).
 _LOOPBACK = r"(http://(?:127\.0\.0\.1|\[::1\]|localhost))(?::([0-9]{1,5}))?((?:[/?].*)?)"
 _CHARACTERS = r"[A-Za-z0-9._~:/?@!$&'()*+,;=%\[\]-]+"
-_PRIVATE_USE = r"[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+:/[^\[\]]*"
+_BEHIND_SCHEME = r"/[^\[\]]*"
+_PRIVATE_USE = rf"[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+:{_BEHIND_SCHEME}"
 _WEB = r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?(?:[/?][^\[\]]*)?"
 _NAME = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _HIGHEST_PORT = 65_535
@@ -30,7 +31,10 @@ def matches_redirect_uri(uri: str, registered: str) -> bool:
 
 
 def validate_redirect_uris(text: str) -> None:
-    """Allow https, http on a loopback address, and private-use schemes with a period (RFC 8252 §7, RFC 9700 §2.6)."""
+    """Allow https, http on a loopback address, and private-use schemes (RFC 8252 §7, RFC 9700 §2.6).
+
+    A scheme has a period, so that its owner is known by their domain, or is one of ``REDIRECT_SCHEMES``.
+    """
     for uri in text.split():
         if (problem := _problem(uri)) is not None:
             raise ValidationError("%(uri)s: %(problem)s", params={"uri": uri, "problem": problem})
@@ -48,13 +52,16 @@ def _problem(uri: str) -> str | None:
         return _("leave out the fragment (RFC 6749 §3.1.2).")
     if re.fullmatch(_CHARACTERS, uri) is None or len(uri) > _LONGEST_URI:
         return _("write only the characters of a URI (RFC 3986 §2), at most 2,000, others percent-encoded.")
-    if re.fullmatch(_PRIVATE_USE, uri):
+    scheme, _colon, rest = uri.partition(":")
+    if re.fullmatch(_PRIVATE_USE, uri) or (
+        scheme in app_settings.redirect_schemes and re.fullmatch(_BEHIND_SCHEME, rest)
+    ):
         return None
     web = re.fullmatch(_WEB, uri)
     if web is None or int(web["port"] or 0) > _HIGHEST_PORT or not _is_host(web["host"]):
         return _(
             "write an absolute https URI with a host and without user or password, or a private-use scheme with a "
-            "period, like com.example.app:/callback."
+            "period, like com.example.app:/callback, or one of REDIRECT_SCHEMES."
         )
     if web["scheme"] == "http" and not _is_loopback(web["host"]):
         return _("plain http is only for loopback addresses; write https.")

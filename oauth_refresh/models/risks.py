@@ -38,6 +38,13 @@ def risks_of(application: Application) -> list[Any]:
             _("Trusted: users are not asked for their consent. Use this for applications of your own only."),
         ),
         (
+            application.is_trusted and application.from_metadata_document,
+            _(
+                "Trusted, and described by a document elsewhere: anyone who can change that document receives the "
+                "codes of all users. Let users be asked."
+            ),
+        ),
+        (
             not application.requires_pkce,
             _(
                 "PKCE is not required: an intercepted code can be redeemed with the secret alone (RFC 9700 §2.1.1). "

@@ -6,7 +6,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from oauth_refresh.conf import LONGEST_DURATION
+from oauth_refresh.conf.values import LONGEST_DURATION
 
 _LIFETIME = (MinValueValidator(timedelta(seconds=1)), MaxValueValidator(LONGEST_DURATION))
 

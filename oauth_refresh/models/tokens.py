@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from oauth_refresh.bearer import BearerToken
 from oauth_refresh.http import USER_AGENT_LENGTH
 from oauth_refresh.models.application import Application
 from oauth_refresh.models.grant import Grant, live_grant
@@ -50,6 +51,11 @@ class RefreshToken(models.Model):
     class Meta:
         verbose_name = _("refresh token")
         verbose_name_plural = _("refresh tokens")
+        # For staff: by address, and counted by time. A row is inserted at every refresh, and never changed.
+        indexes = [
+            models.Index(fields=["address"], name="oauth_refresh_token_address"),
+            models.Index(fields=["created_at", "generation"], name="oauth_refresh_token_created"),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["digest"], name="oauth_refresh_token_digest"),
             # The database itself forbids a forked family.
@@ -94,6 +100,7 @@ class AccessTokenQuerySet(models.QuerySet["AccessToken"]):
         )
 
 
+@BearerToken.register
 class AccessToken(models.Model):
     """An access token of a grant: what an API accepts (RFC 6750).
 
@@ -108,6 +115,7 @@ class AccessToken(models.Model):
     generation = models.PositiveIntegerField(_("generation"))
     digest = models.CharField(max_length=64, editable=False)
     scope = models.TextField(_("scope"), blank=True)
+    audience = models.TextField(_("audience"), blank=True)
     created_at = models.DateTimeField(_("issued"), default=timezone.now)
     expires_at = models.DateTimeField(_("expires"))
     revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True)
@@ -140,6 +148,11 @@ class AccessToken(models.Model):
         return tuple(self.scope.split())
 
     @property
+    def resource_names(self) -> tuple[str, ...]:
+        """Return the identifiers of the resources it was issued for; none: this server as a whole."""
+        return tuple(self.audience.split())
+
+    @property
     def is_live(self) -> bool:
         return self.is_live_at(timezone.now())
 
@@ -152,7 +165,7 @@ class AccessToken(models.Model):
         )
 
     def _was_replaced_lately(self, now: datetime) -> bool:
-        """Whether a refresh replaced it, and clients that share it may not have been told yet.
+        """Whether a refresh replaced it, and clients that share it may not know it yet.
 
         Without this a request that is under way would be refused, and its client would refresh again, and take the new
         access token from all others.
@@ -214,7 +227,11 @@ class GrantEvent(models.Model):
     class Meta:
         verbose_name = _("grant event")
         verbose_name_plural = _("grant events")
-        indexes = [models.Index(fields=["grant", "at"], name="oauth_grant_event_grant")]
+        indexes = [
+            models.Index(fields=["grant", "at"], name="oauth_grant_event_grant"),
+            models.Index(fields=["kind", "at"], name="oauth_grant_event_kind"),
+            models.Index(fields=["address"], name="oauth_grant_event_address"),
+        ]
 
     def __str__(self) -> str:
         return gettext("%(event)s (generation %(number)d)") % {

@@ -1,4 +1,4 @@
-"""The project's user model: whom its default manager shows, whether users can be inactive, and their passwords."""
+"""The project's user model: whom its default manager shows, inactive users, passwords, and deletion."""
 
 from collections.abc import Iterator
 from typing import Any, TypeVar
@@ -7,10 +7,28 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist
 from django.db import models
 from django.db.models import Exists, OuterRef
+from django.db.models.deletion import Collector
 
 from oauth_refresh import crypto
 
 Rows = TypeVar("Rows", bound=models.QuerySet[Any])
+
+
+def cascade_first(
+    collector: Collector, field: models.ForeignKey[Any, Any], sub_objs: models.QuerySet[Any], using: str
+) -> None:
+    """Delete the rows that point to a row before that row itself, also where their foreign key may be null.
+
+    Django's CASCADE leaves that order open for a key that may be null, and where a database cannot defer the check of
+    foreign keys (MariaDB) it sets the key to null first. A grant without its user is what a constraint forbids.
+    """
+    collector.collect(
+        sub_objs,
+        source=field.remote_field.model,
+        source_attr=field.name,
+        nullable=False,
+        fail_on_restricted=False,
+    )
 
 
 def users_have_is_active() -> bool:

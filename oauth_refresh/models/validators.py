@@ -3,6 +3,7 @@
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.contrib.auth.hashers import identify_hasher
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
@@ -18,6 +19,14 @@ def validate_visible_ascii(text: str) -> None:
     # Look-alike letters and invisible characters could pass for the ID of another client.
     if not text.isascii() or not text.isprintable() or text != text.strip():
         raise ValidationError(_("Write visible ASCII characters; spaces only inside."))
+
+
+def validate_password_hash(encoded: str) -> None:
+    """Raise ValidationError unless one of ``PASSWORD_HASHERS`` has made it. The message does not repeat it."""
+    try:
+        identify_hasher(encoded)
+    except ValueError as error:
+        raise ValidationError(_("Write a password hash of an algorithm in PASSWORD_HASHERS.")) from error
 
 
 def validate_scope(text: str) -> None:
@@ -41,6 +50,12 @@ def validate_grant_types(text: str) -> None:
             _("Unknown grant type: %(unknown)s. Choose from: %(known)s."),
             params={"unknown": " ".join(unknown), "known": " ".join(GrantType.values)},
         )
+
+
+def validate_resources(text: str) -> None:
+    """Allow only identifiers of the project's ``RESOURCES``."""
+    if unknown := [name for name in text.split() if name not in app_settings.resources]:
+        raise ValidationError(_("Unknown resource: %(resource)s."), params={"resource": " ".join(unknown)})
 
 
 def validate_https_uri(uri: str) -> None:

@@ -7,7 +7,10 @@ from oauth_refresh.models import AccessToken
 from oauth_refresh.services import authenticate_access_token
 
 
-def authenticate_bearer(request: HttpRequest) -> AccessToken | None:
-    """Return the live access token of a request; None without a Bearer header. Raises InvalidRequest, InvalidToken."""
+def authenticate_bearer(request: HttpRequest, *, resource: str | None) -> AccessToken | None:
+    """Return the live access token of a request; None without a Bearer header.
+
+    It must be for ``resource``, as in ``authenticate_access_token``. Raises InvalidRequest, InvalidToken.
+    """
     raw = read_bearer(request)
-    return None if raw is None else authenticate_access_token(raw)
+    return None if raw is None else authenticate_access_token(raw, resource=resource)

@@ -9,10 +9,14 @@ from rest_framework.permissions import BasePermission, OperationHolderMixin
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from oauth_refresh.bearer import challenge
+from oauth_refresh.bearer import BearerToken
 from oauth_refresh.errors import InsufficientScope
-from oauth_refresh.models import AccessToken
-from oauth_refresh.resource_server.authentication import BearerError, TokenRequired, keep_answers_private
+from oauth_refresh.resource_server.refusals import (
+    BearerError,
+    TokenRequired,
+    keep_answers_private,
+    view_challenge,
+)
 
 if TYPE_CHECKING:
     from rest_framework.permissions import SingleOperandHolder as Combinable  # the only instance that its stubs allow
@@ -38,11 +42,13 @@ class HasScope(Combinable, BasePermission):
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         keep_answers_private(view)
-        if not isinstance(request.auth, AccessToken):
-            raise _token_required(request)
+        if not isinstance(request.auth, BearerToken):
+            raise _token_required(request, view)
         needed = self.required_scopes_for(view, request.method or "")
         if not set(needed) <= set(request.auth.scopes):
-            raise BearerError(InsufficientScope("The access token lacks a scope.", scopes=needed))
+            error = InsufficientScope("The access token lacks a scope.", scopes=needed)
+            authentication = request.successful_authenticator
+            raise BearerError(error, view=view, method=request.method or "", authentication=authentication)
         return True
 
     def required_scopes_for(self, view: APIView, method: str) -> tuple[str, ...]:
@@ -64,17 +70,17 @@ class HasScopeOrSession(HasScope):
     """Also allow users whom another class authenticated, such as by session: without a token no scope limits them."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        if not isinstance(request.auth, AccessToken) and request.user and request.user.is_authenticated:
+        if not isinstance(request.auth, BearerToken) and request.user and request.user.is_authenticated:
             keep_answers_private(view)  # also if SessionAuthentication comes first, so that ours was not asked
             return True
         return super().has_permission(request, view)
 
 
-def _token_required(request: Request) -> TokenRequired:
+def _token_required(request: Request, view: APIView) -> TokenRequired:
     """Return the refusal with the challenges of all authentication classes."""
     offered = [
         authenticator.authenticate_header(request)
         for authenticator in request.authenticators or ()
         if isinstance(authenticator, BaseAuthentication)
     ]
-    return TokenRequired(list(filter(None, offered)) or [challenge()])
+    return TokenRequired(list(filter(None, offered)) or [view_challenge(view, request.method or "")])

@@ -1,7 +1,7 @@
 """Assertions (RFC 7521, RFC 7523): what a signed JWT must say to be accepted, once, and who may sign it."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any
@@ -83,6 +83,7 @@ def redeem_assertion(
     issuer: TrustedIssuer,
     user: Any,
     scope: str | None,
+    resources: Sequence[str],
     client_info: ClientInfo,
     credentials: ClientCredentials,
     now: datetime,
@@ -98,6 +99,7 @@ def redeem_assertion(
             user=user,
             grant_type=GrantType.JWT_BEARER,
             scope=scope,
+            resources=resources,
             client_info=client_info,
             credentials=credentials,
         )

@@ -14,10 +14,18 @@ from oauth_refresh.models import Application, AuthMethod
 from oauth_refresh.services.assertions import AssertionRefused, verify_client_assertion
 from oauth_refresh.services.credentials import ClientCredentials
 from oauth_refresh.services.db import atomic_write, db_alias, is_valid_text, retry_serialization_failure
+from oauth_refresh.services.failure_counts import count_authentication_failure
 from oauth_refresh.services.guess_limit import count_guess
+from oauth_refresh.services.imported_secrets import is_imported_secret
 from oauth_refresh.signals import client_authentication_failed
 
-_SECRET_COLUMNS = ("secret_digest", "old_secret_digest", "old_secret_expires_at")
+_NO_SECRETS = {
+    "secret_digest": "",
+    "old_secret_digest": "",
+    "old_secret_expires_at": None,
+    "imported_secret_hash": "",
+    "imported_secret_is_short": False,
+}
 
 # Compared where there is no secret: an unknown client takes as long as a wrong secret, and cannot be told apart.
 _NO_DIGEST = "0" * 64
@@ -44,13 +52,20 @@ def authenticate_client(
     """
     same = known is not None and known.client_id == credentials.client_id
     application = known if same else find_application(credentials.client_id)
-    refusal = _refusal_reason(application, credentials, now=timezone.now())
+    now = timezone.now()
+    refusal = _refusal_reason(application, credentials, now=now)
+    is_counted = False
+    if refusal == _WRONG and application is not None and application.live_secret_hash(now):
+        is_counted = True
+        if is_imported_secret(application, credentials.raw_secret or "", address=address, now=now):
+            return application
     if application is None or refusal is not None:
         reason = refusal or _UNKNOWN
+        count_authentication_failure(timezone.now())
         # Only after the comparison, which costs nothing: a right secret is too long to be a guess, so others' guesses
         # must not keep its owner out, and a refresh that succeeds does not wait for the cache. Without a secret, or
         # where another method is required, nothing was guessed.
-        if reason == _WRONG or (application is None and credentials.raw_secret is not None):
+        if (reason == _WRONG and not is_counted) or (application is None and credentials.raw_secret is not None):
             count_guess("client", account=application and application.pk, address=address)
         client_authentication_failed.send_robust(
             sender=Application, application=application, reason=reason, client_info=client_info
@@ -98,13 +113,16 @@ def _refusal_reason(application: Application | None, credentials: ClientCredenti
 def create_application(*, raw_secret: str | None = None, **fields: Any) -> tuple[Application, str | None]:
     """Register an application and return it with its raw secret, which cannot be shown again.
 
-    The secret is None for public applications and for private_key_jwt.
+    The secret is None for public applications, for private_key_jwt, and beside an ``imported_secret_hash``.
 
     ``raw_secret`` brings a secret along; otherwise one is generated where the method needs it. ``fields`` are columns
-    of Application. Raises ValidationError, by field.
+    of Application. ``imported_secret_hash`` among them brings along the password hash of a secret that is not known: by
+    one of ``PASSWORD_HASHERS``. Raises ValidationError, by field.
     """
     application = Application(**{"client_id": crypto.generate_client_id(), **fields})
-    if application.uses_secret or raw_secret is not None:
+    if application.imported_secret_hash:
+        _require_no_other_secret(application, raw_secret)
+    elif application.uses_secret or raw_secret is not None:
         raw_secret = _set_secret(application, raw_secret)
     application.full_clean()
     application.save(using=db_alias(), force_insert=True)
@@ -118,7 +136,8 @@ def update_application(
     """Change ``fields`` of a registered application, and return it with its new raw secret, if it got one.
 
     ``raw_secret`` sets this secret, ``new_secret`` a generated one; the present secrets are invalid then.
-    A new source of keys replaces the other. Raises Application.DoesNotExist, and ValidationError by field.
+    A new source of keys replaces the other, and an ``imported_secret_hash`` the present secrets. Raises
+    Application.DoesNotExist, and ValidationError by field.
     """
     with atomic_write(durable=False):
         found = find_application(client_id)
@@ -127,11 +146,14 @@ def update_application(
         application = _locked(found)
         if "jwks" in fields or "jwks_uri" in fields:
             fields = {"jwks": None, "jwks_uri": "", **fields}
+        if fields.get("imported_secret_hash"):
+            _require_no_other_secret(application, raw_secret)
+            fields = {**_NO_SECRETS, **fields}
         for column, value in fields.items():
             setattr(application, column, value)
         if new_secret or raw_secret is not None:
             raw_secret = _set_secret(application, raw_secret)
-            fields |= dict.fromkeys(_SECRET_COLUMNS)
+            fields |= dict.fromkeys(_NO_SECRETS)
         # Only what is changed: an older row may hold what is refused today, such as a scope that was dropped.
         application.clean_fields(exclude={field.name for field in Application._meta.fields} - fields.keys())
         application.clean()
@@ -148,9 +170,17 @@ def _set_secret(application: Application, raw_secret: str | None) -> str:
         raise ValidationError({"client_secret": _("This authentication method has no secret; leave it out.")})
     raw_secret = raw_secret or crypto.generate_client_secret()
     _require_long_secret(raw_secret)
-    application.secret_digest = crypto.digest(raw_secret)
-    application.old_secret_digest, application.old_secret_expires_at = "", None
+    for column, value in {**_NO_SECRETS, "secret_digest": crypto.digest(raw_secret)}.items():
+        setattr(application, column, value)
     return raw_secret
+
+
+def _require_no_other_secret(application: Application, raw_secret: str | None) -> None:
+    """Refuse an imported hash where no secret is used, or where one is given. Raises ValidationError."""
+    if not application.uses_secret:
+        raise ValidationError({"imported_secret_hash": _("This authentication method has no secret; leave it out.")})
+    if raw_secret is not None:
+        raise ValidationError({"client_secret": _("Leave it out: the hash of another secret is imported.")})
 
 
 def _require_long_secret(raw_secret: str) -> None:
@@ -179,11 +209,13 @@ def replace_secret(application: Application, *, overlap: timedelta) -> str:
         stored = _locked(application)
         if stored.secret_digest != application.secret_digest:
             raise SecretReplaced
-        keeps_old = bool(stored.secret_digest) and overlap > timedelta(0)
+        keeps_old = stored.has_current_secret and overlap > timedelta(0)
+        if stored.secret_digest or not keeps_old:  # otherwise the imported hash stays, now as that of the old secret
+            stored.imported_secret_hash, stored.imported_secret_is_short = "", False
         stored.old_secret_digest = stored.secret_digest if keeps_old else ""
         stored.old_secret_expires_at = timezone.now() + overlap if keeps_old else None
         stored.secret_digest = crypto.digest(raw_secret)
-        stored.save(using=db_alias(), update_fields=_SECRET_COLUMNS)
+        stored.save(using=db_alias(), update_fields=_NO_SECRETS)
     _copy_secrets(application, stored)
     return raw_secret
 
@@ -194,9 +226,11 @@ def withdraw_old_secret(application: Application) -> bool:
     with atomic_write(durable=False):
         stored = _locked(application)
         now = timezone.now()
-        had_two = len(stored.live_secret_digests(now)) > 1
+        had_two = stored.has_two_secrets(now)
         stored.old_secret_digest, stored.old_secret_expires_at = "", None
-        stored.save(using=db_alias(), update_fields=_SECRET_COLUMNS)
+        if stored.secret_digest:
+            stored.imported_secret_hash, stored.imported_secret_is_short = "", False
+        stored.save(using=db_alias(), update_fields=_NO_SECRETS)
     _copy_secrets(application, stored)
     return had_two
 
@@ -208,5 +242,5 @@ def _locked(application: Application) -> Application:
 
 def _copy_secrets(application: Application, stored: Application) -> None:
     """Let the caller's row hold what is stored; only after the commit, since a second attempt compares it again."""
-    for column in _SECRET_COLUMNS:
+    for column in _NO_SECRETS:
         setattr(application, column, getattr(stored, column))

@@ -1,10 +1,13 @@
 """Authorization codes (RFC 6749 §4.1): consent makes a grant that is not started, redeeming its code starts it."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
+from django.db.models import Q
 from django.utils import timezone
 
 from oauth_refresh import crypto
@@ -12,12 +15,23 @@ from oauth_refresh.conf import app_settings
 from oauth_refresh.errors import ConcurrentChange, ContentionError, InvalidGrant, InvalidRequest, NoLongerActive
 from oauth_refresh.http import ClientInfo
 from oauth_refresh.models import Application, AuthorizationCode, Grant, GrantType, RevocationReason
+from oauth_refresh.models.grant import GrantQuerySet
+from oauth_refresh.resources import default_resources
+from oauth_refresh.services.client_metadata import store_application
 from oauth_refresh.services.credentials import ClientCredentials
 from oauth_refresh.services.db import atomic_write, db_alias, retry_serialization_failure
 from oauth_refresh.services.issuing import lock_active_application, lock_active_user, new_grant, yields_refresh_token
 from oauth_refresh.services.revocation import revoke_grant
 from oauth_refresh.services.statements import advance_grant, first_of_grant, with_columns
-from oauth_refresh.services.tokens import IssuedTokens, announce, as_issued, make_pair, narrowed_scope
+from oauth_refresh.services.tokens import (
+    Access,
+    IssuedTokens,
+    RequestedAccess,
+    announce,
+    as_issued,
+    make_pair,
+    narrowed_access,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -33,37 +47,77 @@ class Consent:
 
     application: Application
     user: Any
-    scope: tuple[str, ...]
+    access: Access
     redirect_uri: str
     code_challenge: str
     consented: bool
     client_info: ClientInfo
 
 
-def has_consented(application: Application, user: Any, scope: tuple[str, ...]) -> bool:
-    """Whether a live grant shows that ``user`` already gave ``application`` all of ``scope``."""
+def has_consented(application: Application, user: Any, access: Access, *, redirect_uri: str = "") -> bool:
+    """Whether a live grant shows that ``user`` already gave ``application`` all of this access.
+
+    For an application that a document describes, only consent at the same redirect host counts. ``redirect_uri``:
+    where the code would be sent now.
+    """
+    granted = _consented_grants(application, user, redirect_uri).only("scope", "resources", "password_fingerprint")
+    return any(_includes(grant, access) and grant.has_fingerprint_of(user) for grant in granted)
+
+
+def may_redirect_unasked(application: Application, user: Any, *, redirect_uri: str) -> bool:
+    """Whether an error may be sent to ``redirect_uri`` before ``user`` was asked.
+
+    Where documents of any host are accepted, their redirect URIs were not checked: a link to a wrong request would be
+    an open redirector (RFC 9700 §4.11.2). So the user must have allowed the application at that host before.
+    """
+    if not application.from_metadata_document or application.is_trusted:
+        return True
+    has_vetted_host = app_settings.client_id_metadata_hosts is not None
+    return has_vetted_host or _consented_grants(application, user, redirect_uri).exists()
+
+
+def _consented_grants(application: Application, user: Any, redirect_uri: str) -> GrantQuerySet:
+    """Return the live grants by which ``user`` allowed the application to send a code to where it would go now."""
+    if application._state.adding:  # described by a document, and not allowed by anyone yet
+        return Grant.objects.none()
     # A grant of a trusted application does not count: its user was never asked. Nor does one from before a change of
     # the redirect URIs: the next code may go to an address to which the user did not agree.
-    grants = Grant.objects.using(db_alias()).live().for_user(user).for_application(application)
+    grants = Grant.objects.using(db_alias()).live().for_user(user).for_application(application).filter(consented=True)
     same_uris = grants.filter(authorization_codes__redirect_uris_digest=application.redirect_uris_digest)
-    granted = same_uris.filter(consented=True).only("scope", "password_fingerprint")
-    return any(set(scope) <= set(grant.scopes) and grant.has_fingerprint_of(user) for grant in granted)
+    return same_uris.filter(_was_at_the_host_of(redirect_uri)) if application.from_metadata_document else same_uris
+
+
+def _includes(grant: Grant, access: Access) -> bool:
+    """Whether the grant has all the scopes, and the resources. One for the whole server includes no single resource."""
+    resources = grant.resource_names or default_resources()
+    same_kind = bool(access.resources) == bool(resources)
+    return same_kind and set(access.resources) <= set(resources) and set(access.scope) <= set(grant.scopes)
+
+
+def _was_at_the_host_of(redirect_uri: str) -> Q:
+    parts = urlsplit(redirect_uri)
+    origin, column = f"{parts.scheme}://{parts.netloc}", "authorization_codes__redirect_uri"
+    # Empty: the request named none, because there was only one.
+    is_same = Q((f"{column}__in", ["", origin]))
+    return is_same | Q((f"{column}__startswith", f"{origin}/")) | Q((f"{column}__startswith", f"{origin}?"))
 
 
 @retry_serialization_failure
 def issue_code(consent: Consent) -> str:
     """Store a grant of generation 0, not live until its code is redeemed, and return the raw code.
 
-    Raises NoLongerActive if the application or user was deactivated meanwhile. Otherwise the code would work after a
-    reactivation, although a deactivation revokes all grants.
+    The row of an application that a document describes is written first. Raises NoLongerActive if the application or
+    user was deactivated meanwhile. Otherwise the code would work after a reactivation, although a deactivation revokes
+    all grants.
     """
+    store_application(consent.application)
     now = timezone.now()
     raw_code = crypto.mint_opaque_token(prefix=app_settings.authorization_code_prefix)
     grant = new_grant(
         consent.application,
         user=consent.user,
         grant_type=GrantType.AUTHORIZATION_CODE,
-        scope=consent.scope,
+        access=consent.access,
         client_info=consent.client_info,
         now=now,
     )
@@ -92,6 +146,7 @@ def redeem_code(
     raw_code: str,
     redirect_uri: str | None,
     code_verifier: str | None,
+    resources: Sequence[str] = (),
     client_info: ClientInfo,
     credentials: ClientCredentials | None = None,
 ) -> IssuedTokens:
@@ -100,7 +155,8 @@ def redeem_code(
     A request that is wrong in any way changes nothing, so that an attacker who saw only the code cannot invalidate it.
     A right one that comes a second time revokes the grant, committed before the error is raised (RFC 6749 §4.1.2): one
     of the two senders is not the client. Raises InvalidGrant, InvalidRequest for a verifier without a challenge,
-    InvalidScope if nothing consented to is still allowed, InvalidClient if the ``credentials`` were withdrawn.
+    InvalidScope if nothing consented to is still allowed, InvalidTarget if the user did not consent to one of the
+    ``resources``, InvalidClient if the ``credentials`` were withdrawn.
     """
     for _attempt in range(_ATTEMPTS):
         now = timezone.now()
@@ -108,7 +164,7 @@ def redeem_code(
         _require_bound(code, redirect_uri=redirect_uri, code_verifier=code_verifier)
         _require_unspent(code, now=now)
         try:
-            return _start(code.grant, now=now, client_info=client_info, credentials=credentials)
+            return _start(code.grant, resources, now=now, client_info=client_info, credentials=credentials)
         except ConcurrentChange:
             continue
     raise ContentionError("The grant changed at each attempt to redeem the code, and yet the code was still valid.")
@@ -167,18 +223,23 @@ def _revoke_replayed(grant: Grant) -> None:
 
 @retry_serialization_failure
 def _start(
-    grant: Grant, *, now: datetime, client_info: ClientInfo, credentials: ClientCredentials | None
+    grant: Grant,
+    resources: Sequence[str],
+    *,
+    now: datetime,
+    client_info: ClientInfo,
+    credentials: ClientCredentials | None,
 ) -> IssuedTokens:
     """Start the grant by the conditional update 0 → 1, and insert its tokens. Raises ConcurrentChange."""
     refreshable = yields_refresh_token(grant.application, grant.grant_type)
-    scope = narrowed_scope(grant, requested=None, refreshable=refreshable)
+    access = narrowed_access(grant, requested=RequestedAccess(resources=resources), refreshable=refreshable)
     columns = {
         "generation": 1,
         "access_floor": 1,
         "idle_expires_at": grant.next_idle_expiry(now, refreshable=refreshable),
     }
     started = with_columns(grant, columns)
-    tokens = make_pair(started, scope=scope, now=now, client_info=client_info, refreshable=refreshable)
+    tokens = make_pair(started, access=access, now=now, client_info=client_info, refreshable=refreshable)
     issued = as_issued(tokens, grant_type=grant.grant_type, now=now)
     with atomic_write():
         # The user is not locked: a deactivation finds the stored grant and revokes it, and then the update fails.

@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 _SERIALIZATION_SQLSTATES = frozenset({"40001", "40P01"})  # serialization_failure, deadlock_detected
 _SERIALIZATION_ERRNOS = frozenset({1020, 1213})  # MariaDB: record has changed, deadlock
+_ATTEMPTS = 5
 # The signals to send after the commit of the transaction that is open.
 _senders: ContextVar[list[Callable[[], object]] | None] = ContextVar("oauth_refresh_senders", default=None)
 _SHARED_LOCKS = {"postgresql": "FOR SHARE", "mysql": "LOCK IN SHARE MODE"}
@@ -62,21 +63,23 @@ def read_with_shared_lock(model: type[M], key: Any) -> M | None:
 
 
 def retry_serialization_failure(operation: Callable[P, T]) -> Callable[P, T]:
-    """Run a whole transaction once more if the database chose it as the victim of a deadlock or a conflict.
+    """Run a whole transaction again if the database chose it as the victim of a deadlock or a conflict, up to 5 times.
 
-    The second failure, and every other one, is raised. So is a failure inside the caller's transaction: all of that
+    The last such failure, and every other one, is raised. So is a failure inside the caller's transaction: all of that
     one would have to be run again. Raises AutocommitOff where nothing would be committed.
     """
 
     @wraps(operation)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
         _require_autocommit()
-        try:
-            return operation(*args, **kwargs)
-        except OperationalError as error:
-            if connections[db_alias()].in_atomic_block or not _is_serialization_failure(error):
-                raise
-            logger.info("The database rolled this transaction back to end a deadlock or conflict; trying once more.")
+        # A revocation of many grants may be the victim more than once while their clients refresh, on MariaDB.
+        for _attempt in range(_ATTEMPTS - 1):
+            try:
+                return operation(*args, **kwargs)
+            except OperationalError as error:
+                if connections[db_alias()].in_atomic_block or not _is_serialization_failure(error):
+                    raise
+                logger.info("The database rolled this transaction back to end a deadlock or conflict; trying again.")
         return operation(*args, **kwargs)
 
     return run

@@ -112,6 +112,11 @@ def count_guess(kind: str, *, account: Any, address: str | None) -> Callable[[],
     return _take_nothing_back if taken is None else partial(_take_back, taken)
 
 
+def may_try(kind: str, *, account: Any, rate: str) -> bool:
+    """Count an attempt of this account, whether it fails or not; return False if it is one too many for the rate."""
+    return _Window(kind, account, rate=rate).take() is not None
+
+
 def _take_nothing_back() -> None:
     pass
 

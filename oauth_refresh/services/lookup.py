@@ -1,10 +1,8 @@
 """From the text of a token, or the name of a user, to its row."""
 
-import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
@@ -15,8 +13,12 @@ from oauth_refresh.conf import app_settings
 from oauth_refresh.errors import InvalidToken
 from oauth_refresh.models import AccessToken, Grant, RefreshToken
 from oauth_refresh.models.users import is_hidden, with_hidden_users
+from oauth_refresh.resources import is_for_resource
 from oauth_refresh.services.db import db_alias
+from oauth_refresh.services.foreign import ask_importers, is_foreign_text
 from oauth_refresh.services.statements import find_by_digest
+
+T = TypeVar("T")
 
 # Every authenticated request of an API reads this one row; what it does not need stays in the database.
 _UNUSED = (
@@ -24,17 +26,17 @@ _UNUSED = (
     *(f"grant__{column}" for column in ("address", "mac_key", "revoked_reason", "user_agent")),
     *(
         f"grant__application__{column}"
-        for column in ("jwks", "jwks_uri", "old_secret_digest", "redirect_uris", "secret_digest")
+        for column in (
+            *("imported_secret_hash", "old_secret_digest", "secret_digest"),
+            *("jwks", "jwks_uri", "redirect_uris"),
+        )
     ),
 )
-
-_BATCH = 500
-"""How many texts are looked up by one statement."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PresentedRefreshToken:
-    """A genuine refresh token of ours. ``row`` is None when it was pruned, or never restored from a backup."""
+    """A genuine refresh token, ours or imported. ``row`` is None if it was pruned, or is missing in a backup."""
 
     grant: Grant
     generation: int
@@ -50,24 +52,28 @@ def find_refresh_row(raw: str) -> RefreshToken | None:
     """Return the row of the refresh token that ``raw`` is, with its grant, application and user; None for any other.
 
     It costs one statement; none for a text of another form, such as an access token, or noise sent to load the
-    database.
+    database, unless it may be a token of another server. No importer is asked.
     """
     text = crypto.parse_refresh_token(raw, prefix=app_settings.refresh_token_prefix)
-    return None if text is None else find_by_digest(RefreshToken, text.digest)
+    return find_by_digest(RefreshToken, crypto.digest(raw)) if text is not None or is_foreign_text(raw) else None
 
 
 def find_refresh_token(raw: str, *, row: RefreshToken | None = None) -> PresentedRefreshToken | None:
     """Return the genuine refresh token that ``raw`` is, by its digest, else by its MAC; None for any other text.
 
-    ``row``: what ``find_refresh_row`` returned for it, if it was called. One of another text is not used.
+    If it may be of another server, the importers of ``FOREIGN_TOKENS`` are asked first. ``row``: what
+    ``find_refresh_row`` returned for it, if it was called. One of another text is not used. Raises ImporterFailed.
     """
+    if row is not None and row.digest == crypto.digest(raw):
+        return _presented(row)
+    if is_foreign_text(raw):
+        return _presented(_find_foreign(raw, _find_foreign_refresh_token))
     text = crypto.parse_refresh_token(raw, prefix=app_settings.refresh_token_prefix)
     if text is None:
         return None
-    if row is None or row.digest != text.digest:
-        row = find_by_digest(RefreshToken, text.digest)
+    row = find_by_digest(RefreshToken, text.digest)
     if row is not None:
-        return PresentedRefreshToken(grant=row.grant, generation=row.generation, row=row)
+        return _presented(row)
     # The row may have been pruned. Reuse must be noticed all the same, and the MAC proves that we issued the text.
     grants = Grant.objects.using(db_alias()).select_related("user", "application")
     grant = with_hidden_users(grants).filter(public_id=text.public_id).first()
@@ -77,17 +83,63 @@ def find_refresh_token(raw: str, *, row: RefreshToken | None = None) -> Presente
 
 
 def find_access_token(raw: str) -> AccessToken | None:
-    """Return the row of the access token that ``raw`` is; None for any other text, without a statement if malformed."""
+    """Return the row of the access token that ``raw`` is; None for any other text, without a statement if malformed.
+
+    If it may be of another server, the importers of ``FOREIGN_TOKENS`` are asked first. Raises ImporterFailed.
+    """
+    if is_foreign_text(raw):
+        return _find_foreign(raw, _find_foreign_access_token)
     if not crypto.is_opaque_token_text(raw, prefix=app_settings.access_token_prefix):
         return None
     return find_by_digest(AccessToken, crypto.digest(raw), unused=_UNUSED)
 
 
-def authenticate_access_token(raw: str) -> AccessToken:
+def find_token(raw: str) -> PresentedRefreshToken | AccessToken | None:
+    """Return the genuine token of either kind that ``raw`` is; None for any other text. Raises ImporterFailed.
+
+    The prefix says of which kind a token of ours is. One of another server may be of both.
+    """
+    if not is_foreign_text(raw):
+        presented = find_refresh_token(raw)
+        return find_access_token(raw) if presented is None else presented
+    return _find_foreign(raw, _find_foreign_token)
+
+
+def _find_foreign(raw: str, find: Callable[[str], T]) -> T:
+    """Return what ``find`` finds for the digest of ``raw``, if necessary after the importers were asked."""
+    digest = crypto.digest(raw)
+    found = find(digest)
+    if found is None and app_settings.foreign_tokens:
+        ask_importers(raw)
+        found = find(digest)
+    return found
+
+
+def _find_foreign_refresh_token(digest: str) -> RefreshToken | None:
+    return find_by_digest(RefreshToken, digest)
+
+
+def _find_foreign_access_token(digest: str) -> AccessToken | None:
+    return find_by_digest(AccessToken, digest, unused=_UNUSED)
+
+
+def _find_foreign_token(digest: str) -> PresentedRefreshToken | AccessToken | None:
+    presented = _presented(_find_foreign_refresh_token(digest))
+    return _find_foreign_access_token(digest) if presented is None else presented
+
+
+def _presented(row: RefreshToken | None) -> PresentedRefreshToken | None:
+    return None if row is None else PresentedRefreshToken(grant=row.grant, generation=row.generation, row=row)
+
+
+def authenticate_access_token(raw: str, *, resource: str | None = None) -> AccessToken:
     """Return the live access token that ``raw`` is, with its grant, application and user.
 
-    It costs one statement; none for a text that has not the form of a token of ours. Nothing is cached, so a revoked
-    token is refused at the next request. Raises InvalidToken.
+    It must have been issued for ``resource``, an identifier of ``RESOURCES`` or the issuer (RFC 8707); None: for the
+    only resource there is, or else for this server as a whole. Without ``RESOURCES`` there is nothing to compare.
+    It costs one statement; none for a text that has not the form of a token of ours, unless it may be one of another
+    server (``FOREIGN_TOKENS``). Nothing is cached, so a revoked token is refused at the next request. Raises
+    InvalidToken, and ImporterFailed.
     """
     token = find_access_token(raw)
     if token is None:
@@ -97,6 +149,8 @@ def authenticate_access_token(raw: str) -> AccessToken:
         raise InvalidToken(f"The grant of the access token is not active: {reason}.")
     if not token.is_live_at(now):
         raise InvalidToken("The access token is expired, revoked, or was replaced by a refresh.")
+    if not is_for_resource(token.resource_names, resource):
+        raise InvalidToken("The access token was issued for another resource.")
     return token
 
 
@@ -114,66 +168,3 @@ def find_users(name: str) -> list[Any]:
     stored = [(getattr(user, users.USERNAME_FIELD), user) for user in found]
     same = [user for text, user in stored if text == name or not isinstance(text, str)]
     return sorted(same, key=lambda user: is_hidden(user.pk, using=alias)) if len(same) > 1 else same
-
-
-def mentions_token(text: str) -> bool:
-    """Whether something in ``text`` has the form of a token of ours."""
-    return next(_candidates(text), None) is not None
-
-
-def find_tokens_in(text: str) -> list[PresentedRefreshToken | AccessToken]:
-    """Return the genuine tokens in a text such as a log, the first of each grant.
-
-    Text that only looks like a token, such as an attacker's noise, costs a few statements for each thousand.
-    """
-    first_of_each: dict[Any, PresentedRefreshToken | AccessToken] = {}
-    candidates = _candidates(text)
-    while batch := list(islice(candidates, _BATCH)):
-        found = _access_tokens(batch) | _refresh_tokens(batch)
-        for raw in batch:
-            if (token := found.get(raw)) is not None:
-                first_of_each.setdefault(token.grant.pk, token)
-    return list(first_of_each.values())
-
-
-def _access_tokens(raw_texts: list[str]) -> dict[str, PresentedRefreshToken | AccessToken]:
-    prefix = app_settings.access_token_prefix
-    digests = {crypto.digest(raw): raw for raw in raw_texts if crypto.is_opaque_token_text(raw, prefix=prefix)}
-    rows = AccessToken.objects.using(db_alias()).select_related("grant__user", "grant__application")
-    return {digests[row.digest]: row for row in rows.filter(digest__in=digests)}
-
-
-def _refresh_tokens(raw_texts: list[str]) -> dict[str, PresentedRefreshToken | AccessToken]:
-    """Return the genuine refresh tokens among the texts: by their digests, then by their MACs."""
-    prefix = app_settings.refresh_token_prefix
-    parsed = {raw: text for raw in raw_texts if (text := crypto.parse_refresh_token(raw, prefix=prefix)) is not None}
-    rows = RefreshToken.objects.using(db_alias()).select_related("grant__user", "grant__application")
-    by_digest = {row.digest: row for row in rows.filter(digest__in=[text.digest for text in parsed.values()])}
-    grants = Grant.objects.using(db_alias()).select_related("user", "application")
-    unmatched_public_ids = [text.public_id for text in parsed.values() if text.digest not in by_digest]
-    by_public_id = {grant.public_id: grant for grant in grants.filter(public_id__in=unmatched_public_ids)}
-    found: dict[str, PresentedRefreshToken | AccessToken] = {}
-    for raw, text in parsed.items():
-        row, grant = by_digest.get(text.digest), by_public_id.get(text.public_id)
-        if row is not None:
-            found[raw] = PresentedRefreshToken(grant=row.grant, generation=row.generation, row=row)
-        elif grant is not None and text.has_valid_mac(bytes(grant.mac_key)):
-            found[raw] = PresentedRefreshToken(grant=grant, generation=text.generation, row=None)
-    return found
-
-
-def _candidates(text: str) -> Iterator[str]:
-    """Yield what has the form of a refresh or access token, each once.
-
-    They may overlap: ``export_ort_…`` holds a prefix twice, and which of them begins a token only a look-up can say.
-    """
-    kinds = (
-        (app_settings.refresh_token_prefix, crypto.REFRESH_TOKEN_BODY),
-        (app_settings.access_token_prefix, crypto.OPAQUE_BODY),
-    )
-    pattern = "|".join(f"{re.escape(prefix)}{body.pattern}" for prefix, body in kinds)
-    seen: set[str] = set()
-    for match in re.finditer(f"(?=({pattern}))", text):
-        if (raw := match[1]) not in seen:
-            seen.add(raw)
-            yield raw

@@ -16,7 +16,16 @@ from django.db import IntegrityError, connections, models
 from django.db.models import Case, Q, Value, When
 from django.utils import timezone
 
-from oauth_refresh.models import AccessToken, AuthorizationCode, Grant, GrantEvent, RefreshToken, UsedAssertion
+from oauth_refresh.models import (
+    AccessToken,
+    AuthorizationCode,
+    Grant,
+    GrantEvent,
+    PruneRun,
+    RefreshToken,
+    RevocationNotice,
+    UsedAssertion,
+)
 from oauth_refresh.services.db import atomic_write, db_alias, retry_serialization_failure
 from oauth_refresh.services.pruning_rules import Rule, rules
 from oauth_refresh.signals import tokens_pruned
@@ -34,6 +43,7 @@ _FIELDS: dict[type[models.Model], str] = {
     AuthorizationCode: "authorization_codes",
     GrantEvent: "grant_events",
     UsedAssertion: "used_assertions",
+    RevocationNotice: "revocation_notices",
 }
 
 
@@ -51,6 +61,7 @@ class Pruned:
     authorization_codes: int = 0
     grant_events: int = 0
     used_assertions: int = 0
+    revocation_notices: int = 0
     skipped: int = 0
     is_complete: bool = True
 
@@ -102,8 +113,15 @@ def prune(
             break
     pruned = Pruned(**counts, is_complete=is_complete)
     if not dry_run:
+        _record_run(pruned, retain=retain)
         tokens_pruned.send_robust(sender=Grant, counts=pruned)
     return pruned
+
+
+def _record_run(pruned: Pruned, *, retain: timedelta) -> None:
+    """Store when and how much was deleted, for the overview in the admin."""
+    rows = sum(getattr(pruned, name) for name in _FIELDS.values())
+    PruneRun(pk=PruneRun.LAST, retain=retain, rows=rows, is_complete=pruned.is_complete).save(using=db_alias())
 
 
 def _require_in_range(retain: timedelta, *, batch_size: int, max_seconds: float | None) -> None:

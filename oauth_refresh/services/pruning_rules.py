@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import F, Max, OuterRef, Q, QuerySet, Subquery
+from django.db.models import F, Max, Min, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from oauth_refresh.conf import app_settings
+from oauth_refresh.crypto import digest
 from oauth_refresh.models import (
     AccessToken,
     Application,
@@ -22,10 +23,16 @@ from oauth_refresh.models import (
     Grant,
     GrantEvent,
     RefreshToken,
+    RevocationNotice,
+    RevocationReceiver,
     UsedAssertion,
 )
 from oauth_refresh.services.db import db_alias
 from oauth_refresh.services.revocation import EXPIRY_MARGIN
+from oauth_refresh.services.revocation_feed import NOTICE_RETENTION
+
+LONGEST_NOTICE_RETENTION = timedelta(days=7)
+"""How long a notice is kept for a receiver that does not accept it. After that, the receiver is sent "everything"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +57,7 @@ class Rule:
 def rules(now: datetime, *, retain: timedelta) -> Iterator[Rule]:
     """Yield the rules in the order in which they are applied: grants late, so that few of their rows are left."""
     yield _used_assertions(now)
+    yield _notices(now)
     retained_since = now - retain
     parts = (
         _refresh_tokens(now, retained_since=retained_since),
@@ -78,15 +86,47 @@ def _used_assertions(now: datetime) -> Rule:
     )
 
 
+def _notices(now: datetime) -> Rule:
+    """Kept for a day, however long other rows are: a reader that was away for longer starts again.
+
+    The newest one stays, so that a reader of a server where nothing is revoked finds the notice that it read last. So
+    do those that a receiver of the settings has not got, up to a limit: it may never be reachable again.
+    """
+    before = now - NOTICE_RETENTION
+    notices = RevocationNotice.objects.using(db_alias())
+    newest = notices.aggregate(newest=Max("pk"))["newest"] or 0
+    deletable = Q(created_at__lt=before, pk__lt=newest)
+    if (delivered := _delivered_to_all()) is not None:  # the last one that was delivered shows that none was missed
+        deletable &= Q(pk__lt=delivered) | Q(created_at__lt=now - LONGEST_NOTICE_RETENTION)
+    return Rule(
+        rows=notices,
+        deletable=deletable,
+        time_field="created_at",
+        before=before,
+    )
+
+
+def _delivered_to_all() -> int | None:
+    """Return the number up to which every receiver of the settings has all notices; None if there is no receiver."""
+    names = [digest(receiver.url) for receiver in app_settings.revocation_receivers]
+    if not names:
+        return None
+    receivers = RevocationReceiver.objects.using(db_alias()).filter(url_digest__in=names)
+    least: int | None = receivers.aggregate(least=Min("position"))["least"]
+    return least
+
+
 def _refresh_tokens(now: datetime, *, retained_since: datetime) -> Rule:
     """Spent ones are retained for the timeline alone: a deleted token is still recognised by its MAC.
 
-    Except while a retry window is open: a retry walks along every token that was issued in it. The generation of a
-    grant only grows, so a row that was below the current one and its predecessor when it was read stays so.
+    Except while a retry window is open: a retry walks along every token that was issued in it; and but for those of
+    another server, whose texts have no MAC. The generation of a grant only grows, so a row that was below the current
+    one and its predecessor when it was read stays so.
     """
     before = min(retained_since, now - _longest_retry_window())
+    own_generation = _of_the_grant("generation", imported_generation__lt=OuterRef("generation"))
     return Rule(
-        rows=RefreshToken.objects.using(db_alias()).annotate(grant_generation=_of_the_grant("generation")),
+        rows=RefreshToken.objects.using(db_alias()).annotate(grant_generation=Coalesce(own_generation, 0)),
         deletable=Q(created_at__lt=before, grant_generation__gt=F("generation") + 1),
         time_field="created_at",
         before=before,
@@ -109,9 +149,12 @@ def _access_tokens(retained_since: datetime) -> Rule:
     )
 
 
-def _of_the_grant(column: str) -> Subquery:
-    """Return a column of a token's grant: not by a join, for which MariaDB might begin with all grants."""
-    return Subquery(Grant.objects.using(db_alias()).filter(pk=OuterRef("grant_id")).values(column))
+def _of_the_grant(column: str, **condition: Any) -> Subquery:
+    """Return a column of a token's grant, NULL if the grant does not meet the condition.
+
+    Not by a join, for which MariaDB might begin with all grants.
+    """
+    return Subquery(Grant.objects.using(db_alias()).filter(pk=OuterRef("grant_id"), **condition).values(column))
 
 
 def _events(retained_since: datetime) -> Rule:

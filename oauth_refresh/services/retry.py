@@ -7,7 +7,6 @@ project. A token several generations back is walked forward, one slot at a time.
 """
 
 import logging
-from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 
@@ -19,16 +18,19 @@ from oauth_refresh.conf import app_settings
 from oauth_refresh.errors import ConcurrentChange, InvalidGrant, OAuthError, TooManyRetries
 from oauth_refresh.models import AccessToken, Grant, GrantEvent, GrantType, RefreshToken
 from oauth_refresh.models.retry_slots import RetrySlot, pack_slots, read_slots
+from oauth_refresh.resources import requested_resources
 from oauth_refresh.scopes import parse_scope
 from oauth_refresh.services.db import after_commit, atomic_write, db_alias, retry_serialization_failure
 from oauth_refresh.services.spent_tokens import SpentToken, circumstances, record_event, record_refusal
 from oauth_refresh.services.tokens import (
+    Access,
     IssuedTokens,
     NewTokens,
+    RequestedAccess,
     as_issued,
     mint_access_token,
     mint_refresh_token,
-    narrowed_scope,
+    narrowed_access,
 )
 from oauth_refresh.signals import refresh_retried
 
@@ -50,23 +52,24 @@ def next_slots(grant: Grant, *, now: datetime) -> tuple[bytes | None, bytes | No
     return salt, pack_slots([*kept, RetrySlot(generation=grant.generation, spent_at=now, salt=salt)])
 
 
-def derive_pair(grant: Grant, raw_refresh_token: str, *, scope: Sequence[str], salt: bytes) -> crypto.PairSecrets:
+def derive_pair(grant: Grant, raw_refresh_token: str, *, access: Access, salt: bytes) -> crypto.PairSecrets:
     """Return the secrets of the pair that succeeds the grant's refresh token, with the project's current key."""
     client_id, key = grant.application.client_id, _server_keys()[0]
     return crypto.PairSecrets(
         refresh_token=crypto.derive_refresh_secret(raw_refresh_token, server_key=key, salt=salt, client_id=client_id),
         access_token=crypto.derive_access_secret(
-            raw_refresh_token, server_key=key, salt=salt, client_id=client_id, scope=_scope_text(scope)
+            raw_refresh_token, server_key=key, salt=salt, client_id=client_id, **_sorted(access)
         ),
     )
 
 
-def repeat_response(spent: SpentToken, *, raw_refresh_token: str, scope: str | None) -> IssuedTokens:
+def repeat_response(spent: SpentToken, *, raw_refresh_token: str, requested: RequestedAccess) -> IssuedTokens:
     """Return the grant's current pair to a client that presents a predecessor of it.
 
-    Nothing is extended; ``expires_in`` counts from now. Raises InvalidGrant or InvalidScope, with an event written and
-    nothing revoked, if the request asks for another scope, or the pair cannot be derived or is not valid any more;
-    TooManyRetries, with nothing written, if it came too often; ConcurrentChange if another request changed the grant.
+    Nothing is extended; ``expires_in`` counts from now. Raises InvalidGrant, InvalidScope or InvalidTarget, with an
+    event written and nothing revoked, if the request asks for another scope or resource, or the pair cannot be derived
+    or is not valid any more; TooManyRetries, with nothing written, if it came too often; ConcurrentChange if another
+    request changed the grant.
     """
     grant = spent.presented.grant
     blocked = grant.block_reason()
@@ -76,7 +79,7 @@ def repeat_response(spent: SpentToken, *, raw_refresh_token: str, scope: str | N
         if blocked is not None:  # to wait would not help
             raise InvalidGrant(f"The retry is refused, because the grant is not active: {blocked}.")
         pair = _current_pair(spent, raw_refresh_token)
-        _require_same_scope(pair, requested=scope)
+        _require_same_access(pair, requested=requested)
     except OAuthError:
         record_refusal(spent)
         raise
@@ -121,7 +124,7 @@ def _access_token(grant: Grant, predecessor: str, *, slot: RetrySlot, key: bytes
             server_key=key,
             salt=slot.salt,
             client_id=grant.application.client_id,
-            scope=_scope_text(row.scopes),
+            **_sorted(Access(scope=row.scopes, resources=row.resource_names)),
         )
         raw = mint_access_token(secret=secret)
         if crypto.digest(raw) == row.digest:
@@ -130,18 +133,26 @@ def _access_token(grant: Grant, predecessor: str, *, slot: RetrySlot, key: bytes
     raise InvalidGrant("The retry is refused: the access token of the pair was deleted or altered.")
 
 
-def _require_same_scope(pair: NewTokens, *, requested: str | None) -> None:
-    """Refuse a repetition that asks for another scope than was issued. One that names none gets the pair as it is."""
-    issued = set(pair.access_token.scopes)
-    if requested is None or set(parse_scope(requested)) == issued:
+def _require_same_access(pair: NewTokens, *, requested: RequestedAccess) -> None:
+    """Refuse a repetition that asks for another scope or resource than was issued.
+
+    One that names neither gets the pair as it is.
+    """
+    token = pair.access_token
+    names_no_resource = not requested_resources(requested.resources)
+    if names_no_resource and (requested.scope is None or set(parse_scope(requested.scope)) == set(token.scopes)):
         return
-    # The refresh, too, left out what was taken from the application or user; what was never granted is invalid_scope.
-    if set(narrowed_scope(pair.access_token.grant, requested=requested)) != issued:
-        raise InvalidGrant("The retry is refused: it asks for another scope than was issued.")
+    # The refresh, too, left out what was taken from the application or user. What was never granted is invalid_scope or
+    # invalid_target.
+    access = narrowed_access(token.grant, requested=requested)
+    same_resources = names_no_resource or set(access.resources) == set(token.resource_names)
+    if not same_resources or (requested.scope is not None and set(access.scope) != set(token.scopes)):
+        raise InvalidGrant("The retry is refused: it asks for another scope or resource than was issued.")
 
 
-def _scope_text(scope: Sequence[str]) -> str:
-    return " ".join(sorted(scope))
+def _sorted(access: Access) -> dict[str, str]:
+    """Return what of the access is part of the derivation, in an order that does not depend on the request."""
+    return {"scope": " ".join(sorted(access.scope)), "audience": " ".join(sorted(access.resources))}
 
 
 def _server_keys() -> tuple[bytes, ...]:

@@ -6,6 +6,7 @@ same token only one can make that update, so it is the lock as well, and no toke
 """
 
 import logging
+from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,6 +19,7 @@ from django.utils import timezone
 from oauth_refresh.errors import ConcurrentChange, ContentionError, InvalidGrant, ReceiverMissing, RefreshVetoed
 from oauth_refresh.http import NO_CLIENT_INFO, ClientInfo
 from oauth_refresh.models import Application, Grant, GrantEvent, GrantType, RefreshToken, RevocationReason
+from oauth_refresh.models.retry_slots import MOST_SLOTS
 from oauth_refresh.services.db import after_commit, atomic_write, retry_serialization_failure
 from oauth_refresh.services.lookup import PresentedRefreshToken, find_refresh_token
 from oauth_refresh.services.retry import derive_pair, next_slots, repeat_response
@@ -25,12 +27,14 @@ from oauth_refresh.services.revocation import revoke_grant
 from oauth_refresh.services.spent_tokens import SpentToken, circumstances, find_successors, record_event, record_refusal
 from oauth_refresh.services.statements import advance_grant, needs_transaction, with_columns
 from oauth_refresh.services.tokens import (
+    Access,
     IssuedTokens,
+    RequestedAccess,
     announce,
     as_issued,
     make_access_token,
     make_pair,
-    narrowed_scope,
+    narrowed_access,
 )
 from oauth_refresh.signals import DEACTIVATION_UID, refresh_token_exchanged, refresh_token_reused
 
@@ -38,10 +42,9 @@ logger = logging.getLogger(__name__)
 
 _CONCURRENT = "Its client most likely refreshed twice at once: give the application a retry window."
 _THEFT = "Treat it as theft."
-
 # If another request changed the grant, read it again: its generation is another one then, or it is revoked. Inside the
-# retry window the second attempt may meet a further refresh, and the third the limit of retries.
-_ATTEMPTS = 3
+# retry window each attempt may meet a further refresh, until the token is older than the slots reach and is refused.
+_ATTEMPTS = MOST_SLOTS + 2
 
 
 @dataclass(slots=True, kw_only=True)
@@ -78,27 +81,29 @@ def refresh(
     *,
     raw_refresh_token: str,
     scope: str | None = None,
+    resources: Sequence[str] = (),
     client_info: ClientInfo = NO_CLIENT_INFO,
     row: RefreshToken | None = None,
 ) -> IssuedTokens:
     """Trade a refresh token of ``application``, already authenticated, for a new pair.
 
-    ``scope`` may narrow the access token; the refresh token keeps the whole granted scope. ``row``: what
+    ``scope`` and ``resources`` may narrow the access token; the refresh token keeps all that was granted. ``row``: what
     ``find_refresh_row`` returned for the same text a moment ago, which saves a statement. A spent token revokes its
     grant, committed before the error is raised, except inside the retry window or with ``REVOKE_ON_REUSE`` off.
-    Raises InvalidGrant or InvalidScope. With nothing changed, also ReceiverMissing if no receiver spent the old token,
-    ContentionError, TransactionBroken, and RuntimeError inside a transaction of the caller.
+    Raises InvalidGrant, InvalidScope or InvalidTarget. With nothing changed, also ReceiverMissing if no receiver spent
+    the old token, ImporterFailed, ContentionError, TransactionBroken, and RuntimeError inside the caller's transaction.
     """
+    requested = RequestedAccess(scope=scope, resources=resources)
     for _attempt in range(_ATTEMPTS):
         presented = _find_own(application, raw_refresh_token, row=row)
         with suppress(ConcurrentChange):  # another request changed the grant first: read it again
-            return _refresh_once(presented, raw_refresh_token=raw_refresh_token, scope=scope, client_info=client_info)
+            return _refresh_once(presented, raw_refresh_token, requested=requested, client_info=client_info)
         row = None
     raise ContentionError("The grant changed at each attempt to refresh, and yet the token was still current.")
 
 
 def _refresh_once(
-    presented: PresentedRefreshToken, *, raw_refresh_token: str, scope: str | None, client_info: ClientInfo
+    presented: PresentedRefreshToken, raw_refresh_token: str, *, requested: RequestedAccess, client_info: ClientInfo
 ) -> IssuedTokens:
     """Judge and spend the presented token. Raises ConcurrentChange if another request was faster."""
     now = timezone.now()
@@ -107,19 +112,19 @@ def _refresh_once(
         raise InvalidGrant(f"The grant is {ended}.")
     if presented.is_spent:
         spent = find_successors(presented, client_info=client_info, now=now)
-        return _answer_spent(spent, raw_refresh_token=raw_refresh_token, scope=scope)
+        return _answer_spent(spent, raw_refresh_token, requested=requested)
     row = _require_current(presented, now=now)
-    granted = narrowed_scope(presented.grant, requested=scope)
+    access = narrowed_access(presented.grant, requested=requested)
     try:
-        return _rotate(row, raw_refresh_token=raw_refresh_token, scope=granted, client_info=client_info, now=now)
+        return _rotate(row, raw_refresh_token=raw_refresh_token, access=access, client_info=client_info, now=now)
     except RefreshVetoed as veto:
         raise InvalidGrant(f"A receiver vetoed the refresh: {veto or 'no reason given'}.") from veto
 
 
-def _answer_spent(spent: SpentToken, *, raw_refresh_token: str, scope: str | None) -> IssuedTokens:
+def _answer_spent(spent: SpentToken, raw_refresh_token: str, *, requested: RequestedAccess) -> IssuedTokens:
     """Repeat the response inside the retry window; after it, take the repetition for theft."""
     if spent.may_retry:
-        return repeat_response(spent, raw_refresh_token=raw_refresh_token, scope=scope)
+        return repeat_response(spent, raw_refresh_token=raw_refresh_token, requested=requested)
     if spent.may_have_been_told_to_wait:
         record_refusal(spent)
         raise InvalidGrant("The retry is refused: it waited until the window was over.")
@@ -155,7 +160,7 @@ def _require_current(presented: PresentedRefreshToken, *, now: datetime) -> Refr
 
 @retry_serialization_failure
 def _rotate(
-    row: RefreshToken, *, raw_refresh_token: str, scope: tuple[str, ...], client_info: ClientInfo, now: datetime
+    row: RefreshToken, *, raw_refresh_token: str, access: Access, client_info: ClientInfo, now: datetime
 ) -> IssuedTokens:
     """Let the receiver spend the token and insert its successors. Raises ConcurrentChange."""
     grant, rotates = row.grant, row.grant.application.rotates
@@ -163,10 +168,10 @@ def _rotate(
     columns = changed_columns(grant, rotates=rotates, slots=slots, now=now)
     advanced = with_columns(grant, columns)
     if rotates:
-        secrets = None if salt is None else derive_pair(grant, raw_refresh_token, scope=scope, salt=salt)
-        tokens = make_pair(advanced, scope=scope, now=now, client_info=client_info, secrets=secrets)
+        secrets = None if salt is None else derive_pair(grant, raw_refresh_token, access=access, salt=salt)
+        tokens = make_pair(advanced, access=access, now=now, client_info=client_info, secrets=secrets)
     else:
-        tokens = make_access_token(advanced, scope=scope, now=now, kept=raw_refresh_token)
+        tokens = make_access_token(advanced, access=access, now=now, kept=raw_refresh_token)
     # What fails in the project's own hook fails before anything is spent.
     issued = as_issued(tokens, grant_type=GrantType.REFRESH_TOKEN, now=now)
     rotation = Rotation(
@@ -239,10 +244,7 @@ def revoke_on_reuse(spent: SpentToken) -> None:
                 same_caller=event.same_caller,
             )
         )
+    meaning = _CONCURRENT if event.looks_concurrent else _THEFT
     logger.warning(
-        "Refresh token %d of grant %s was used again %s. %s",
-        generation,
-        grant,
-        circumstances(event),
-        _CONCURRENT if event.looks_concurrent else _THEFT,
+        "Refresh token %d of grant %s was used again %s. %s", generation, grant, circumstances(event), meaning
     )

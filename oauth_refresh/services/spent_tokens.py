@@ -31,7 +31,7 @@ class SpentToken:
 
     @property
     def since_spent(self) -> timedelta | None:
-        """How long ago it was spent: when its successor was issued. None if that row is gone."""
+        """How long ago it was spent: when its successor was issued. None if that row is gone, or was imported."""
         return self.now - self._successor.created_at if self._successor is not None else None
 
     @property
@@ -44,8 +44,10 @@ class SpentToken:
 
     @property
     def _successor(self) -> RefreshToken | None:
+        """Return the row that tells by whom it was spent, and when. Another server did not say that when it was."""
+        next_generation, imported = self.presented.generation + 1, self.presented.grant.imported_generation
         first = self.successors[0] if self.successors else None
-        return first if first is not None and first.generation == self.presented.generation + 1 else None
+        return first if first is not None and first.generation == next_generation > imported else None
 
     @property
     def may_retry(self) -> bool:

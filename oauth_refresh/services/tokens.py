@@ -1,5 +1,6 @@
 """The tokens of a grant: which scope they have, their rows, and their raw texts, returned once (RFC 6749 §5.1)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -10,15 +11,32 @@ from django.db.models import Model
 
 from oauth_refresh import crypto
 from oauth_refresh.conf import app_settings
-from oauth_refresh.errors import InvalidScope
+from oauth_refresh.errors import InvalidScope, InvalidTarget
 from oauth_refresh.http import ClientInfo
 from oauth_refresh.models import AccessToken, Application, Grant, RefreshToken
-from oauth_refresh.scopes import OFFLINE_ACCESS, allows_access, parse_scope
+from oauth_refresh.resources import default_resources, requested_resources
+from oauth_refresh.scopes import OFFLINE_ACCESS, allows_access, parse_scope, scopes_at
 from oauth_refresh.services.db import after_commit, db_alias
 from oauth_refresh.services.hooks import checked_fields
 from oauth_refresh.signals import tokens_issued
 
 _RESERVED_FIELDS = ("access_token", "expires_in", "refresh_token", "refresh_token_expires_in", "scope", "token_type")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """What an access token allows: its scope, at the resources that it is for. No resource: this server as a whole."""
+
+    scope: tuple[str, ...]
+    resources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestedAccess:
+    """What a request asks for: a scope, None if it names none, and resources (RFC 6749 §3.3, RFC 8707 §2)."""
+
+    scope: str | None = None
+    resources: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -53,17 +71,38 @@ def permitted_scopes(
     return tuple(name for name in scopes if name in allowed or (name == OFFLINE_ACCESS and refreshable))
 
 
-def narrowed_scope(grant: Grant, *, requested: str | None, refreshable: bool = True) -> tuple[str, ...]:
-    """Return the scope of an access token: what was granted and is still allowed, or the ``requested`` part of it.
+def narrowed_access(grant: Grant, *, requested: RequestedAccess, refreshable: bool = True) -> Access:
+    """Return what an access token allows: what was granted and is still allowed, or the ``requested`` part of it.
 
-    What was taken from application or user since is left out. Raises InvalidScope for what was never granted, and if
-    nothing is left.
+    What was taken from application or user since is left out. Raises InvalidScope or InvalidTarget for what was never
+    granted, and if nothing is left.
     """
+    resources = _narrowed_resources(grant, requested.resources)
+    scope = _narrowed_scope(grant, requested=requested.scope, resources=resources, refreshable=refreshable)
+    return Access(scope=scope, resources=resources)
+
+
+def _narrowed_resources(grant: Grant, requested: Sequence[str]) -> tuple[str, ...]:
+    granted, asked = grant.resource_names or default_resources(), requested_resources(requested)
+    if not set(asked) <= set(granted):
+        raise InvalidTarget("A requested resource was not granted.")
+    configured = app_settings.resources
+    # Without RESOURCES too, since they may be set again before the token expires.
+    left = asked or tuple(name for name in granted if not configured or name in configured)
+    if configured and granted and not left:  # a token for this server as a whole would allow more than was granted
+        raise InvalidTarget("None of the granted resources exists any more.")
+    return left
+
+
+def _narrowed_scope(
+    grant: Grant, *, requested: str | None, resources: tuple[str, ...], refreshable: bool
+) -> tuple[str, ...]:
     asked = grant.scopes if requested is None else parse_scope(requested)
     foreign = next((name for name in asked if name not in grant.scopes), None)
     if foreign is not None:
         raise InvalidScope("A requested scope was not granted.", scope=foreign)
-    left = permitted_scopes(grant.user, application=grant.application, scopes=asked, refreshable=refreshable)
+    permitted = permitted_scopes(grant.user, application=grant.application, scopes=asked, refreshable=refreshable)
+    left = scopes_at(resources, permitted)
     if allows_access(grant.scopes) and not allows_access(left):
         if requested is None:
             raise InvalidScope("Nothing of the granted scope is still allowed.")
@@ -95,7 +134,7 @@ class NewTokens:
 def make_pair(
     grant: Grant,
     *,
-    scope: tuple[str, ...],
+    access: Access,
     now: datetime,
     client_info: ClientInfo,
     refreshable: bool = True,
@@ -107,7 +146,7 @@ def make_pair(
     """
     secrets = secrets or crypto.generate_pair_secrets()
     if not refreshable:
-        return make_access_token(grant, scope=scope, now=now, secret=secrets.access_token)
+        return make_access_token(grant, access=access, now=now, secret=secrets.access_token)
     raw_refresh_token = mint_refresh_token(grant, secret=secrets.refresh_token)
     refresh_token = RefreshToken(
         grant=grant,
@@ -118,12 +157,12 @@ def make_pair(
         address=client_info.address,
         user_agent=client_info.user_agent,
     )
-    made = make_access_token(grant, scope=scope, now=now, kept=raw_refresh_token, secret=secrets.access_token)
+    made = make_access_token(grant, access=access, now=now, kept=raw_refresh_token, secret=secrets.access_token)
     return replace(made, refresh_token=refresh_token)
 
 
 def make_access_token(
-    grant: Grant, *, scope: tuple[str, ...], now: datetime, kept: str | None = None, secret: bytes | None = None
+    grant: Grant, *, access: Access, now: datetime, kept: str | None = None, secret: bytes | None = None
 ) -> NewTokens:
     """Make an access token of the grant's present generation, beside the raw refresh token that is ``kept``, if any."""
     raw = mint_access_token(secret=secret)
@@ -131,7 +170,8 @@ def make_access_token(
         grant=grant,
         generation=grant.generation,
         digest=crypto.digest(raw),
-        scope=" ".join(scope),
+        scope=" ".join(access.scope),
+        audience=" ".join(access.resources),
         created_at=now,
         expires_at=grant.access_token_expiry(now),
     )

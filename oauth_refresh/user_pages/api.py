@@ -18,10 +18,17 @@ from rest_framework.views import exception_handler, set_rollback
 from rest_framework.viewsets import GenericViewSet
 
 from oauth_refresh.conf import app_settings
-from oauth_refresh.http import RETRY_AFTER_SECONDS, log_server_error
+from oauth_refresh.errors import RETRY_AFTER_SECONDS
+from oauth_refresh.http import log_server_error
 from oauth_refresh.models import Application, Grant
 from oauth_refresh.models.grant import GrantQuerySet
-from oauth_refresh.user_pages.grants import connected_grants, disconnect, disconnect_all, find_grant
+from oauth_refresh.user_pages.grants import (
+    connected_grants,
+    disconnect,
+    disconnect_all,
+    disconnect_application,
+    find_grant,
+)
 
 
 class ApplicationSerializer(serializers.ModelSerializer[Application]):
@@ -40,7 +47,17 @@ class GrantSerializer(serializers.ModelSerializer[Grant]):
 
     class Meta:
         model = Grant
-        fields = ("id", "application", "scopes", "started_at", "refreshed_at", "expires_at", "address", "user_agent")
+        fields = (
+            "id",
+            "application",
+            "scopes",
+            "started_at",
+            "refreshed_at",
+            "expires_at",
+            "address",
+            "user_agent",
+            "program",
+        )
 
     def get_scopes(self, grant: Grant) -> list[dict[str, str]]:
         return [{"name": name, "text": text} for name, text in grant.scope_texts.items()]
@@ -63,9 +80,10 @@ class BoundedJSONParser(JSONParser):
 class ConnectedApplicationViewSet(ListModelMixin, GenericViewSet[Grant]):
     """The active grants of the signed-in user.
 
-    ``GET api/applications`` lists them by application, ``POST api/applications/<grant>/revoke`` revokes one, and
-    ``POST api/applications/revoke`` all of them. Server errors are answered in JSON with 503. The project's
-    defaults for DRF do not apply: they could accept a bearer token, or change the format of the answer.
+    ``GET api/applications`` lists them by application. ``POST api/applications/<grant>/revoke`` revokes one,
+    ``…/<grant>/revoke-all`` all for the application of that one, and ``POST api/applications/revoke`` all of them.
+    Server errors are answered in JSON with 503. The project's defaults for DRF do not apply: they could accept a
+    bearer token, or change the format of the answer.
     """
 
     schema = None  # not in the project's OpenAPI schema: it is for the project's own pages, not for clients
@@ -110,6 +128,14 @@ class ConnectedApplicationViewSet(ListModelMixin, GenericViewSet[Grant]):
             raise exceptions.NotFound
         disconnect(grant)
         return Response(status=HTTPStatus.NO_CONTENT)
+
+    def revoke_application(self, request: Request, public_id: str) -> Response:
+        """Revoke all grants for the application of one, and answer how many there were."""
+        _require_object(request)
+        grant = find_grant(request.user, public_id)
+        if grant is None:
+            raise exceptions.NotFound
+        return Response({"count": disconnect_application(request.user, grant.application)})
 
     def revoke_all(self, request: Request) -> Response:
         """Revoke all grants, and answer how many there were."""

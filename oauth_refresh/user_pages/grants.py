@@ -7,18 +7,21 @@ access to another user's grant, and looks the same as one that does not exist.
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Max, Q, Window
+from django.db.models.functions import Coalesce
 
-from oauth_refresh.models import Grant, RevocationReason
+from oauth_refresh.models import Application, Grant, RevocationReason
 from oauth_refresh.models.grant import GrantQuerySet
 from oauth_refresh.services import revoke_grant, revoke_grants
 from oauth_refresh.services.db import db_alias
 
 
 def connected_grants(user: Any) -> GrantQuerySet:
-    """Return the user's active grants, each with its application, sorted by application and then newest first."""
+    """Return the user's active grants, each with its application: grouped by it, those used last first."""
     active = Grant.objects.using(db_alias()).usable_for(user).select_related("application")
-    return active.order_by("application__name", "application_id", "-created_at", "-pk")
+    used_at = Coalesce("refreshed_at", "created_at")
+    application_used_at = Window(Max(used_at), partition_by="application_id")
+    return active.order_by(application_used_at.desc(), "application_id", used_at.desc(), "-pk")
 
 
 def find_grant(user: Any, public_id: UUID | str) -> Grant | None:
@@ -33,6 +36,12 @@ def disconnect(grant: Grant) -> bool:
     # Revoked even if it is not active: a deactivated application, say, may become active again.
     revoked = revoke_grant(grant, reason=RevocationReason.USER_REQUEST, by=grant.user)
     return revoked and was_active
+
+
+def disconnect_application(user: Any, application: Application) -> int:
+    """Revoke all grants of ``user`` for one application and return how many there were; see ``disconnect_all``."""
+    selector = Q(user=user, application=application)
+    return revoke_grants(selector, reason=RevocationReason.USER_REQUEST, by=user).count
 
 
 def disconnect_all(user: Any) -> int:

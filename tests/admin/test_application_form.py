@@ -10,6 +10,7 @@ from tests.admin.pages import (
     form_errors,
     form_with,
     links,
+    messages_on,
     page_text,
     plain_text,
     readonly_fields,
@@ -183,6 +184,38 @@ def test_page_for_a_new_application_warns_of_nothing(admin_browser):
     assert risks_on(admin_browser.get(admin_url("application_add"))) == []
 
 
+def test_what_does_not_fit_stands_on_the_page(admin_browser):
+    application = ApplicationFactory(grant_types="password refresh_token", redirect_uris="https://app.example/cb")
+
+    text = page_text(admin_browser.get(admin_url("application_change", application.pk)))
+
+    assert "What does not fit Redirect URIs are not used without the authorization code." in text
+
+
+def test_saving_warns_of_what_became_risky_or_does_not_fit(admin_browser):
+    application = ApplicationFactory(
+        redirect_uris="https://app.example/cb", grant_types="authorization_code password refresh_token"
+    )
+    url = admin_url("application_change", application.pk)
+    form = form_with(admin_browser.get(url), "auth_method")
+
+    response = admin_browser.post(url, form | {"grant_types": ["password"], "is_trusted": "on"}, follow=True)
+
+    assert [text[:24] for level, text in messages_on(response) if level == "warning"] == [
+        "Trusted: users are not a",
+        "Redirect URIs are not us",
+        "“Trusted” has no effect ",
+    ]
+
+
+def test_adding_a_public_application_warns_of_its_risks(admin_browser):
+    new = {"name": "A", "is_active": "on", "auth_method": "none", "requires_pkce": "on", "grant_types": ["password"]}
+
+    response = admin_browser.post(admin_url("application_add"), new, follow=True)
+
+    assert [text[:18] for level, text in messages_on(response) if level == "warning"] == ["Password grant: us"]
+
+
 def test_risks_stand_beside_the_first_secret(admin_browser):
     response = admin_browser.post(
         admin_url("application_add"),
@@ -196,6 +229,11 @@ def test_risks_stand_beside_the_first_secret(admin_browser):
     ("bent", "text"),
     [
         ({"public": True}, "none"),
+        ({"secret_digest": "", "imported_secret_hash": "md5$a$b"}, "imported as a password hash"),
+        (
+            {"imported_secret_hash": "md5$a$b", "old_secret_expires_at": "2100-01-01T00:00Z"},
+            "stored as a digest; the old one is valid until 2100-01-01 00:00:00",
+        ),
         ({}, "stored as a digest"),
         ({"old_secret_digest": "0ld" * 21, "old_secret_expires_at": "2000-01-01T00:00Z"}, "stored as a digest"),
         (
@@ -244,12 +282,22 @@ def test_staff_who_may_only_view_see_every_value_and_no_form(application):
     ],
 )
 def test_page_offers_what_its_reader_may_do(application, permissions, offered):
+    GrantFactory(application=application)
     client = browser(staff(*permissions))
 
     found = links(client.get(admin_url("application_change", application.pk)))
 
     pages = {page: admin_url(f"application_{page}", application.pk) for page in ("tokens", "secret", "revoke")}
     assert [page for page, url in pages.items() if url in found] == offered
+
+
+@pytest.mark.parametrize("ended", [{"revoked": True}, {"expired": True}])
+def test_page_of_an_application_without_grants_to_revoke_offers_no_revocation(admin_browser, application, ended):
+    GrantFactory(application=application, **ended)
+
+    page = admin_browser.get(admin_url("application_change", application.pk))
+
+    assert admin_url("application_revoke", application.pk) not in links(page)
 
 
 def test_offline_access_in_the_list_of_an_application_is_shown_by_its_text(admin_browser):

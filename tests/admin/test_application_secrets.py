@@ -6,6 +6,7 @@ from http import HTTPStatus
 
 import pytest
 import time_machine
+from django.contrib.auth.hashers import make_password
 from django.test import Client
 
 from oauth_refresh import crypto
@@ -83,6 +84,14 @@ def test_third_secret_invalidates_the_first(admin_browser, two):
     third = copyable_value(replaced(admin_browser, application, overlap="604800"), "client-secret")
 
     assert [accepts_secret(application, secret) for secret in (SECRET, second, third)] == [False, True, True]
+
+
+def test_imported_secret_works_beside_its_replacement(admin_browser):
+    application = ApplicationFactory(secret_digest="", imported_secret_hash=make_password(SECRET))
+
+    new = copyable_value(replaced(admin_browser, application, overlap="3600"), "client-secret")
+
+    assert [accepts_secret(application, SECRET), accepts_secret(application, new)] == [True, True]
 
 
 def test_page_with_the_secret_says_until_when_the_old_one_works(admin_browser, application):

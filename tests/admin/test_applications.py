@@ -31,14 +31,16 @@ def test_confidential_application_is_created_and_its_secret_shown(admin_browser)
     assert accepts_secret(application, secret)
 
 
-def test_every_value_that_was_written_is_stored(admin_browser, superuser):
+def test_every_value_that_was_written_is_stored(admin_browser, superuser, oauth_settings):
+    oauth_settings(RESOURCES={"https://api.example/notes": {}, "https://files.example": {}})
     written = {
         "client_id": "notes for web",
-        "owner": superuser.pk,
+        "owner": superuser.username,
         "scope": ["notes:read", "PRODUCTION"],
         "strict_auth_method": "on",
         "is_trusted": "on",
         "is_resource_server": "on",
+        "resources": ["https://api.example/notes"],
         "access_token_lifetime": "00:10:00",
         "refresh_token_lifetime": "7 00:00:00",
         "grant_lifetime": "30 00:00:00",
@@ -62,6 +64,8 @@ def test_every_value_that_was_written_is_stored(admin_browser, superuser):
         "strict_auth_method": True,
         "old_secret_digest": "",
         "old_secret_expires_at": None,
+        "imported_secret_hash": "",
+        "imported_secret_is_short": False,
         "jwks": None,
         "jwks_uri": "",
         "grant_types": "authorization_code client_credentials refresh_token",
@@ -70,6 +74,8 @@ def test_every_value_that_was_written_is_stored(admin_browser, superuser):
         "requires_pkce": True,
         "is_trusted": True,
         "is_resource_server": True,
+        "resources": "https://api.example/notes",
+        "from_metadata_document": False,
         "scope": "notes:read PRODUCTION",
         "access_token_lifetime": timedelta(minutes=10),
         "refresh_token_lifetime": timedelta(days=7),
@@ -158,7 +164,7 @@ def test_client_id_is_generated_if_none_is_given(admin_browser):
 SCOPES = "notes:read notes:write PRODUCTION SANDBOX"
 URI = (
     "write an absolute https URI with a host and without user or password, or a private-use scheme with a period, "
-    "like com.example.app:/callback."
+    "like com.example.app:/callback, or one of REDIRECT_SCHEMES."
 )
 NO_SET = ['Write a JSON Web Key Set: {"keys": [...]} with at least one key.']
 BAD = [
@@ -216,7 +222,7 @@ BAD = [
         {"__all__": ["A public application must rotate its refresh tokens (RFC 9700 §4.14.2)."]},
     ),
     (PUBLIC | {"requires_pkce": ""}, {"__all__": ["A public application must use PKCE (RFC 9700 §2.1.1)."]}),
-    ({"owner": "999999"}, {"owner": ["Select a valid choice. That choice is not one of the available choices."]}),
+    ({"owner": "nobody"}, {"owner": ["There is no user of that name."]}),
 ]
 
 

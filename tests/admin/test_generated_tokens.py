@@ -172,10 +172,7 @@ REFUSED = [
     ({"username": "gone"}, {"__all__": ["A grant cannot start: user inactive."]}),
     ({"scope": ["PRODUCTION"]}, {"scope": ["Select a valid choice. PRODUCTION is not one of the available choices."]}),
     ({"scope": ["no such"]}, {"scope": ["Select a valid choice. no such is not one of the available choices."]}),
-    (
-        {"scope": []},
-        {"__all__": ["This user cannot grant any of the requested scopes to this application."]},
-    ),
+    ({"scope": []}, {"__all__": ["Request a scope: this application has none by default."]}),
 ]
 
 

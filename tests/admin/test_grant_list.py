@@ -16,6 +16,7 @@ NOW = datetime(2026, 3, 1, 12, 30, 15, tzinfo=UTC)
 BEFORE = NOW - timedelta(days=1)
 
 pytestmark = pytest.mark.django_db
+FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Firefox/128.0"
 
 
 @pytest.fixture(autouse=True)
@@ -147,13 +148,22 @@ def test_list_says_the_scope_of_each_grant(admin_browser, scope, text):
         ({"address": "192.0.2.1"}, "192.0.2.1"),
         ({"address": "2001:db8::1", "user_agent": "curl/8.5"}, "2001:db8::1 curl/8.5"),
         ({"user_agent": "<script>alert(1)</script>"}, "<script>alert(1)</script>"),
-        ({"user_agent": "x" * 200}, "x" * 31 + "…"),
+        ({"user_agent": FIREFOX}, f"Firefox on Windows {FIREFOX}"),
+        ({"user_agent": "x" * 200}, "x" * 39 + "… " + "x" * 200),
     ],
 )
 def test_list_says_from_where_each_grant_was_started(admin_browser, bent, text):
     GrantFactory(**bent)
 
     assert cell(admin_browser, "origin") == text
+
+
+def test_long_user_agent_opens_from_the_name_of_its_program(admin_browser):
+    GrantFactory(user_agent=FIREFOX)
+
+    html = admin_browser.get(admin_url("grant_changelist")).content.decode()
+
+    assert f"<summary>Firefox on Windows</summary><bdi>{FIREFOX}</bdi></details>" in html
 
 
 REVOKED = {"revoked_at": BEFORE, "revoked_reason": "laptop was stolen"}
@@ -297,6 +307,20 @@ def test_list_offers_to_revoke_what_it_shows(admin_browser, count, labels):
 
     assert re.findall(r"Revoke (?:the one|all \d+) listed…", page_text(response)) == labels
     assert (admin_url("grant_revoke_list", state="revoked") in links(response)) == bool(labels)
+
+
+def test_list_that_nothing_narrows_does_not_offer_to_revoke_everything(admin_browser):
+    GrantFactory.create_batch(2)
+
+    pages = [admin_browser.get(admin_url("grant_changelist", **query)) for query in ({}, {"p": "1"}, {"o": "3"})]
+
+    assert [re.findall(r"Revoke (?:the one|all \d+) listed…", page_text(page)) for page in pages] == [[], [], []]
+
+
+def test_row_opens_by_its_state_and_by_its_user(admin_browser):
+    grant = GrantFactory()
+
+    assert links(admin_browser.get(admin_url("grant_changelist"))).count(admin_url("grant_change", grant.pk)) == 2
 
 
 def test_empty_list_is_a_page(admin_browser):

@@ -114,7 +114,7 @@ def test_search_of_a_user_model_without_an_email_address_looks_at_names(
 def test_box_says_what_can_be_searched(admin_browser):
     html = admin_browser.get(admin_url("grant_changelist")).content.decode()
 
-    assert "User name, e-mail address, application, or the ID of a grant or revocation." in html
+    assert "User name, e-mail address, application, address or network, or the ID of a grant or revocation." in html
 
 
 @pytest.mark.parametrize("model", ["grant", "refreshtoken", "accesstoken", "application"])

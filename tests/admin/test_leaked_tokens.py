@@ -1,22 +1,27 @@
 """A leaked token is pasted: its grant is found, and the token is stored nowhere."""
 
 import logging
+from datetime import timedelta
 from http import HTTPStatus
 from urllib.parse import quote_plus
 from uuid import uuid4
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth import get_user_model
 from django.db import connection
 from django.db.models import BigIntegerField, F, Value
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from oauth_refresh import crypto
 from oauth_refresh.models import AccessToken, Grant, RefreshToken
 from tests.admin.many import grants_of
 from tests.admin.pages import admin_url, browser, column, links, messages_on, staff
+from tests.conftest import NOW
 from tests.factories import PASSWORD, SECRET, AccessTokenFactory, AuthorizationCodeFactory
+from tests.foreign import ACCESS, CURRENT, SPENT, move_in
 from tests.jwts import assemble
 from tests.oauth import OAuthClient
 
@@ -24,13 +29,19 @@ pytestmark = pytest.mark.django_db
 NO_SUCH_TOKEN = [("warning", "No token of this server was found in the text.")]
 
 
+WORKS = "It works: who has it can act for the user now. Treat it as theft: revoke, and call the user."
+WORKS_NO_MORE = (
+    "It works no more, but the grant is active: who has it may have the current tokens as well. "
+    "Treat it as theft: revoke, and call the user."
+)
 WORDS = {
-    "current refresh token": "You pasted refresh token 3 of this grant: current.",
-    "spent refresh token": "You pasted refresh token 1 of this grant: spent.",
-    "pruned refresh token": "You pasted refresh token 2 of this grant: spent, its row was pruned.",
-    "active access token": "You pasted an access token of this grant: active.",
-    "revoked access token": "You pasted an access token of this grant: revoked.",
+    "current refresh token": f"You pasted refresh token 3 of this grant: current. {WORKS}",
+    "spent refresh token": f"You pasted refresh token 1 of this grant: spent. {WORKS_NO_MORE}",
+    "pruned refresh token": f"You pasted refresh token 2 of this grant: spent, its row was pruned. {WORKS_NO_MORE}",
+    "active access token": f"You pasted an access token of this grant: active. {WORKS}",
+    "revoked access token": f"You pasted an access token of this grant: revoked. {WORKS_NO_MORE}",
 }
+NOTHING_TO_REVOKE = "No token of this grant works any more: there is nothing to revoke."
 SURROUNDINGS = [
     "{}",
     "  {}\r\n",
@@ -67,7 +78,76 @@ def test_pasted_token_leads_to_its_grant_and_is_named(admin_browser, client_app,
     response = find(admin_browser, held_tokens[which], follow=True)
 
     assert response.redirect_chain == [(admin_url("grant_change", client_app.grant.pk), HTTPStatus.FOUND)]
-    assert messages_on(response) == [("info", WORDS[which])]
+    assert messages_on(response) == [("warning", WORDS[which])]
+
+
+@pytest.mark.parametrize(
+    ("ended", "state"),
+    [({"revoked_at": NOW, "revoked_reason": "leak"}, "revoked"), ({"idle_expires_at": NOW}, "expired")],
+)
+def test_token_of_an_ended_grant_needs_no_warning(stopped_clock, admin_browser, client_app, ended, state):
+    stopped_clock.shift(1)
+    Grant.objects.update(created_at=NOW - timedelta(days=1), **ended)
+
+    response = find(admin_browser, client_app.refresh_token, follow=True)
+
+    text = f"You pasted refresh token 1 of this grant: {state}. {NOTHING_TO_REVOKE}"
+    assert messages_on(response) == [("success", text)]
+
+
+def test_token_of_a_blocked_grant_is_a_warning(admin_browser, client_app):
+    get_user_model().objects.filter(pk=client_app.grant.user_id).update(is_active=False)
+
+    response = find(admin_browser, client_app.access_token, follow=True)
+
+    text = (
+        "You pasted an access token of this grant: blocked. The grant is blocked only for now. "
+        "Treat it as theft: revoke, and call the user."
+    )
+    assert messages_on(response) == [("warning", text)]
+
+
+WORDS_OF_ANOTHER_SERVER = {
+    CURRENT: "You pasted refresh token 3 of this grant: current. It works: ",
+    SPENT[0]: "You pasted refresh token 1 of this grant: spent. It works no more, but the grant is active: ",
+    ACCESS: "You pasted an access token of this grant: active. It works: ",
+}
+
+
+@pytest.mark.parametrize("surroundings", [text for text in SURROUNDINGS if "_{}" not in text])
+@pytest.mark.parametrize("raw", WORDS_OF_ANOTHER_SERVER)
+def test_token_of_another_server_leads_to_its_grant(admin_browser, other_server, moved, raw, surroundings):
+    response = find(admin_browser, surroundings.format(raw), follow=True)
+
+    assert response.redirect_chain == [(admin_url("grant_change", moved.pk), HTTPStatus.FOUND)]
+    [(level, text)] = messages_on(response)
+    assert (level, text.startswith(WORDS_OF_ANOTHER_SERVER[raw])) == ("warning", True)
+    assert other_server.asked == []
+
+
+@pytest.mark.parametrize("text", ["{}.", "/revoke/{}", "a.{}.b", "{} {}"])
+def test_token_of_another_server_is_found_beside_what_is_none(admin_browser, moved, text):
+    assert find(admin_browser, text.format(CURRENT, "x" * 30)).url == admin_url("grant_change", moved.pk)
+
+
+def test_short_token_of_another_server_is_found_if_it_is_the_whole_text(admin_browser, other_server, application, user):
+    grant = move_in(application, user, current="short")
+
+    assert find(admin_browser, " short\n").url == admin_url("grant_change", grant.pk)
+
+
+def test_token_of_another_server_is_not_looked_for_where_none_is_accepted(admin_browser, application, user):
+    move_in(application, user)
+
+    response = find(admin_browser, CURRENT, follow=True)
+
+    assert messages_on(response) == NO_SUCH_TOKEN
+
+
+def test_token_of_another_server_in_a_search_is_taken_out_of_the_url(admin_browser, moved):
+    response = admin_browser.get(admin_url("grant_changelist"), {"q": CURRENT})
+
+    assert (response.status_code, response.url) == (HTTPStatus.FOUND, admin_url("grant_changelist"))
 
 
 def test_newest_refresh_token_is_found_after_its_row_was_pruned(admin_browser, client_app):
@@ -75,7 +155,8 @@ def test_newest_refresh_token_is_found_after_its_row_was_pruned(admin_browser, c
 
     response = find(admin_browser, client_app.refresh_token, follow=True)
 
-    assert messages_on(response) == [("info", "You pasted refresh token 1 of this grant: current, its row was pruned.")]
+    text = f"You pasted refresh token 1 of this grant: current, its row was pruned. {WORKS}"
+    assert messages_on(response) == [("warning", text)]
 
 
 @pytest.mark.parametrize("surroundings", SURROUNDINGS)
@@ -90,7 +171,10 @@ def test_tokens_of_one_grant_lead_to_it_by_the_first(admin_browser, client_app, 
     response = find(admin_browser, "\n".join(held_tokens.values()), follow=True)
 
     assert response.redirect_chain == [(admin_url("grant_change", client_app.grant.pk), HTTPStatus.FOUND)]
-    assert messages_on(response) == [("info", WORDS["current refresh token"])]
+    assert messages_on(response) == [
+        ("warning", WORDS["current refresh token"]),
+        ("info", "Tokens found: 5. Grants: 1, of which active: 1."),
+    ]
 
 
 def test_tokens_of_several_grants_lead_to_a_list_of_just_these(admin_browser, client_app, public_client, user):
@@ -105,7 +189,36 @@ def test_tokens_of_several_grants_lead_to_a_list_of_just_these(admin_browser, cl
         (admin_url("grant_changelist", id__in=keys).replace("%2C", ","), HTTPStatus.FOUND)
     ]
     assert {grant.pk for grant in response.context["cl"].result_list} == {public_client.grant.pk, third.grant.pk}
-    assert messages_on(response) == []
+    assert messages_on(response) == [("warning", "Tokens found: 3. Grants: 2, of which active: 2.")]
+    assert response.context["title"] == "Grants of the tokens that were found"
+    assert admin_url("grant_revoke_list", id__in=keys) in links(response)
+
+
+def test_log_is_answered_with_what_is_found_active_and_unknown(admin_browser, client_app, public_client):
+    Grant.objects.filter(pk=public_client.grant.pk).update(revoked_at=timezone.now(), revoked_reason="leak")
+    noise = [f"oat_{number:043}" for number in range(3)]
+
+    response = find(
+        admin_browser, "\n".join([client_app.access_token, *noise, public_client.refresh_token]), follow=True
+    )
+
+    text = "Tokens found: 2. Grants: 2, of which active: 1. Texts of the same form that are unknown here: 3."
+    assert messages_on(response) == [("warning", text)]
+
+
+def test_log_of_ended_grants_needs_no_warning(admin_browser, client_app, public_client):
+    Grant.objects.update(revoked_at=timezone.now(), revoked_reason="leak")
+
+    response = find(admin_browser, f"{client_app.access_token} {public_client.refresh_token}", follow=True)
+
+    assert messages_on(response) == [("success", "Tokens found: 2. Grants: 2, of which active: 0.")]
+
+
+def test_unknown_texts_beside_one_token_are_counted(admin_browser, client_app):
+    response = find(admin_browser, f"oat_{'A' * 43} {client_app.access_token}", follow=True)
+
+    summary = "Tokens found: 1. Grants: 1, of which active: 1. Texts of the same form that are unknown here: 1."
+    assert messages_on(response)[1:] == [("info", summary)]
 
 
 def test_staff_who_may_only_view_grants_find_them(client_app):
@@ -346,7 +459,8 @@ def test_message_says_how_many_grants_the_list_leaves_out(admin_browser, applica
     response = find(admin_browser, " ".join(tokens_of(grants_of(application, 201))), follow=True)
 
     told_so = "Only the first 200 of 201 grants are listed. Use oauth_revoke_grants --token-stdin for all of them."
-    assert messages_on(response) == [("warning", told_so)]
+    summary = "Tokens found: 201. Grants: 201, of which active: 201."
+    assert messages_on(response) == [("warning", summary), ("warning", told_so)]
 
 
 def test_every_link_of_a_list_of_found_grants_is_an_address_that_servers_take(admin_browser, application):

@@ -5,7 +5,16 @@ from http import HTTPStatus
 import pytest
 from django.contrib.admin.models import LogEntry
 
-from oauth_refresh.models import AccessToken, AuthorizationCode, Grant, GrantEvent, RefreshToken, UsedAssertion
+from oauth_refresh.models import (
+    AccessToken,
+    AuthorizationCode,
+    Grant,
+    GrantEvent,
+    RefreshToken,
+    RevocationNotice,
+    RevocationReceiver,
+    UsedAssertion,
+)
 from tests.admin.pages import admin_url, browser, column, links, page_text, staff
 from tests.factories import (
     AccessTokenFactory,
@@ -13,6 +22,8 @@ from tests.factories import (
     GrantEventFactory,
     GrantFactory,
     RefreshTokenFactory,
+    RevocationNoticeFactory,
+    RevocationReceiverFactory,
     UsedAssertionFactory,
 )
 
@@ -22,11 +33,12 @@ FACTORIES = {
     AccessToken: AccessTokenFactory,
     GrantEvent: GrantEventFactory,
     AuthorizationCode: AuthorizationCodeFactory,
+    RevocationReceiver: RevocationReceiverFactory,
     UsedAssertion: UsedAssertionFactory,
 }
 EVERY_MODEL = pytest.mark.parametrize("model", FACTORIES, ids=lambda model: model._meta.model_name)
 OF_GRANTS = pytest.mark.parametrize(
-    "model", [model for model in FACTORIES if model not in {Grant, UsedAssertion}], ids=lambda model: model.__name__
+    "model", [RefreshToken, AccessToken, GrantEvent, AuthorizationCode], ids=lambda model: model.__name__
 )
 
 pytestmark = pytest.mark.django_db
@@ -210,8 +222,22 @@ def test_events_are_listed_by_kind(admin_browser):
 
     response = admin_browser.get(admin_url("grantevent_changelist", kind__exact="reused"))
 
-    assert [column(response, name) for name in ("kind", "generation", "address")] == [
+    assert [column(response, name) for name in ("kind", "generation", "origin")] == [
         ["a spent refresh token was used again"],
         ["1"],
         ["192.0.2.1"],
     ]
+
+
+def test_list_of_receivers_says_which_of_them_lacks_notices_and_why(admin_browser, oauth_settings):
+    oauth_settings(REVOCATION_RECEIVERS=[{"url": "https://gateway.example/unseen", "secret": "s" * 22}])
+    RevocationNoticeFactory.create_batch(3, settled=True)
+    RevocationReceiverFactory(url="https://gateway.example/unseen", last_error="HTTP 500", attempts=7)
+    gone = RevocationReceiverFactory(position=RevocationNotice.objects.latest("pk").pk)
+
+    response = admin_browser.get(admin_url("revocationreceiver_changelist"))
+
+    columns = [column(response, name) for name in ("host", "waiting", "last_error", "attempts")]
+    assert columns == [["gateway.example", "no longer in the settings"], ["3", "0"], ["HTTP 500", "-"], ["7", "0"]]
+    assert [str(row) for row in RevocationReceiver.objects.order_by("pk")] == ["gateway.example", gone.url_digest]
+    assert "unseen" not in response.content.decode()

@@ -55,7 +55,8 @@ def rows_but(grants):
 @EVERY_MODEL
 def test_selected_grants_are_revoked_and_nothing_else_changes(scene, model, way):
     client, affected = revoking_browser(model), scene.affected(model)
-    tokens, others = {**database_snapshot(), "Grant": None}, rows_but(affected)
+    written = {"Grant": None, "RevocationNotice": None}
+    tokens, others = {**database_snapshot(), **written}, rows_but(affected)
 
     response = confirm(client, way(client, model, scene.row(model)))
 
@@ -64,7 +65,7 @@ def test_selected_grants_are_revoked_and_nothing_else_changes(scene, model, way)
     assert set(ended.values_list("revoked_at", "revoked_reason", "revoked_by__username")) == {(NOW, REASON, "boss")}
     assert ended.exclude(revocation_id=None).values("revocation_id").distinct().count() == 1
     assert rows_but(affected) == others
-    assert {**database_snapshot(), "Grant": None} == tokens
+    assert {**database_snapshot(), **written} == tokens
 
 
 @EVERY_WAY
@@ -118,6 +119,7 @@ def test_one_update_ends_all(scene, model, way):
     written = [sql for query in queries if (sql := query["sql"]).startswith(("INSERT", "UPDATE", "DELETE"))]
     assert [sql.split()[:3] for sql in written] == [
         ["UPDATE", connection.ops.quote_name("oauth_refresh_grant"), "SET"],
+        ["INSERT", "INTO", connection.ops.quote_name("oauth_refresh_revocationnotice")],
         ["INSERT", "INTO", connection.ops.quote_name("django_admin_log")],
     ]
 

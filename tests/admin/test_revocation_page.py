@@ -6,7 +6,7 @@ from http import HTTPStatus
 import pytest
 
 from oauth_refresh.models import Grant
-from tests.admin.pages import admin_url, definitions, links, log_entries, page_text, plain_text
+from tests.admin.pages import admin_url, browser, definitions, links, log_entries, page_text, plain_text, staff
 from tests.admin.revocations import REASON, by_action, by_list, by_page, by_select_across, confirm
 from tests.factories import ApplicationFactory, GrantFactory, UserFactory
 
@@ -107,6 +107,16 @@ def test_page_names_users_and_applications_with_their_shares(admin_browser, gran
 
     assert shares(question) == {"Users": ["alice 1"], "Applications": ["Notes notes 1"]}
     assert shares(everything) == {"Users": ["alice 2", "bob 1"], "Applications": ["Notes notes 3", "mail 1"]}
+
+
+def test_page_names_no_users_to_staff_who_may_not_view_them(grant):
+    responses = [
+        browser(staff("view_grant", "revoke_grant", *permissions)).get(admin_url("grant_revoke_list"))
+        for permissions in ([], ["view_user"])
+    ]
+
+    assert ["Users" in shares(response) for response in responses] == [False, True]
+    assert [definitions(response)["user"] for response in responses] == ["1", "1"]
 
 
 def test_page_names_only_the_largest_shares(admin_browser):

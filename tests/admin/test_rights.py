@@ -78,12 +78,13 @@ FORGED = {
     "jwks": KEYS,
     "jwks_uri": "https://attacker.example/keys",
     "requires_pkce": "",
-    "owner": "1",
+    "owner": "mallory",
 }
 
 
 @pytest.mark.parametrize("name", ["is_trusted", "is_resource_server", "owner"])
 def test_forged_mark_is_not_stored(insider, name):
+    UserFactory(username="mallory")
     application = ApplicationFactory(redirect_uris=REDIRECT_URI)
     before = columns(application)
 
@@ -359,6 +360,6 @@ def test_owner_is_chosen_by_staff_who_may_view_users(permission, user):
         ApplicationFactory(redirect_uris=REDIRECT_URI),
     )
 
-    client.post(change_url(application), shown(client, application) | {"owner": str(user.pk)})
+    client.post(change_url(application), shown(client, application) | {"owner": user.username})
 
     assert columns(application)["owner_id"] == user.pk

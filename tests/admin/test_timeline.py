@@ -13,6 +13,7 @@ from tests.admin.pages import admin_url, browser, plain_text, staff
 from tests.factories import GrantEventFactory, GrantFactory, RefreshTokenFactory
 
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)
+NOWHERE = {"address": None, "user_agent": ""}
 HOME = {"address": "192.0.2.1", "user_agent": "NotesApp/1"}
 THIEF = {"address": "203.0.113.66", "user_agent": "curl/8.5"}
 
@@ -386,3 +387,33 @@ def test_user_agent_of_a_thief_is_shown_as_text(admin_browser):
 
     assert "<img src=x" not in page(admin_browser, grant).content.decode()
     assert lines(admin_browser, grant)[0].text.endswith("203.0.113.66 <img src=x onerror=alert(1)>")
+
+
+def test_refreshes_at_another_server_are_not_on_the_timeline(admin_browser):
+    """It did not say when they were; the alarm of a token that was spent there guesses nothing either."""
+    grant = grant_of(generation=4, grant_type="imported", **NOWHERE, imported_generation=3)
+    for generation in (2, 3):
+        RefreshTokenFactory(grant=grant, generation=generation, created_at=at(0))
+    refreshed(grant, 4, at(2))
+    GrantEventFactory(grant=grant, kind="reused", generation=2, at=at(3), **THIEF)
+
+    assert lines(admin_browser, grant) == [
+        Line(
+            "alarm oauth-elsewhere",
+            "2026-03-01 11:00:00 A spent refresh token was used again token 2 Not known whether it was the same "
+            "caller: treat it as theft: revoke, and call the user. elsewhere: 203.0.113.66 curl/8.5",
+        ),
+        Line("refreshed", "2026-03-01 10:00:00 Refreshed token 4 192.0.2.1 NotesApp/1"),
+        Line("started", "2026-03-01 08:00:00 Started by import"),
+    ]
+
+
+def test_pruned_refreshes_of_an_imported_grant_are_counted_from_the_import(admin_browser):
+    grant = grant_of(generation=6, grant_type="imported", **NOWHERE, imported_generation=3)
+    refreshed(grant, 6, at(2))
+
+    assert [line.text for line in lines(admin_browser, grant)] == [
+        "2026-03-01 10:00:00 Refreshed token 6 192.0.2.1 NotesApp/1",
+        "2026-03-01 10:00:00 2 refreshes are not shown pruned, or too many",
+        "2026-03-01 08:00:00 Started by import",
+    ]

@@ -23,8 +23,8 @@ from tests.factories import (
 pytestmark = pytest.mark.django_db
 
 VIEW = ("accesstoken", "application", "authorizationcode", "grant", "grantevent", "refreshtoken")
-HELP = "Application, or the ID of a grant or revocation."
-HELP_WITH_USERS = "User name, e-mail address, application, or the ID of a grant or revocation."
+HELP = "Application, address or network, or the ID of a grant or revocation."
+HELP_WITH_USERS = "User name, e-mail address, application, address or network, or the ID of a grant or revocation."
 
 
 @pytest.fixture

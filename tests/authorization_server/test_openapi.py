@@ -18,17 +18,18 @@ from rest_framework.authentication import SessionAuthentication
 from rest_framework.permissions import IsAuthenticated
 
 from oauth_refresh.authorization_server.views import ProtocolView, TokenView
-from oauth_refresh.models import GrantType
+from oauth_refresh.models import Application, GrantType
 from oauth_refresh.resource_server.permissions import HasScope, HasScopeOrSession
 from tests.factories import SECRET
 from tests.oauth import FORM, basic, post_form
 from tests.openapi import Notes, described
 
 PACKAGE = Path(__file__).parents[2] / "oauth_refresh"
+RESOURCE = "/.well-known/oauth-protected-resource"
 WELL_KNOWN = "/.well-known/oauth-authorization-server"
 VERIFY = "/oauth/verify"
 ENDPOINTS = {
-    **{f"/oauth/{name}": "post" for name in ("token", "revoke", "introspect")},
+    **{f"/oauth/{name}": "post" for name in ("token", "revoke", "introspect", "revocations")},
     VERIFY: "get",
     WELL_KNOWN: "get",
 }
@@ -153,6 +154,26 @@ def test_metadata_are_described_at_the_path_of_the_issuer(configure, issuer, cap
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize(
+    ("resources", "served"),
+    [
+        ({}, {}),
+        ({"https://api.example": {}}, {RESOURCE: None}),
+        ({"https://api.example/b": {}}, {RESOURCE: None, f"{RESOURCE}/{{resource_path}}": ["b"]}),
+        ({"https://api.example/b": {}, "https://api.example/a": {}}, {f"{RESOURCE}/{{resource_path}}": ["a", "b"]}),
+    ],
+)
+def test_metadata_of_resources_is_described_where_it_is_served(configure, capsys, resources, served):
+    configure(RESOURCES=resources)
+
+    schema = described()
+
+    validate_schema(schema)
+    found = {path: methods["get"].get("parameters") for path, methods in schema["paths"].items() if RESOURCE in path}
+    assert {path: names and names[0]["schema"]["enum"] for path, names in found.items()} == served
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize("path", ["a/tenant", "a%2Ftenant"])  # clients may encode the value of a parameter
 def test_path_of_the_issuer_that_is_described_is_served(configure, path):
     configure(ISSUER="https://auth.example/a/tenant")
@@ -171,7 +192,9 @@ def test_aliases_have_operations_of_their_own(capsys):
 
     names = [operation["operationId"] for methods in paths.values() for operation in methods.values()]
     assert sorted(names) == sorted(
-        prefix + name for prefix in ("oauth_", "oauth2_v1_", "") for name in ("token", "revoke", "introspect", "verify")
+        prefix + name
+        for prefix in ("oauth_", "oauth2_v1_", "")
+        for name in ("token", "revoke", "introspect", "revocations", "verify")
     )
     assert capsys.readouterr().err == ""
 
@@ -363,6 +386,15 @@ def fetched(**changes):
     return send
 
 
+def read_by_a_resource_server(after=""):
+    def send(client, **_world):
+        Application.objects.update(is_resource_server=True)
+        client.revoke(client.access_token)
+        return post_form("revocations", {"after": after}, authorization=client.authorization)
+
+    return send
+
+
 def by_another_method(endpoint):
     def send(**_world):
         return Client().get(reverse(f"oauth_refresh:{endpoint}"))
@@ -377,9 +409,12 @@ ANSWERS = {
     ("/oauth/revoke", 400): posted("revoke"),
     ("/oauth/introspect", 200): lambda client, **world: posted("introspect", {"token": client.access_token})(client),
     ("/oauth/introspect", 400): posted("introspect"),
+    ("/oauth/revocations", 200): read_by_a_resource_server(),
+    ("/oauth/revocations", 400): read_by_a_resource_server("nonsense"),
+    ("/oauth/revocations", 403): posted("revocations"),
     **{
         (f"/oauth/{endpoint}", status): make(endpoint)
-        for endpoint in ("token", "revoke", "introspect")
+        for endpoint in ("token", "revoke", "introspect", "revocations")
         for status, make in {
             401: lambda endpoint: posted(endpoint, {"token": "a"}, "Basic nonsense"),
             405: by_another_method,

@@ -56,6 +56,7 @@ def description(client, *, token, **members):
         "iat": int(token.created_at.timestamp()),
         "sub": str(user.pk),
         "username": user.username,
+        "grant_id": str(client.grant.public_id),
         "iss": "https://auth.example",
         "aud": "https://auth.example",
         **members,
@@ -82,6 +83,12 @@ def test_in_001_subject_of_an_application_itself_is_its_client_id(application, c
     _status, body = answer(introspect(client_app, issued.access_token))
 
     assert (body["sub"], "username" in body) == (application.client_id, False)
+
+
+def test_in_001_user_name_that_is_a_number_is_text(client_app, user, monkeypatch):
+    monkeypatch.setattr(type(user), "USERNAME_FIELD", "id")
+
+    assert introspect(client_app, client_app.access_token).json()["username"] == str(user.pk)
 
 
 def test_in_001_server_without_an_issuer_names_none(client_app, oauth_settings):
@@ -209,7 +216,7 @@ def test_in_018_answer_is_not_to_be_stored(client_app):
 
 
 @pytest.mark.parametrize("how", ["live", "spent", "foreign"])
-def test_in_019_nothing_changes_whatever_is_presented(client_app, other_client, how):
+def test_in_019_nothing_changes_for_any_token_presented(client_app, other_client, how):
     raw = client_app.refresh_token
     if how == "spent":
         client_app.rotate()

@@ -52,12 +52,15 @@ def test_md_001_metadata_are_at_the_well_known_address():
         "token_endpoint": "https://auth.example/oauth/token",
         "revocation_endpoint": "https://auth.example/oauth/revoke",
         "introspection_endpoint": "https://auth.example/oauth/introspect",
+        "revocations_endpoint": "https://auth.example/oauth/revocations",
         "scopes_supported": ["notes:read", "notes:write", "PRODUCTION", "SANDBOX", "offline_access"],
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "grant_types_supported": GRANT_TYPES,
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
+        "access_token_prefix": "oat_",
+        "foreign_tokens_accepted": False,
         "token_endpoint_auth_methods_supported": AUTH_METHODS,
         "token_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
         "revocation_endpoint_auth_methods_supported": AUTH_METHODS,
@@ -65,6 +68,10 @@ def test_md_001_metadata_are_at_the_well_known_address():
         "introspection_endpoint_auth_methods_supported": [name for name in AUTH_METHODS if name != "none"],
         "introspection_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
     }
+
+
+def test_md_001_metadata_say_that_tokens_of_another_server_are_accepted(other_server):
+    assert fetch().json()["foreign_tokens_accepted"] is True
 
 
 def test_md_001_server_without_an_issuer_has_no_metadata(oauth_settings):
@@ -228,7 +235,7 @@ def test_md_015_addresses_are_built_from_the_issuer_and_never_from_the_request(s
 
     assert response.json() == fetch().json()
     addresses = [value for name, value in response.json().items() if name == "issuer" or name.endswith("_endpoint")]
-    assert len(addresses) == 5
+    assert len(addresses) == 6
     assert {urlsplit(address)[:2] for address in addresses} == {("https", "auth.example")}
 
 
@@ -333,6 +340,7 @@ ENDPOINTS = {
     "token_endpoint": "token",
     "revocation_endpoint": "revoke",
     "introspection_endpoint": "introspect",
+    "revocations_endpoint": "revocations",
     "device_authorization_endpoint": "device",
     "pushed_authorization_request_endpoint": "par",
     "registration_endpoint": "register",

@@ -100,7 +100,7 @@ def test_sh_004_after_the_window_it_is_reuse(client_app, first, stopped_clock, s
     assert events() == [("reused", 1)]
 
 
-def test_sh_005_more_repeats_than_the_limit_are_told_to_wait(client_app, first, stopped_clock):
+def test_sh_005_more_repeats_than_the_limit_are_answered_with_429(client_app, first, stopped_clock):
     client_app.rotate()
     for _repeat in range(20):
         assert tokens_of(client_app.refresh(first)) == held_by(client_app)
@@ -115,7 +115,7 @@ def test_sh_005_more_repeats_than_the_limit_are_told_to_wait(client_app, first, 
     assert tokens_of(client_app.refresh(first)) == held_by(client_app)
 
 
-def test_sh_005_what_was_told_to_wait_is_no_alarm_after_the_window(client_app, first, stopped_clock):
+def test_sh_005_token_that_was_answered_with_429_is_no_alarm_after_the_window(client_app, first, stopped_clock):
     client_app.rotate()
     Grant.objects.update(retries=20)
     assert read_refusal(client_app.refresh(first)) == TOO_OFTEN

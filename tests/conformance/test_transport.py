@@ -102,7 +102,7 @@ def test_t_005_content_type_may_be_in_upper_case(client_app):
 
 
 @pytest.mark.parametrize("charset", ["ISO-8859-1", "utf-16", "no-such-charset"])
-def test_t_006_body_is_utf_8_whatever_charset_is_named(user, charset):
+def test_t_006_body_is_read_as_utf_8_for_every_charset_named(user, charset):
     application = ApplicationFactory(raw_secret="p% +&£€")
     client = OAuthClient(application).start(user=user)
     body = urlencode({**refresh_form(client), "client_id": application.client_id, "client_secret": "p% +&£€"})
@@ -300,14 +300,14 @@ def test_t_023_too_many_fields_are_malformed(client_app, refused, settings):
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/xml", "image/png;q=0.1", "nonsense"])
-def test_t_024_answer_is_json_whatever_the_client_accepts(client_app, accept):
+def test_t_024_answer_is_json_for_every_accept_header(client_app, accept):
     response = send(client_app, refresh_form(client_app), headers={"Accept": accept}, query_params={"format": "api"})
 
     assert response.status_code == HTTPStatus.OK
     assert_protocol_headers(response)
 
 
-def test_t_024_refusal_is_json_whatever_the_client_accepts(client_app, refused):
+def test_t_024_refusal_is_json_for_every_accept_header(client_app, refused):
     unknown = {"grant_type": "refresh_token", "refresh_token": "unknown"}
 
     answer = refused(lambda: send(client_app, unknown, headers={"Accept": "text/html"}, query_params={"format": "api"}))

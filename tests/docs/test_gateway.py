@@ -27,7 +27,7 @@ SITE = {
     "OAUTH_ISSUER": "https://auth.example.com",
     "PROXIES": "1",
 }
-DEAD = (
+INACTIVE = (
     'Bearer realm="oauth", error="invalid_token", error_description="The access token is invalid, expired or revoked."'
 )
 NARROW = 'Bearer realm="oauth", error="insufficient_scope", error_description="The access token does not allow this."'
@@ -171,7 +171,7 @@ def test_client_cannot_set_a_header_that_the_answer_lacks(gateway, issue):
 
 
 def test_request_without_a_token_gets_the_challenge(gateway, issue):
-    assert gateway.send() == (401, 'Bearer realm="oauth"', None)
+    assert gateway.send() == (401, 'Bearer realm="oauth", scope="notes:read"', None)
 
 
 def test_malformed_header_is_refused(gateway, issue):
@@ -186,7 +186,7 @@ def test_revoked_token_is_refused_at_the_next_request(gateway, issue, database_u
 
     manage_all(["oauth_revoke_grants", "--user", "eve", "--yes"], database_url=database_url, **SITE)
 
-    assert gateway.send(token) == (401, DEAD, None)
+    assert gateway.send(token) == (401, f'{INACTIVE}, scope="notes:read"', None)
 
 
 def test_answer_to_a_token_that_lacks_a_scope_names_it(gateway, issue):

@@ -21,8 +21,8 @@ from tests.openapi import described
 from tests.server import ROOT
 
 SIGNALS = {name: member for name, member in vars(signals).items() if isinstance(member, Signal)}
-COMMANDS = sorted(name for name, app in get_commands().items() if app == "oauth_refresh")
-OF_OTHERS = {"demo": "example_project", "spectacular": "drf_spectacular"}
+COMMANDS = generated.command_apps()
+OF_OTHERS = {**COMMANDS, "demo": "example_project", "far_api": "example_project", "spectacular": "drf_spectacular"}
 """Commands of apps that a page asks to install."""
 
 _LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)[^)]*\)")
@@ -67,7 +67,7 @@ def test_every_signal_has_a_section_with_its_arguments(name):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_a_section_with_all_its_arguments(name):
-    command = load_command_class("oauth_refresh", name)
+    command = load_command_class(COMMANDS[name], name)
     own = command.create_parser("manage.py", name).format_help().partition("--version")[0]
 
     text = section("reference/commands.md", name)
@@ -86,6 +86,15 @@ def test_every_id_in_the_source_of_the_checks_is_in_the_reference():
     assert set(messages) == ids
     assert all(f"| `{id_}` |" in read("reference/checks.md") for id_ in ids)
     assert all(message.message for message in messages.values())
+
+
+def test_every_check_of_an_optional_app_is_in_the_reference():
+    package = Path(checks.__file__).parent.parent
+    sources = [path.read_text() for path in package.rglob("checks.py")]
+    ids = {id_ for source in sources for id_ in re.findall(r'id="(\w+\.[EW][0-9]{3})"', source)}
+
+    assert {"oauth_refresh_metrics.W001", "oauth_resource_server.E001"} <= ids
+    assert [id_ for id_ in ids if f"| `{id_}` |" not in read("reference/checks.md")] == []
 
 
 @pytest.mark.parametrize(
@@ -114,6 +123,7 @@ def test_every_reason_of_a_revocation_is_in_the_reference():
         ("POST token", "/oauth/token"),
         ("POST revoke", "/oauth/revoke"),
         ("POST introspect", "/oauth/introspect"),
+        ("POST revocations", "/oauth/revocations"),
         ("GET verify", "/oauth/verify"),
         ("GET /.well-known/oauth-authorization-server", "/.well-known/oauth-authorization-server"),
     ],

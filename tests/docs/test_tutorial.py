@@ -89,7 +89,7 @@ def test_tutorial_does_what_it_says(walkthrough):
     assert typed == len(re.findall(r"^\$ ", TUTORIAL, flags=re.MULTILINE)) - len(NOT_TYPED)
 
 
-NOT_TYPED = ["python -m venv", ". .venv/bin/activate", "python -m pip install", "python manage.py runserver"]
+NOT_TYPED = ["python3 -m venv", ". .venv/bin/activate", "python -m pip install", "python manage.py runserver"]
 
 
 def shown(*lines):

@@ -6,9 +6,24 @@ from environ import Env
 
 from oauth_refresh.models import Grant
 from tests.example.visitor import Visitor
-from tests.server import manage
+from tests.server import free_port, manage
 
 DEMO_DATA = "from example_project.demo.data import create_demo_data; create_demo_data()"
+
+
+@pytest.fixture(scope="module")
+def far_port():
+    """The port where the site takes the far API to be. Nothing listens there unless a test starts it."""
+    port = free_port()
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("FAR_API_URL", f"http://127.0.0.1:{port}/")
+        yield port
+
+
+@pytest.fixture(scope="module")
+def origin(far_port, origin):
+    """Serve the example project in the environment that ``far_port`` has set."""
+    return origin
 
 
 @pytest.fixture(scope="module")

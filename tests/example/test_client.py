@@ -4,14 +4,17 @@ import json
 import shlex
 import socket
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import pytest
 from django.http import Http404
 from django.test import RequestFactory
 
 from example_project.demo.accounts import PLAYGROUND_STRICT
+from example_project.demo.far_api import start_command
 from example_project.http_log import Exchange, shorten_secrets
-from example_project.playground import client, views
+from example_project.playground import client, far_api, views
 from example_project.playground.buttons import BUTTONS
 from example_project.playground.captions import _CAPTIONS, _DEFAULTS, caption
 from example_project.playground.client import DemoClient, Unreachable
@@ -28,6 +31,22 @@ def silent_server():
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
+class AcceptsEverything(BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = b'{"feed_is_fresh": true}'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.do_GET()
+
+    def log_message(self, *arguments):
+        pass
+
+
 def test_server_that_does_not_run_is_unreachable():
     with pytest.raises(Unreachable, match="ConnectionError"):
         DemoClient(PLAYGROUND_STRICT, user_agent="test").discover(f"http://127.0.0.1:{free_port()}")
@@ -38,6 +57,26 @@ def test_client_stops_waiting_after_its_timeout(monkeypatch):
 
     with silent_server() as issuer, pytest.raises(Unreachable, match="ReadTimeout"):
         DemoClient(PLAYGROUND_STRICT, user_agent="test").discover(issuer)
+
+
+def test_token_that_is_never_refused_is_sent_for_a_limited_time(monkeypatch):
+    monkeypatch.setattr(far_api, "LONGEST_WATCH", 0)
+    with ThreadingHTTPServer(("127.0.0.1", 0), AcceptsEverything) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setattr(far_api, "FAR_API_URL", address)
+        state = ClientState(
+            server={"issuer": address, "revocation_endpoint": address},
+            pair={"access_token": ACCESS_TOKEN, "refresh_token": REFRESH_TOKEN},
+        )
+        result = far_api.revoke_and_watch(state)
+        server.shutdown()
+
+    assert (result.outcome, result.delays) == ("accepted", {"This server's API": None, "The far API": None})
+
+
+def test_command_of_the_far_api_is_short_where_the_addresses_are_the_usual_ones():
+    assert start_command(issuer="http://127.0.0.1:8000") == "python manage.py far_api"
 
 
 def test_every_caption_names_buttons_that_exist():

@@ -81,7 +81,7 @@ def test_api_reference_lists_operations_and_scopes(visitor):
 def test_schema_is_served(visitor):
     visitor.open("/api/schema/?format=json")
 
-    endpoints = {f"/oauth/{name}" for name in ("introspect", "revoke", "token", "verify")}
+    endpoints = {f"/oauth/{name}" for name in ("introspect", "revocations", "revoke", "token", "verify")}
     assert set(visitor.page.json()["paths"]) == {"/api/notes/", *endpoints}
 
 

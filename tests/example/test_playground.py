@@ -2,6 +2,10 @@
 
 import pytest
 
+from tests.feed_server import serving
+from tests.server import far_api
+from tests.waiting import wait_until
+
 FULL, NARROW = "notes:read notes:write", "notes:read"
 
 
@@ -26,6 +30,8 @@ def test_client_connects_by_authorization_code_and_pkce(visitor, newest_grant):
     [
         (["read"], "The API responded", {"generation": 1}),
         (["write"], "The API saved the note", {"generation": 1}),
+        (["tool"], "The MCP server responded", {"generation": 1}),
+        (["steal", "tool"], "401: this access token is not valid", {"generation": 2}),
         (["refresh"], "New pair issued: the old tokens are invalid", {"generation": 2}),
         (["narrow"], "New pair issued, with a read-only access token", {"generation": 2, "scopes": [FULL, NARROW]}),
         (["narrow", "write"], "Refused: this access token may not write", {"generation": 2}),
@@ -112,6 +118,25 @@ def test_token_before_the_last_gets_the_current_pair_within_the_window(retrying,
 
     assert retrying.caption == "The server returned the current pair"
     assert newest_grant()["events"] == ["retried"]
+
+
+def test_command_is_shown_while_the_far_api_does_not_run(strict, newest_grant, far_port, site):
+    for action in ("far", "watch"):
+        assert strict.act(action).caption == "The far API does not respond"
+        assert f"<code>python manage.py far_api --port {far_port} --issuer {site}</code>" in strict.text
+    assert newest_grant()["is_live"]
+
+
+def test_far_api_of_another_server_is_named_and_nothing_is_revoked(strict, newest_grant, far_port, site, database_url):
+    with serving() as other, far_api(issuer=other.issuer, port=far_port, database_url=database_url):
+        other.can("/introspect", b'HTTP/1.1 200 OK\r\nContent-Length: 17\r\n\r\n{"active": false}')
+        page = b'{"cursor": "1", "revocations": [], "more": false}'
+        other.can("/revocations", b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(page), page))
+        for action in ("far", "watch"):
+            wait_until(lambda action=action: strict.act(action).caption != "The far API does not respond")
+            assert strict.caption == "The far API asks another server"
+            assert f"--issuer {site}</code>" in strict.text
+    assert newest_grant()["is_live"]
 
 
 def test_title_of_the_page_is_the_caption(strict):

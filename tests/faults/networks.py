@@ -4,7 +4,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from math import comb
 
 from tests.oauth import OAuthClient
 
@@ -13,12 +13,16 @@ MOST_ATTEMPTS = 50
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """``loss`` is the probability that an answer does not arrive, each by itself; ``seed`` makes it repeatable."""
+    """``loss`` is the probability that an answer does not arrive, each by itself; ``seed`` makes it repeatable.
+
+    ``siblings`` processes share a grant. Each keeps a copy of its refresh token, and all refresh at the same time.
+    """
 
     loss: float
     grants: int
     refreshes: int
     seed: int
+    siblings: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,35 +43,45 @@ def simulate(network: Network, *, start_grant: Callable[[], OAuthClient]) -> Los
     chance, answers, lost = random.Random(network.seed), Counter[int](), 0  # noqa: S311  a simulation
     for _grant in range(network.grants):
         client = start_grant()
+        copies = [client.refresh_token] * network.siblings
         for _refresh in range(network.refreshes):
-            if not _refresh_until_answered(client, loss=network.loss, chance=chance, answers=answers):
+            if not _refresh_copies(client, copies, loss=network.loss, chance=chance, answers=answers):
                 lost += 1
                 break
     return Losses(grants=network.grants, lost=lost, requests=answers.total(), answers=dict(answers))
 
 
-def _refresh_until_answered(client: OAuthClient, *, loss: float, chance: random.Random, answers: Counter[int]) -> bool:
-    """Send the same request until an answer arrives; return whether it brought a pair."""
-    for _attempt in range(MOST_ATTEMPTS):
-        response: Any = client.refresh()
+def _refresh_copies(
+    client: OAuthClient, copies: list[str], *, loss: float, chance: random.Random, answers: Counter[int]
+) -> bool:
+    """Let each sibling repeat its request until an answer arrives, in a random order; return whether all got a pair."""
+    waiting = list(range(len(copies)))
+    for _attempt in range(MOST_ATTEMPTS * len(copies)):
+        sibling = chance.choice(waiting)
+        response = client.refresh(copies[sibling])
         answers[response.status_code] += 1
         if chance.random() < loss:
             continue
         if response.status_code != 200:
             return False
-        client.refresh_token = response.json()["refresh_token"]
-        return True
+        copies[sibling] = response.json()["refresh_token"]
+        waiting.remove(sibling)
+        if not waiting:
+            return True
     raise AssertionError("The network is down, not flaky.")
 
 
 def expected_losses(network: Network, *, retries: int) -> float:
     """Return how many grants should be lost where the response may be repeated ``retries`` times.
 
-    A refresh fails if its answer and those of all its retries are lost, so with probability loss^(1 + retries); a
-    grant, if one of its refreshes does.
+    A refresh needs an answer that arrives for each sibling. It fails if that takes more requests than the first one and
+    its repetitions; a grant is lost if one of its refreshes fails.
     """
-    fatal = network.loss ** (1 + retries)
-    return network.grants * (1 - (1 - fatal) ** network.refreshes)
+    siblings, spare = network.siblings, max(0, retries + 2 - network.siblings)
+    succeeds = sum(  # negative binomial: ``lost`` answers do not arrive before the last sibling has one
+        comb(lost + siblings - 1, lost) * network.loss**lost * (1 - network.loss) ** siblings for lost in range(spare)
+    )
+    return network.grants * max(0.0, 1 - succeeds**network.refreshes)
 
 
 def deviation(network: Network, *, retries: int) -> float:

@@ -72,7 +72,11 @@ def _children_of(parent: int) -> list[int]:
         tasks = list(Path(f"/proc/{parent}/task").iterdir())
     except FileNotFoundError:
         return []
-    return [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
+    found: list[int] = []
+    for task in tasks:
+        with suppress(FileNotFoundError, ProcessLookupError):  # the thread has ended meanwhile
+            found += map(int, (task / "children").read_text().split())
+    return found
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

@@ -1,6 +1,7 @@
 """The commands and checks of the example project, each in a process of its own."""
 
 import json
+import re
 import secrets
 from http import HTTPStatus
 
@@ -24,12 +25,22 @@ def test_demo_can_run_twice(database_url):
 
         assert result.returncode == 0, result.stderr
         assert result.stdout.count("HTTP 200 OK") == 13
-        assert result.stdout.count('"error": "invalid_grant"') == 3
+        assert result.stdout.count("error=invalid_grant") == 3
+
+
+def test_output_of_the_demo_fits_a_screen_and_holds_no_whole_token(database_url):
+    port = str(free_port())
+
+    printed = manage("demo", "--no-serve", "--port", port, database_url=database_url).stdout
+
+    assert len(printed.splitlines()) < 45
+    assert max(map(len, printed.splitlines())) <= 110
+    assert re.findall(r"o[ar]t_[\w-]{20}", printed) == []
 
 
 def test_printed_curl_command_works(origin, database_url, tmp_path):
     port = free_port()
-    printed = manage("demo", "--no-serve", "--port", str(port), database_url=database_url).stdout
+    printed = manage("demo", "--no-serve", "--verbose", "--port", str(port), database_url=database_url).stdout
     line = [line for line in printed.splitlines() if "grant_type=password" in line][-1]
 
     answer = curl(line.replace(f"http://127.0.0.1:{port}", origin), folder=tmp_path)

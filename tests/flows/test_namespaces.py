@@ -44,6 +44,7 @@ def test_metadata_names_the_outermost_endpoints(oauth_settings):
         "token_endpoint": "https://auth.example/oauth/token",
         "revocation_endpoint": "https://auth.example/oauth/revoke",
         "introspection_endpoint": "https://auth.example/oauth/introspect",
+        "revocations_endpoint": "https://auth.example/oauth/revocations",
     }
 
 

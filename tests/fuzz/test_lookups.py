@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from oauth_refresh.models import GrantEvent
 from oauth_refresh.services.clients import find_application
-from oauth_refresh.services.lookup import find_access_token, find_refresh_token, find_tokens_in, mentions_token
+from oauth_refresh.services.leaked_tokens import find_tokens_in, mentions_token
+from oauth_refresh.services.lookup import find_access_token, find_refresh_token
 from tests.database import database_snapshot
 from tests.factories import SECRET
 from tests.fuzz.texts import ANY_TEXT, bounded

@@ -46,7 +46,7 @@ VALUES = [
     SECRET,
     PASSWORD,
 ]
-ENDPOINTS = ["token", "revoke", "introspect"]
+ENDPOINTS = ["token", "revoke", "introspect", "revocations"]
 
 
 def posted(body, content_type=FORM, **headers):
@@ -140,7 +140,8 @@ def assert_refused_in_json(response):
     if response.status_code == HTTPStatus.OK:
         assert response.content in {b"{}", b'{"active":false}'}
         return
-    assert response.status_code in {400, 401, 413}
+    # 403: the feed of revocations is for resource servers.
+    assert response.status_code in {400, 401, 403, 413}
     assert set(json.loads(response.content)) == {"error", "error_description"}
     assert response.json()["error"] in REGISTERED
 

@@ -30,7 +30,7 @@ User.objects.create(username="eve", password=password, email="eve@example.com", 
 vera = User.objects.create(username="vera", password=password, is_staff=True)
 ours = Permission.objects.filter(content_type__app_label="oauth_refresh")
 vera.user_permissions.set(ours.filter(codename__startswith="view_"))
-for name in ("mia", "uma", "sam", "sol", "kim", "pat"):
+for name in ("fay", "mia", "uma", "sam", "sol", "kim", "pat", "ida", "ben", "zoe"):
     User.objects.create(username=name, password=password)
 for client_id, (name, *options) in {APPLICATIONS!r}.items():
     credentials = ("--client-id", client_id, "--client-secret", {SECRET!r})
@@ -50,7 +50,7 @@ class Site:
 
     def manage(self, *arguments):
         """Run a management command and return what it prints."""
-        result = manage(*arguments, database_url=self.database_url)
+        result = manage(*arguments, database_url=self.database_url, OAUTH_ISSUER=self.origin)
         assert result.returncode == 0, result.stderr
         return result.stdout
 
@@ -70,6 +70,12 @@ class Site:
             headers={"User-Agent": program},
             timeout=LONGEST_SECONDS,
         )
+
+    @cache  # noqa: B019  one site to a module, and each command takes a second
+    def set_retry_window(self, client_id, *, seconds):
+        """Give an application that its document described a retry window, as an operator does."""
+        window = ("--client-id", client_id, "--retry-window", str(seconds))
+        self.manage("oauth_create_application", "Notebook", "--update", *window)
 
     @cache  # noqa: B019  one site to a module, and signing in is slow on purpose
     def session_cookie(self, username):

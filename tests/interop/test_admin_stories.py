@@ -61,7 +61,8 @@ def test_leaked_token_leads_to_its_grant_and_its_client_is_stopped(admin, holder
     assert holder.refresh().ok
 
     find(admin, f'10.0.0.7 - "POST /oauth/token" refresh_token={leaked}&grant_type=refresh_token 200')
-    expect(message_on(admin)).to_have_text("You pasted refresh token 1 of this grant: spent.")
+    expect(message_on(admin)).to_contain_text("You pasted refresh token 1 of this grant: spent.")
+    expect(message_on(admin)).to_contain_text("Treat it as theft: revoke, and call the user.")
     shoot(admin, "leak-found")
     admin.get_by_role("link", name="Revoke…").click()
     shoot(admin, "leak-revoke")
@@ -112,10 +113,10 @@ def test_theft_is_an_alarm_on_the_timeline(admin, holder, shoot):
 def test_staff_who_may_only_view_can_look_and_not_touch(open_page, holder, shoot):
     page = open_page("vera")
     find(page, holder.pair["access_token"])
-    expect(message_on(page)).to_have_text("You pasted an access token of this grant: active.")
+    expect(message_on(page)).to_contain_text("You pasted an access token of this grant: active.")
     shoot(page, "viewer-grant")
     grant = page.url.removesuffix("change/")
-    expect(page.get_by_text("Revoke…")).to_have_count(0)
+    expect(page.get_by_text(re.compile("Revoke.*…"))).to_have_count(0)
     for path in (GRANTS, "/admin/oauth_refresh/refreshtoken/", "/admin/oauth_refresh/accesstoken/", APPLICATIONS):
         page.goto(path)
         expect(page.locator("#result_list tbody tr").first).to_be_visible()
@@ -185,6 +186,39 @@ def test_secret_is_replaced_while_both_work_until_the_old_one_is_withdrawn(open_
     expect(message_on(page)).to_have_text("The old secret was withdrawn.")
     assert (status(first), status(second)) == (HTTPStatus.UNAUTHORIZED, HTTPStatus.OK)
     assert page.complaints == []
+
+
+def test_form_of_an_application_shows_what_its_choices_need(open_page, shoot):
+    page = open_page("eve", java_script_enabled=False)
+    page.goto(f"{APPLICATIONS}add/")
+    redirect_uris, keys = page.get_by_label("Redirect URIs:"), page.locator("#id_jwks")
+    expect(redirect_uris).to_be_visible()
+    expect(keys).to_be_hidden()
+    expect(page.get_by_label("Requires PKCE")).to_be_visible()
+
+    page.get_by_label("authorization code").uncheck()
+    page.get_by_label("refresh token", exact=True).uncheck()
+    page.get_by_label("Authentication:").select_option("signed assertion")
+    shoot(page, "application-fitted")
+
+    expect(redirect_uris).to_be_hidden()
+    expect(page.get_by_label("Retry window:")).to_be_hidden()
+    expect(page.get_by_label("Requires PKCE")).to_be_hidden()
+    expect(keys).to_be_visible()
+    keys.fill("[]")
+    page.get_by_label("Authentication:").select_option("secret, in the body (or by HTTP Basic)")
+    expect(keys).to_be_visible()
+    assert page.complaints == []
+
+
+def test_names_are_proposed_while_an_owner_is_typed(admin):
+    admin.goto(f"{APPLICATIONS}add/")
+
+    admin.get_by_label("Owner:").press_sequentially("er")
+
+    expect(admin.locator("#owner-proposals option")).to_have_count(1)
+    assert admin.locator("#owner-proposals option").get_attribute("value") == "vera"
+    assert admin.complaints == []
 
 
 def test_generated_tokens_work_by_the_curl_lines_shown(admin, shoot, tmp_path):

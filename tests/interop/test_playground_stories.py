@@ -15,6 +15,13 @@ grant = Grant.objects.latest("pk")
 events = list(grant.events.order_by("pk").values_list("kind", flat=True))
 print(json.dumps([grant.generation, grant.is_live, grant.revoked_reason, events]))
 """
+STORE_DELAYS = """
+from django.contrib.sessions.models import Session
+
+store = Session.get_session_store_class()({key!r})
+store["client"]["log"][0]["delays"] = {{"This server's API": 7, "The far API": 430}}
+store.save()
+"""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -68,11 +75,21 @@ def test_suggested_buttons_lead_through_the_playground(connect, newest_grant, sh
     shoot(page, "playground-connected")
     follow(page, "Read the notes", "The API responded")
     follow(page, "Refresh", "New pair issued: the old tokens are invalid")
-    follow(page, "Replay the spent token", "Reuse detected: the grant is revoked")
+    follow(page, "Steal the refresh token", "The theft is not detected yet")
+    follow(page, "Refresh", "Reuse detected: the theft is discovered")
     shoot(page, "playground-reuse")
-    assert rows(page) == ["Token 1: spent", "Token 2: revoked", "Token 1 used again", "Grant revoked"]
-    assert newest_grant() == [2, False, "reuse_detected", ["reused"]]
-    follow(page, "Read the notes", "Refused: the grant is no longer active")
+    assert rows(page) == [
+        *("Token 1: spent", "Token 2: spent", "Token 3: revoked", "Token 2 used again", "Grant revoked"),
+    ]
+    assert newest_grant() == [3, False, "reuse_detected", ["reused"]]
+    follow(page, "Thief reads the notes", "The thief's access token is refused")
+    page.locator(".next").get_by_role("button", name="See it as the admin").click()
+    expect(page.locator(".oauth-timeline > .oauth-alarm")).to_be_visible()
+    page.goto("/playground/")
+    page.locator(".next").get_by_role("button", name="See it as the user").click()
+    expect(page.get_by_role("heading", name="Ended lately")).to_be_visible()
+    expect(page.get_by_text("An old key of it was used again").first).to_be_visible()
+    page.goto("/playground/")
     page.get_by_role("button", name="Connect again", exact=True).click()
     page.get_by_role("button", name="Allow").click()
     expect_caption(page, "Connected: the client has its first tokens")
@@ -178,6 +195,19 @@ def test_page_counts_down_shows_whole_tokens_and_copies_commands(connect):
     assert page.evaluate("navigator.clipboard.readText()").startswith("curl -H 'Accept: application/json'")
 
 
+def test_access_token_whose_time_is_over_is_shown_as_expired(connect):
+    page = connect()
+    page.clock.install()
+    page.reload()
+    badge = page.locator(".tokens .badge").first
+    expect(badge).to_have_text("active")
+
+    page.clock.run_for(130_000)
+
+    expect(badge).to_have_text("expired")
+    expect(page.locator(".countdown span")).to_have_text("Expired: refresh now")
+
+
 def test_suggested_button_works_by_keyboard_with_visible_focus(connect):
     page = connect()
     suggested = page.locator(".next button")
@@ -200,6 +230,26 @@ def test_reduced_motion_is_respected(connect):
     page.reload()
 
     assert page.evaluate("document.getAnimations().length") == 0
+
+
+def test_measured_delays_are_counted_up(connect, site):
+    page = connect()
+    cookies = {cookie["name"]: cookie["value"] for cookie in page.context.cookies()}
+    site.manage("shell", "--verbosity", "0", "--command", STORE_DELAYS.format(key=cookies["playground"]))
+    page.clock.install()
+    page.clock.pause_at("2100-01-01")
+    page.reload()
+    figures = page.locator(".delays strong")
+
+    page.clock.run_for(200)
+    assert 100 < int(figures.nth(1).inner_text()) <= 200
+    page.clock.run_for(400)
+    assert figures.all_inner_texts() == ["7", "430"]
+    assert page.locator(".delays progress").evaluate_all("bars => bars.map(bar => bar.value)") == [7, 430]
+    page.emulate_media(reduced_motion="reduce")
+    page.reload()
+    assert figures.all_inner_texts() == ["7", "430"]
+    assert page.complaints == []
 
 
 def test_double_click_sends_one_request(connect, newest_grant):

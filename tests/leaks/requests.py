@@ -4,8 +4,10 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from django.conf import settings as django_settings
 from django.contrib import admin
-from django.test import Client
+from django.http import HttpResponse
+from django.test import Client, override_settings
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from tests.consent import REDIRECT_URI
@@ -25,6 +27,18 @@ NEW_APPLICATION = {
     "auth_method": "client_secret_basic",
     "requires_pkce": "on",
 }
+
+
+def openid_configuration() -> Any:
+    """Ask for the metadata at the address of OpenID Connect, which is switched on for this request."""
+    with override_settings(OAUTH_REFRESH={**django_settings.OAUTH_REFRESH, "OPENID_CONFIGURATION_ALIAS": True}):
+        return Client().get(reverse("openid_configuration", args=[""]))
+
+
+def resource_metadata() -> Any:
+    """Ask for the metadata of a resource, which the project has for this request."""
+    with override_settings(OAUTH_REFRESH={**django_settings.OAUTH_REFRESH, "RESOURCES": {"https://api.example": {}}}):
+        return Client().get(reverse("oauth_resource_metadata"))
 
 
 def our_views() -> dict[str, URLPattern]:
@@ -86,6 +100,22 @@ def _admin_requests(name: str) -> dict[str, SampleRequest]:
     return requests
 
 
+def download(sample: Sample, name: str, *arguments: Any) -> Any:
+    """Return a file with all its pieces, or those that were sent before a fault ended the connection."""
+    response = sample.staff.get(reverse(f"admin:oauth_refresh_{name}", args=arguments))
+    if not response.streaming:
+        return response
+    sent, status = b"", response.status_code
+    try:
+        for piece in response.streaming_content:
+            sent += piece
+    except Exception:  # noqa: BLE001  any error that the test caused
+        status = 500
+    whole = HttpResponse(sent, status=status, headers=dict(response.headers))
+    whole.templates = []  # type: ignore[attr-defined]
+    return whole
+
+
 def of_row(sample: Sample, name: str, data: dict[str, Any]) -> Any:
     return sample.staff.post(reverse(name, args=[sample.application.pk]), data)
 
@@ -124,6 +154,11 @@ REQUESTS: dict[str, dict[str, SampleRequest]] = {
         "refresh token": lambda s: s.form("introspect", token=s.client.refresh_token),
         "access token": lambda s: s.form("introspect", token=s.client.access_token),
     },
+    "oauth_refresh:revocations": {
+        "begin": lambda s: s.form("revocations"),
+        "page": lambda s: s.form("revocations", after=s.cursor),
+        "wrong cursor": lambda s: s.form("revocations", after=s.spent),
+    },
     "oauth_refresh:verify": {
         "with a token": lambda s: with_token(s, "oauth_refresh:verify", s.client.access_token),
         "with another": lambda s: with_token(s, "oauth_refresh:verify", s.spent),
@@ -136,10 +171,16 @@ REQUESTS: dict[str, dict[str, SampleRequest]] = {
         "unusable": lambda s: s.flow.ask(redirect_uri="https://evil.example/"),
     },
     "oauth_metadata": {"document": lambda s: Client().get(reverse("oauth_metadata"))},
+    "oauth_resource_metadata": {"document": lambda s: resource_metadata()},
+    "openid_configuration": {"document": lambda s: openid_configuration()},
     "oauth_refresh:applications": {"list": lambda s: by_user(s, "get", "applications")},
     "oauth_refresh:application_revoke": {
         "question": lambda s: by_user(s, "get", "application_revoke", s.client.grant.public_id),
         "form": lambda s: by_user(s, "post", "application_revoke", s.client.grant.public_id),
+    },
+    "oauth_refresh:application_revoke_all": {
+        "question": lambda s: by_user(s, "get", "application_revoke_all", s.client.grant.public_id),
+        "form": lambda s: by_user(s, "post", "application_revoke_all", s.client.grant.public_id),
     },
     "oauth_refresh:applications_revoke": {
         "question": lambda s: by_user(s, "get", "applications_revoke"),
@@ -149,11 +190,41 @@ REQUESTS: dict[str, dict[str, SampleRequest]] = {
     "oauth_refresh:api_application_revoke": {
         "one": lambda s: by_user(s, "post", "api_application_revoke", s.client.grant.public_id)
     },
+    "oauth_refresh:api_application_revoke_all": {
+        "application": lambda s: by_user(s, "post", "api_application_revoke_all", s.client.grant.public_id)
+    },
     "oauth_refresh:api_applications_revoke": {"all": lambda s: by_user(s, "post", "api_applications_revoke")},
     "admin:oauth_refresh_grant_find": {
         "tokens": lambda s: s.staff.post(
             reverse("admin:oauth_refresh_grant_find"), {"text": f"{s.spent} {s.client.access_token}"}
         )
+    },
+    "admin:oauth_refresh_grant_revoke_user": {
+        "page": lambda s: s.staff.get(reverse("admin:oauth_refresh_grant_revoke_user", args=[s.client.grant.pk])),
+        "form": lambda s: s.staff.post(
+            reverse("admin:oauth_refresh_grant_revoke_user", args=[s.client.grant.pk]), REVOCATION
+        ),
+    },
+    **{
+        f"admin:oauth_refresh_{model}_export_{form}": {
+            "file": lambda s, name=f"{model}_export_{form}": download(s, name)  # type: ignore[misc]
+        }
+        for model in ("grant", "refreshtoken", "accesstoken", "grantevent")
+        for form in ("csv", "json")
+    },
+    **{
+        f"admin:oauth_refresh_grant_timeline_{form}": {
+            "file": lambda s, name=f"grant_timeline_{form}": download(s, name, s.client.grant.pk)  # type: ignore[misc]
+        }
+        for form in ("csv", "json")
+    },
+    **{
+        f"admin:oauth_refresh_application_{kind}": {
+            "proposals": lambda s, name=f"admin:oauth_refresh_application_{kind}": s.staff.get(
+                reverse(name), {"q": "a"}
+            )
+        }
+        for kind in ("names", "users")
     },
     "admin:oauth_refresh_application_secret": {"new": new_secret},
     "admin:oauth_refresh_application_tokens": {
@@ -181,5 +252,5 @@ SHOWING = {
 }
 """Views whose successful answer holds a raw value: a code, tokens or a secret, generated for this answer."""
 
-REFUSED = {"reuse": 400, "wrong secret": 401, "unusable": 400, "with another": 401}
+REFUSED = {"reuse": 400, "wrong cursor": 400, "wrong secret": 401, "unusable": 400, "with another": 401}
 """The requests that are refused when nothing fails, and their status."""

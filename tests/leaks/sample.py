@@ -11,9 +11,18 @@ from django.db.models import Model
 from django.test import Client
 
 from oauth_refresh.models import Application, Grant
+from oauth_refresh.services.revocation_feed import read_feed
 from tests.admin.applications import replaces_field
 from tests.consent import VERIFIER, CodeFlow, start_flow
-from tests.factories import PASSWORD, SECRET, GrantEventFactory, TrustedIssuerFactory, UsedAssertionFactory, UserFactory
+from tests.factories import (
+    PASSWORD,
+    SECRET,
+    GrantEventFactory,
+    RevocationReceiverFactory,
+    TrustedIssuerFactory,
+    UsedAssertionFactory,
+    UserFactory,
+)
 from tests.jwts import EC_KEY, client_claims, grant_claims, jwks, key_application, sign
 from tests.members.models import Member
 from tests.oauth import OAuthClient, post_form
@@ -33,6 +42,7 @@ class Sample:
     raw_values: dict[str, str]
     rows: dict[type[Model], Any]
     replaces: str
+    cursor: str
 
     @property
     def application(self) -> Application:
@@ -49,7 +59,9 @@ def build_sample() -> Sample:
     member.save()
     user = member.user_ptr
     grant_types = "authorization_code client_credentials password refresh_token"
-    flow = start_flow(user, grant_types=f"{grant_types} urn:ietf:params:oauth:grant-type:jwt-bearer")
+    flow = start_flow(
+        user, grant_types=f"{grant_types} urn:ietf:params:oauth:grant-type:jwt-bearer", is_resource_server=True
+    )
     flow.browser.raise_request_exception = False
     code = flow.code()
     client = flow.client.start(user=user)
@@ -59,6 +71,7 @@ def build_sample() -> Sample:
     Grant.objects.filter(pk=client.grant.pk).update(retry_slots=SALT)
     GrantEventFactory(grant=client.grant)
     UsedAssertionFactory()
+    RevocationReceiverFactory()
     issuer = TrustedIssuerFactory(jwks=jwks(EC_KEY))
     boss = UserFactory(username="boss", is_staff=True, is_superuser=True)
     staff = Client(raise_request_exception=False)
@@ -75,6 +88,7 @@ def build_sample() -> Sample:
         raw_values={},
         rows={model: row_of(model, client) for model in admin.site._registry},
         replaces=replaces_field(staff, client.application),
+        cursor=read_feed(client.application, None)["cursor"],
     )
     sample.raw_values = {
         "secret": SECRET,

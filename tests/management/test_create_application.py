@@ -231,6 +231,28 @@ def test_update_changes_what_is_named_and_nothing_else(web, options, changed):
     assert stored_values() == before | changed
 
 
+def test_resource_server_is_registered_for_its_resources(db, oauth_settings):
+    oauth_settings(RESOURCES={"https://a.example": {}, "https://b.example": {}})
+
+    create("API", "--resource-server", "--resource", "https://a.example", "--resource", "https://b.example")
+
+    assert Application.objects.get().resource_names == ("https://a.example", "https://b.example")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--resource-server", "--resource", "https://other.example"], "Unknown resource: https://other.example"),
+        (["--resource", "https://a.example"], "Only a resource server"),
+    ],
+)
+def test_resource_that_is_not_configured_is_refused(db, oauth_settings, options, sentence):
+    oauth_settings(RESOURCES={"https://a.example": {}})
+
+    with pytest.raises(CommandError, match=sentence):
+        create("API", *options)
+
+
 def test_update_changes_name_and_owner(web):
     new = UserFactory(username="new")
 

@@ -6,7 +6,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from oauth_refresh.models import Grant
+from oauth_refresh.models import AccessToken, Grant
 from tests.factories import SECRET, ApplicationFactory
 from tests.oauth import OAuthClient
 
@@ -31,6 +31,14 @@ def test_pair_of_a_user_works(application, user):
         "scope": "notes:read",
     }
     assert OAuthClient(application, SECRET).refresh(line["refresh_token"]).status_code == 200
+
+
+def test_tokens_are_for_the_resource_that_is_named(application, user, oauth_settings):
+    oauth_settings(RESOURCES={"https://a.example": {}, "https://b.example": {}})
+
+    issue("--application", application.client_id, "--user", user.username, "--resource", "https://b.example")
+
+    assert AccessToken.objects.get().audience == Grant.objects.get().resources == "https://b.example"
 
 
 def test_count_gives_as_many_grants(application, user):

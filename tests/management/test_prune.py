@@ -66,6 +66,7 @@ def test_json_is_one_object_with_every_count(dead, options, is_dry):
         "authorization_codes": 0,
         "grant_events": 0,
         "used_assertions": 1,
+        "revocation_notices": 0,
         "skipped": 0,
         "is_complete": True,
         "dry_run": is_dry,

@@ -10,6 +10,7 @@ from django.core.management import CommandError, call_command
 from oauth_refresh.management import arguments
 from oauth_refresh.models import Grant, RefreshToken
 from tests.factories import ApplicationFactory, GrantFactory, UserFactory
+from tests.foreign import ACCESS, CURRENT, SPENT
 
 
 def run(*arguments, stdin="", monkeypatch=None):
@@ -141,6 +142,20 @@ def test_every_token_in_a_leaked_log_ends_its_grant(client_app, public_client, g
 
     assert revoked() == {client_app.grant, public_client.grant}
     assert output.startswith("Revoked 2 grants (revocation ")
+
+
+@pytest.mark.parametrize("token", [CURRENT, SPENT[0], ACCESS])
+def test_leaked_token_of_another_server_ends_its_grant(moved, grants, monkeypatch, token):
+    run("--token-stdin", "--yes", stdin=f"POST /o/token/ refresh_token={token}&scope=a", monkeypatch=monkeypatch)
+
+    assert revoked() == {moved}
+
+
+def test_token_of_another_server_may_not_be_the_reason(moved, grants):
+    with pytest.raises(CommandError, match="it may not hold a token"):
+        run("--user", "eve", "--reason", f"leaked: {CURRENT}", "--yes")
+
+    assert revoked() == set()
 
 
 def test_log_in_any_encoding_is_read(client_app, monkeypatch):

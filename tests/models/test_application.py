@@ -21,7 +21,7 @@ SCOPES = "notes:read notes:write PRODUCTION SANDBOX"
 VISIBLE_ASCII = "Write visible ASCII characters; spaces only inside."
 NEEDS_SCHEME = (
     "write an absolute https URI with a host and without user or password, or a private-use scheme with a period, "
-    "like com.example.app:/callback."
+    "like com.example.app:/callback, or one of REDIRECT_SCHEMES."
 )
 NEEDS_HTTPS = "plain http is only for loopback addresses; write https."
 NEEDS_KEYS = 'Write a JSON Web Key Set: {"keys": [...]} with at least one key.'

@@ -246,6 +246,22 @@ def test_text_that_is_no_uri_or_could_add_to_a_policy_may_not_be_registered(uri)
     assert not is_registrable(uri)
 
 
+@pytest.mark.parametrize("uri", ["cursor://anysphere.cursor-mcp/oauth/callback", "cursor:/cb", "vscode://x?y=1"])
+def test_scheme_without_a_period_is_for_the_project_to_allow(oauth_settings, uri):
+    assert not is_registrable(uri)
+
+    oauth_settings(REDIRECT_SCHEMES=["cursor", "vscode"])
+
+    assert is_registrable(uri)
+
+
+@pytest.mark.parametrize("uri", ["Cursor:/cb", "cursor:cb", "cursor:", "cursor2:/cb", "cursor:/[cb]", "cursor:/cb#x"])
+def test_allowed_scheme_is_compared_whole(oauth_settings, uri):
+    oauth_settings(REDIRECT_SCHEMES=["cursor"])
+
+    assert not is_registrable(uri)
+
+
 @bounded
 @given(text=ANY_TEXT)
 def test_any_text_is_either_registrable_or_refused(text):

@@ -18,6 +18,10 @@ RISKS = {
         "Turn rotation on unless the application cannot store a new token."
     ),
     "trusted": "Trusted: users are not asked for their consent. Use this for applications of your own only.",
+    "document": (
+        "Trusted, and described by a document elsewhere: anyone who can change that document receives the codes of all "
+        "users. Let users be asked."
+    ),
     "pkce": (
         "PKCE is not required: an intercepted code can be redeemed with the secret alone (RFC 9700 §2.1.1). "
         "Require PKCE unless the application cannot send a code challenge."
@@ -52,6 +56,8 @@ def risks(**fields):
         ({"rotate_refresh_tokens": False}, ["rotation"]),
         ({"rotate_refresh_tokens": True}, []),
         ({"is_trusted": True}, ["trusted"]),
+        ({"is_trusted": True, "from_metadata_document": True}, ["trusted", "document"]),
+        ({"from_metadata_document": True}, []),
         ({"requires_pkce": False}, ["pkce"]),
         ({"access_token_lifetime": timedelta(days=1)}, []),
         ({"access_token_lifetime": timedelta(days=1) + SECOND}, ["access"]),
@@ -68,6 +74,7 @@ def risks(**fields):
                 "grant_types": "password",
                 "rotate_refresh_tokens": False,
                 "is_trusted": True,
+                "from_metadata_document": True,
                 "requires_pkce": False,
                 "access_token_lifetime": timedelta(days=200),
                 "refresh_token_lifetime": timedelta(days=300),

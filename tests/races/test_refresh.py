@@ -1,8 +1,9 @@
 """Parallel use of one refresh token at a server of several processes: no family is forked, no revocation is lost.
 
-``RACE_ROUNDS`` in the environment says how often each is run.
+``RACE_ROUNDS`` in the environment says how often each is run, ``RACE_WINDOW`` how long the retry window is, in seconds.
 """
 
+import os
 from collections import Counter
 from datetime import timedelta
 from http import HTTPStatus
@@ -26,9 +27,11 @@ from tests.threads import run_together
 PARALLEL, SIBLINGS = 8, 4
 LIMIT = 20
 """What ``RETRY_LIMIT`` is by default."""
-WINDOW = timedelta(minutes=30)  # longer than any round takes on a slow machine
+WINDOW = timedelta(seconds=int(os.environ.get("RACE_WINDOW", "1800")))  # by default longer than any slow round
 CHAIN = 3
 """How often a client refreshes while something happens to its grant."""
+STAGGERED = 3
+"""How many generations back the oldest sibling is."""
 
 
 def test_one_of_parallel_refreshes_succeeds_and_the_grant_is_revoked(server, rounds):
@@ -95,6 +98,39 @@ def test_siblings_of_a_client_that_keeps_refreshing_all_follow_it(server, rounds
         )
 
 
+@pytest.mark.parametrize("retry_window", [None, WINDOW], ids=["strict", "retry window"])
+def test_siblings_of_different_generations_while_the_grant_is_refreshed(server, rounds, retry_window):
+    """Inside the window each gets a pair that was current meanwhile; without one, a spent token ends the grant."""
+    for _round in rounds:
+        application, first = start_grant(retry_window=retry_window)
+        client_id = application.client_id
+        before = server.keep_refreshing(client_id, first.refresh_token, times=STAGGERED)
+        _access, spent = tokens_of(before)
+        current = spent.pop()
+
+        chain, *siblings = run_together(
+            lambda c=client_id, t=current: server.keep_refreshing(c, t, times=2),
+            *[lambda c=client_id, t=t: [server.refresh(c, t)] for t in [first.refresh_token, *spent] * 2],
+        )
+
+        answers = [*chain, *(answer for [answer] in siblings)]
+        rounds.count(answers)
+        require_no_server_error(answers)
+        require_no_fork(first.grant)
+        access, refresh = tokens_of(answers)
+        if retry_window is None:
+            assert {answer.status for [answer] in siblings} == {HTTPStatus.BAD_REQUEST}
+            assert Grant.objects.get(pk=first.grant.pk).revoked_reason == "reuse_detected"
+            require_no_valid_token(server, first.grant, client_id=client_id, access=access, refresh=[current, *refresh])
+            continue
+        assert {answer.status for answer in answers} == {HTTPStatus.OK}, "A sibling was refused."
+        assert {*refresh} <= {current, *tokens_of(chain)[1]}, "A sibling got a pair that was never current."
+        newest = chain[-1].json
+        require_valid_pair(
+            server, client_id=client_id, access_token=newest["access_token"], refresh_token=newest["refresh_token"]
+        )
+
+
 def revoked_by_its_refresh_token(server, application, first):
     return server.revoke(application.client_id, first.refresh_token)
 
@@ -151,3 +187,28 @@ def test_no_token_is_valid_after_a_grant_ended_that_was_refreshed_meanwhile(serv
         access, refresh = tokens_of(answers)
         tokens = {"access": [first.access_token, *access], "refresh": [first.refresh_token, *refresh]}
         require_no_valid_token(server, first.grant, client_id=application.client_id, **tokens)
+
+
+@pytest.mark.parametrize("end", [revoked_by_its_refresh_token, revoked_in_bulk, user_signed_out_by_a_new_password])
+def test_no_token_of_staggered_siblings_is_valid_after_their_grant_ended(server, rounds, end):
+    for _round in rounds:
+        application, first = start_grant(retry_window=WINDOW)
+        client_id = application.client_id
+        *spent, current = tokens_of(server.keep_refreshing(client_id, first.refresh_token, times=STAGGERED))[1]
+
+        ended, *answered = run_together(
+            lambda a=application, t=first: [end(server, a, t)],
+            *[
+                lambda c=client_id, t=t: server.keep_refreshing(c, t, times=2)
+                for t in [first.refresh_token, *spent, current]
+            ],
+        )
+
+        answers = [answer for of_one in answered for answer in of_one]
+        rounds.count(answers)
+        require_no_server_error(answers)
+        assert ended[0] is None or ended[0].status == HTTPStatus.OK, f"The revocation was answered {ended[0]}."
+        require_no_fork(first.grant)
+        access, refresh = tokens_of(answers)
+        tokens = {"access": [first.access_token, *access], "refresh": [first.refresh_token, *spent, current, *refresh]}
+        require_no_valid_token(server, first.grant, client_id=client_id, **tokens)

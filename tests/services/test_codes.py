@@ -15,6 +15,7 @@ from oauth_refresh.http import NO_CLIENT_INFO, ClientInfo
 from oauth_refresh.models import AccessToken, Application, AuthorizationCode, Grant, GrantEvent, RefreshToken
 from oauth_refresh.services import issue_tokens, revoke_grant, revoke_grants
 from oauth_refresh.services.codes import has_consented, issue_code, redeem_code
+from oauth_refresh.services.tokens import Access
 from oauth_refresh.signals import grant_revoked, grants_revoked, refresh_token_reused, tokens_issued
 from tests.conftest import NOW
 from tests.consent import CHALLENGE, REDIRECT_URI, VERIFIER, consent_to, start_flow
@@ -516,20 +517,20 @@ def test_deactivated_application_revokes_codes(redeem, application):
 def test_consent_is_read_from_an_active_grant(redeem, application, user):
     redeem()
 
-    assert has_consented(application, user, ("notes:read",))
-    assert has_consented(application, user, ("notes:write", "notes:read"))
+    assert has_consented(application, user, Access(scope=("notes:read",)))
+    assert has_consented(application, user, Access(scope=("notes:write", "notes:read")))
 
 
 def test_no_consent_is_read_from_a_code_that_was_not_redeemed(redeem, application, user):
-    assert not has_consented(application, user, ("notes:read",))
+    assert not has_consented(application, user, Access(scope=("notes:read",)))
 
 
 def test_no_consent_is_read_for_more_scopes_other_users_or_other_applications(redeem, application, user):
     redeem()
 
-    assert not has_consented(application, user, ("notes:read", "SANDBOX"))
-    assert not has_consented(application, UserFactory(), ("notes:read",))
-    assert not has_consented(ApplicationFactory(), user, ("notes:read",))
+    assert not has_consented(application, user, Access(scope=("notes:read", "SANDBOX")))
+    assert not has_consented(application, UserFactory(), Access(scope=("notes:read",)))
+    assert not has_consented(ApplicationFactory(), user, Access(scope=("notes:read",)))
 
 
 @pytest.mark.parametrize("change", [of_a_revoked_grant, expired, of_another_password, of_an_inactive_user])
@@ -538,14 +539,14 @@ def test_no_consent_is_read_from_a_grant_that_ended(stopped_clock, redeem, appli
     change(redeem)
     user.refresh_from_db()
 
-    assert not has_consented(application, user, ("notes:read",))
+    assert not has_consented(application, user, Access(scope=("notes:read",)))
 
 
 def test_scopes_of_two_grants_do_not_add_up_to_a_consent(application, user):
     GrantFactory(application=application, user=user, scope="notes:read")
     GrantFactory(application=application, user=user, scope="notes:write")
 
-    assert not has_consented(application, user, ("notes:read", "notes:write"))
+    assert not has_consented(application, user, Access(scope=("notes:read", "notes:write")))
 
 
 # Which signals a redemption sends.

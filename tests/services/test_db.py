@@ -8,9 +8,10 @@ from django.db import OperationalError, connection, transaction
 
 from oauth_refresh.errors import TransactionBroken
 from oauth_refresh.models import Grant
+from oauth_refresh.services import revoke_grant
 from oauth_refresh.services.db import atomic_write
 from tests.factories import UserFactory
-from tests.interference import deadlock_once
+from tests.interference import deadlock_once, deadlocks
 
 pytestmark = pytest.mark.django_db
 
@@ -73,3 +74,13 @@ def test_other_error_of_the_database_is_raised_and_rolls_back():
         write_and_fail()
 
     assert not get_user_model().objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("times", [4, 5])
+def test_transaction_is_run_again_after_a_deadlock_up_to_five_times(client_app, times):
+    with deadlocks("UPDATE", times=times) as tried, suppress(OperationalError):
+        revoke_grant(client_app.grant, reason="lost device")
+
+    assert len(tried) == 5
+    assert Grant.objects.filter(revoked_at=None).exists() is (times == 5)

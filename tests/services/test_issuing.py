@@ -16,7 +16,7 @@ from tests.factories import ApplicationFactory
 from tests.signals import recorded
 
 NOT_ALLOWED = "A requested scope is unknown, or this application may not request it."
-NO_SCOPE = "This user cannot grant any of the requested scopes to this application."
+NO_SCOPE = "Request a scope: this application has none by default."
 
 
 def start(application, user, *, grant_type="password", **parameters):
@@ -99,9 +99,11 @@ def test_grant_is_stored_as_it_was_started(stopped_clock, application, user):
         "user_id": user.pk,
         "grant_type": "password",
         "scope": "notes:read",
+        "resources": "",
         "consented": False,
         "generation": 1,
         "access_floor": 1,
+        "imported_generation": 0,
         "created_at": NOW,
         "refreshed_at": None,
         "idle_expires_at": NOW + timedelta(days=14),
@@ -140,6 +142,7 @@ def test_tokens_are_stored_by_their_digests(stopped_clock, application, user):
             "generation": 1,
             "digest": crypto.digest(issued.access_token),
             "scope": "notes:read",
+            "audience": "",
             "created_at": NOW,
             "expires_at": NOW + timedelta(hours=1),
             "revoked_at": None,

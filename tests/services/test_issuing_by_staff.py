@@ -65,7 +65,7 @@ def test_application_that_may_not_act_for_itself_needs_a_user(application):
         ({"user": INACTIVE}, None, InvalidGrant, "A grant cannot start: user inactive."),
         ({"application": INACTIVE}, None, InvalidGrant, "A grant cannot start: application inactive."),
         ({}, "no such", InvalidScope, "A requested scope is unknown, or this application may not request it."),
-        ({}, "", InvalidScope, "This user cannot grant any of the requested scopes to this application."),
+        ({}, "", InvalidScope, "Request a scope: this application has none by default."),
     ],
     ids=str,
 )

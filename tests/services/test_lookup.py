@@ -10,12 +10,8 @@ from django.test.utils import CaptureQueriesContext
 from oauth_refresh import crypto
 from oauth_refresh.models import AccessToken, RefreshToken
 from oauth_refresh.services.db import is_valid_text
-from oauth_refresh.services.lookup import (
-    find_access_token,
-    find_refresh_token,
-    find_tokens_in,
-    mentions_token,
-)
+from oauth_refresh.services.leaked_tokens import find_tokens_in, mentions_token, search_text
+from oauth_refresh.services.lookup import find_access_token, find_refresh_token
 from tests.factories import SECRET
 from tests.oauth import OAuthClient
 
@@ -131,6 +127,23 @@ def test_token_is_found_between_characters_that_it_could_hold(client_app, before
     found = find_tokens_in(f"{before}{client_app.refresh_token}{after} {before}{client_app.access_token}{after}")
 
     assert [token.grant for token in found] == [client_app.grant]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "unknown"),
+    [
+        ("{known}", 0),
+        ("goat_oat_{known}", 0),
+        ("{known} {other}", 1),
+        ("{other} {known} {other}", 1),
+        ("oat_oat_{other}", 1),
+        ("{other}oat_{known}", 1),
+    ],
+)
+def test_texts_of_the_form_of_a_token_are_counted_once_each(client_app, pattern, unknown):
+    found = search_text(pattern.format(known=client_app.access_token, other=UNKNOWN_ACCESS))
+
+    assert (found.found, found.unknown) == (pattern.count("{known}"), unknown)
 
 
 def test_each_text_is_looked_up_once(client_app):

@@ -7,7 +7,15 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from oauth_refresh.models import AccessToken, AuthorizationCode, Grant, GrantEvent, RefreshToken, UsedAssertion
+from oauth_refresh.models import (
+    AccessToken,
+    AuthorizationCode,
+    Grant,
+    GrantEvent,
+    RefreshToken,
+    RevocationNotice,
+    UsedAssertion,
+)
 from oauth_refresh.services import prune
 from tests.factories import (
     AccessTokenFactory,
@@ -16,12 +24,13 @@ from tests.factories import (
     GrantEventFactory,
     GrantFactory,
     RefreshTokenFactory,
+    RevocationNoticeFactory,
     UsedAssertionFactory,
     UserFactory,
 )
 
 ROWS, BATCH_SIZE = 2_000, 10
-MODELS = (Grant, RefreshToken, AccessToken, AuthorizationCode, GrantEvent, UsedAssertion)
+MODELS = (Grant, RefreshToken, AccessToken, AuthorizationCode, GrantEvent, UsedAssertion, RevocationNotice)
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),  # MariaDB commits before it analyses a table
@@ -53,6 +62,7 @@ def large_tables():
     AuthorizationCode.objects.bulk_create(AuthorizationCodeFactory.build(grant=grant) for grant in grants)
     GrantEvent.objects.bulk_create(GrantEventFactory.build(grant=grant) for grant in grants)
     UsedAssertion.objects.bulk_create(UsedAssertionFactory.build(expires_at=long_ago) for _number in range(ROWS))
+    RevocationNotice.objects.bulk_create(RevocationNoticeFactory.build(created_at=long_ago) for _number in range(ROWS))
     with connection.cursor() as cursor:
         for model in MODELS:
             keyword = "ANALYZE" if connection.vendor == "postgresql" else "ANALYZE TABLE"

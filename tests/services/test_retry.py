@@ -30,7 +30,7 @@ TOO_OFTEN = "The retry is refused: RETRY_LIMIT is reached."
 UNREACHABLE = "The retry is refused: a slot is missing, SECRET_KEY was changed, or a row was altered."
 NO_REFRESH_TOKEN = "The retry is refused: the refresh token of the pair was deleted."
 NO_ACCESS_TOKEN = "The retry is refused: the access token of the pair was deleted or altered."
-ANOTHER_SCOPE = "The retry is refused: it asks for another scope than was issued."
+ANOTHER_SCOPE = "The retry is refused: it asks for another scope or resource than was issued."
 WAITED = "The retry is refused: it waited until the window was over."
 USER_INACTIVE = "The retry is refused, because the grant is not active: user inactive."
 DEAD = "The retry is refused: a token of the pair is no longer valid."
@@ -153,6 +153,27 @@ def test_token_that_is_older_than_the_slots_reach_is_refused(client):
     assert refusal_of(client) == UNREACHABLE
     assert pair(client.present(client.first.refresh_token)) == pair(newest)
     assert (client.grant.revoked_at, len(client.grant.retry_slots)) == (None, SLOTS_BYTES)
+
+
+@pytest.mark.parametrize(
+    ("refreshes", "reason"), [(1, None), (4, None), (MOST_SLOTS - 1, None), (MOST_SLOTS, UNREACHABLE)]
+)
+def test_retry_follows_a_grant_that_is_refreshed_at_each_attempt(client, refreshes, reason):
+    """Refresh the grant between the look-up of the spent token and the update that counts its retry."""
+    newest = [client.first]
+
+    def refresh_on():
+        newest.append(client.present(newest[-1].refresh_token))
+        if len(newest) <= refreshes:
+            stack.enter_context(run_after_select(AccessToken, refresh_on))
+
+    with ExitStack() as stack:
+        stack.enter_context(run_after_select(AccessToken, refresh_on))
+        if reason is None:
+            assert pair(client.present()) == pair(newest[-1])
+        else:
+            assert refusal_of(client) == reason
+    assert (client.grant.revoked_at, len(newest)) == (None, refreshes + 1)
 
 
 def test_each_rotation_has_a_window_of_its_own(client, stopped_clock):

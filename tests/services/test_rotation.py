@@ -708,10 +708,10 @@ def test_second_attempt_begins_with_the_rows_that_were_read(client_app):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_second_deadlock_is_raised_and_changes_nothing(client_app):
+def test_fifth_deadlock_is_raised_and_changes_nothing(client_app):
     before = database_snapshot()
 
-    with connected(refresh_token_exchanged, fail_times(2, "deadlock detected", sqlstate="40P01")):
+    with connected(refresh_token_exchanged, fail_times(5, "deadlock detected", sqlstate="40P01")):
         response = client_app.refresh()
 
     assert answer_of(response) == UNAVAILABLE

@@ -5,14 +5,15 @@ from http import HTTPStatus
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import DatabaseError, DataError, connection
+from django.db import DatabaseError, DataError, connection, connections
 from django.db.models import Model
+from django.test.utils import CaptureQueriesContext
 
 from oauth_refresh.errors import ConcurrentChange
 from oauth_refresh.http import ClientInfo
 from oauth_refresh.models import AccessToken, Grant, RefreshToken
 from oauth_refresh.services import statements
-from oauth_refresh.services.tokens import make_pair
+from oauth_refresh.services.tokens import Access, make_pair
 from tests.database import database_snapshot
 from tests.factories import AccessTokenFactory, GrantFactory, RefreshTokenFactory
 from tests.members.models import Member, StaffUser
@@ -44,7 +45,8 @@ def values(model: type[Model]) -> list[dict]:
 
 def pair_of(grant, client_info, *, refreshable=True):
     advanced = statements.with_columns(grant, COLUMNS)
-    return make_pair(advanced, scope=("notes:read",), now=NOW, client_info=client_info, refreshable=refreshable).rows
+    access = Access(scope=("notes:read",))
+    return make_pair(advanced, access=access, now=NOW, client_info=client_info, refreshable=refreshable).rows
 
 
 @pytest.fixture
@@ -185,3 +187,25 @@ def test_orm_reads_the_user_where_the_columns_are_not_plain(monkeypatch, django_
     with django_assert_num_queries(1):
         found = statements.find_by_digest(RefreshToken, token.digest)
         assert (found, found.grant.user) == (token, token.grant.user)
+
+
+@pytest.fixture
+def tokens_elsewhere(settings):
+    """Open a second connection to the database under test, by the name that a router gives to the app's tables."""
+    settings.DATABASE_ROUTERS = ["tests.routers.TokensElsewhere"]
+    connections["tokens"] = type(connections["default"])(connection.settings_dict, alias="tokens")
+    yield connections["tokens"]
+    connections["tokens"].close()
+    if connection.vendor == "postgresql":
+        connections["tokens"].close_pool()  # its connections would keep the database from being dropped
+    del connections["tokens"]
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="a database in memory has one connection")
+@pytest.mark.django_db(transaction=True)
+def test_refresh_is_made_in_the_database_that_the_router_names(client_app, tokens_elsewhere):
+    with CaptureQueriesContext(connection) as elsewhere, CaptureQueriesContext(tokens_elsewhere) as here:
+        response = client_app.refresh()
+
+    assert response.status_code == HTTPStatus.OK
+    assert (len(elsewhere), len(here)) == (0, 2 if connection.vendor == "postgresql" else 6)

@@ -15,7 +15,7 @@ from oauth_refresh import crypto
 from oauth_refresh.http import ClientInfo
 from oauth_refresh.models import STAFF, AccessToken, Grant, RefreshToken
 from oauth_refresh.services import issue_tokens, statements
-from oauth_refresh.services.tokens import make_pair
+from oauth_refresh.services.tokens import Access, make_pair
 from tests.factories import SECRET, ApplicationFactory
 from tests.oauth import OAuthClient
 
@@ -94,7 +94,7 @@ def test_both_ways_to_write_store_the_same(client):
     }
     caller = ClientInfo(address="2001:db8::1", user_agent="100% '; --")
     advanced = statements.with_columns(grant, columns)
-    rows = make_pair(advanced, scope=("notes:read",), now=now, client_info=caller).rows
+    rows = make_pair(advanced, access=Access(scope=("notes:read",)), now=now, client_info=caller).rows
     assert statements._advance(grant, columns, rows)
     by_the_orm = [stored(model) for model in (Grant, RefreshToken, AccessToken)]
     for row in rows:

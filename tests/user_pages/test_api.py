@@ -120,6 +120,7 @@ def test_list_shows_each_grant(user):
                     "expires_at": "2026-03-15T12:00:00Z",
                     "address": "192.0.2.7",
                     "user_agent": "browser/1",
+                    "program": "browser",
                 }
             ],
         },
@@ -131,15 +132,16 @@ def test_unknown_facts_of_a_grant_are_null_or_empty(user, browser):
 
     [result] = browser.get(url("api_applications")).json()["results"]
 
-    assert {name: result[name] for name in ("scopes", "refreshed_at", "address", "user_agent")} == {
+    assert {name: result[name] for name in ("scopes", "refreshed_at", "address", "user_agent", "program")} == {
         "scopes": [],
         "refreshed_at": None,
         "address": None,
         "user_agent": "",
+        "program": "",
     }
 
 
-def test_grants_are_sorted_by_application_newest_first(user, browser):
+def test_grants_are_sorted_by_application_last_used_first(user, browser):
     album, notebook = ApplicationFactory(name="Album"), ApplicationFactory(name="Notebook")
     now = datetime.now(UTC)
     other, old, new = (
@@ -147,7 +149,7 @@ def test_grants_are_sorted_by_application_newest_first(user, browser):
         for application, days in ((notebook, 1), (album, 3), (album, 2))
     )
 
-    assert listed(browser) == [str(grant.public_id) for grant in (new, old, other)]
+    assert listed(browser) == [str(grant.public_id) for grant in (other, new, old)]
 
 
 @pytest.mark.parametrize("arrange", [grant_of_another_user, revoked_grant, expired_grant, grant_with_unredeemed_code])
@@ -180,7 +182,7 @@ def test_page_that_does_not_exist_is_not_found(browser, user, number):
 
 
 @pytest.mark.parametrize("count", [10, 1_000])
-def test_list_costs_four_statements_for_any_number_of_grants(browser, user, count):
+def test_list_costs_five_statements_for_any_number_of_grants(browser, user, count):
     make_grants(user, count)
 
     with CaptureQueriesContext(connection) as queries:
@@ -265,7 +267,61 @@ def test_disconnecting_costs_four_statements(browser, user, grant):
     with CaptureQueriesContext(connection) as queries:
         post(browser, disconnect_url(grant))
 
-    assert statements(queries) == ["SELECT", "SELECT", "SELECT grant", "UPDATE grant"]
+    assert statements(queries) == ["SELECT", "SELECT", "SELECT grant", "UPDATE grant", "INSERT revocationnotice"]
+
+
+# Disconnect all of one application.
+
+
+def of_application_url(grant):
+    return url("api_application_revoke_all", grant.public_id)
+
+
+def test_all_grants_of_one_application_are_disconnected_and_counted(browser, user, grant):
+    for _number in range(2):
+        GrantFactory(user=user, application=grant.application)
+    GrantFactory(user=user, application=grant.application, revoked=True)
+    others = {GrantFactory(user=user).pk, GrantFactory(application=grant.application).pk}
+
+    with CaptureQueriesContext(connection) as queries:
+        response = post(browser, of_application_url(grant))
+
+    assert answer(response) == (HTTPStatus.OK, {"count": 3})
+    assert statements(queries) == [
+        "SELECT",
+        "SELECT",
+        "SELECT grant",
+        "UPDATE grant",
+        "SELECT grant",
+        "INSERT revocationnotice",
+    ]
+    assert set(Grant.objects.filter(revoked_at=None).values_list("pk", flat=True)) == others
+    assert Grant.objects.filter(revoked_reason="user_request", revoked_by=user).count() == 3
+
+
+def test_disconnecting_an_application_counts_grants_with_unredeemed_codes(browser, user, grant):
+    Grant.objects.filter(pk=grant_with_unredeemed_code(user).pk).update(application=grant.application)
+
+    assert answer(post(browser, of_application_url(grant))) == (HTTPStatus.OK, {"count": 2})
+
+
+def test_application_that_is_disconnected_already_has_nothing_to_count(browser, user):
+    grant = revoked_grant(user)
+    before = database_snapshot()
+
+    assert answer(post(browser, of_application_url(grant))) == (HTTPStatus.OK, {"count": 0})
+    assert database_snapshot() == before
+
+
+@pytest.mark.parametrize("arrange", [grant_of_another_user, grant_with_unredeemed_code])
+def test_application_of_a_grant_that_is_not_listed_is_not_found(browser, user, arrange):
+    grant = arrange(user)
+    before = database_snapshot()
+
+    response = post(browser, of_application_url(grant))
+
+    assert answer(response) == (HTTPStatus.NOT_FOUND, NOT_FOUND)
+    assert database_snapshot() == before
 
 
 # Disconnect all.
@@ -280,7 +336,8 @@ def test_one_update_disconnects_all_and_the_answer_says_how_many_there_were(brow
         response = post(browser, url("api_applications_revoke"))
 
     assert answer(response) == (HTTPStatus.OK, {"count": count})
-    assert statements(queries) == ["SELECT", "SELECT", "UPDATE grant"]
+    notice = ["INSERT revocationnotice"] if count else []
+    assert statements(queries) == ["SELECT", "SELECT", "UPDATE grant", *notice]
     assert Grant.objects.filter(revoked_reason="user_request", revoked_by=user).count() == count
 
 
@@ -320,17 +377,21 @@ def test_one_signal_carries_all_grants(browser, user, django_capture_on_commit_c
 # Access.
 
 
-@pytest.fixture(params=["api_applications", "api_application_revoke", "api_applications_revoke"])
+OF_ONE_GRANT = ["api_application_revoke", "api_application_revoke_all"]
+REVOCATIONS = [*OF_ONE_GRANT, "api_applications_revoke"]
+
+
+@pytest.fixture(params=["api_applications", *REVOCATIONS])
 def endpoint(request, grant):
     """The method and address of each endpoint in turn, for a user with one grant."""
     method = "GET" if request.param == "api_applications" else "POST"
-    return method, url(request.param, *([grant.public_id] if request.param == "api_application_revoke" else []))
+    return method, url(request.param, *([grant.public_id] if request.param in OF_ONE_GRANT else []))
 
 
-@pytest.fixture(params=["api_application_revoke", "api_applications_revoke"])
+@pytest.fixture(params=REVOCATIONS)
 def revocation(request, grant):
     """The address of each endpoint that revokes grants, in turn."""
-    return url(request.param, *([grant.public_id] if request.param == "api_application_revoke" else []))
+    return url(request.param, *([grant.public_id] if request.param in OF_ONE_GRANT else []))
 
 
 @pytest.mark.parametrize("slash", ["", "/"])

@@ -28,7 +28,7 @@ from tests.interference import run_after_select
 from tests.oauth import OAuthClient
 from tests.queries import statements
 from tests.signals import recorded
-from tests.user_pages.pages import assert_back_at_the_list, disconnect_url, signed_in, text_of, url
+from tests.user_pages.pages import LOGIN, assert_back_at_the_list, disconnect_url, list_page, signed_in, text_of, url
 
 # Disconnect one application.
 
@@ -149,13 +149,14 @@ def test_unknown_grant_is_not_found(browser, method):
     assert response.status_code == HTTPStatus.NOT_FOUND
 
 
-def test_disconnecting_costs_five_statements(browser, user, grant):
+def test_disconnecting_costs_six_statements(browser, user, grant):
     make_grants(user, 100)
 
     with CaptureQueriesContext(connection) as queries:
         browser.post(disconnect_url(grant))
 
-    assert statements(queries) == ["SELECT", "SELECT", "SELECT grant", "UPDATE grant", "SELECT grant"]
+    changed = ["UPDATE grant", "INSERT revocationnotice"]
+    assert statements(queries) == ["SELECT", "SELECT", "SELECT grant", *changed, "SELECT grant"]
 
 
 # Disconnect all.
@@ -238,7 +239,8 @@ def test_disconnecting_all_costs_one_update_for_any_number_of_grants(browser, us
     with CaptureQueriesContext(connection) as queries:
         browser.post(url("applications_revoke"))
 
-    assert statements(queries) == ["SELECT", "SELECT", "UPDATE grant"]
+    notice = ["INSERT revocationnotice"] if count else []
+    assert statements(queries) == ["SELECT", "SELECT", "UPDATE grant", *notice]
     assert not Grant.objects.unrevoked().exists()
 
 
@@ -257,3 +259,101 @@ def test_revocation_is_committed_and_signalled(browser, grant, monkeypatch, atom
 
     assert [kwargs["reason"] for kwargs in sent] == ["user_request"]
     assert Grant.objects.get().revoked_reason == "user_request"
+
+
+# All grants of one application.
+
+
+def all_of(grant):
+    return url("application_revoke_all", grant.public_id)
+
+
+def test_application_with_several_grants_offers_to_disconnect_all_of_them(user, browser, grant):
+    single = list_page(browser)
+    other = GrantFactory(user=user, application=grant.application)
+
+    several = list_page(browser)
+
+    assert "Disconnect all of Notebook" not in text_of(single)
+    assert "Disconnect all of Notebook" in text_of(several)
+    assert all_of(other) in several.content.decode()
+
+
+def test_all_grants_of_one_application_are_disconnected(user, browser, grant):
+    GrantFactory(user=user, application=grant.application)
+    others = [GrantFactory(user=user), GrantFactory(application=grant.application)]
+    question = browser.get(all_of(grant))
+
+    response = browser.post(all_of(grant))
+
+    assert "Disconnect all of Notebook? 2 connections end at once." in text_of(question)
+    assert_back_at_the_list(browser, response, "Notebook was disconnected.")
+    assert list(Grant.objects.filter(revoked_at=None).order_by("pk")) == others
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_application_is_not_disconnected_twice(browser, grant, method):
+    browser.post(all_of(grant))
+    list_page(browser)
+
+    response = getattr(browser, method)(all_of(grant))
+
+    assert_back_at_the_list(browser, response, "Notebook was already disconnected.")
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_application_is_not_disconnected_by_another_users_grant(browser, method):
+    grant = GrantFactory()
+
+    response = getattr(browser, method)(all_of(grant))
+
+    assert response.status_code == HTTPStatus.NOT_FOUND
+    assert Grant.objects.get().revoked_at is None
+
+
+# Back to where the user came from.
+
+
+@pytest.mark.parametrize("name", ["application_revoke", "application_revoke_all", "applications_revoke"])
+def test_user_comes_back_to_the_page_of_the_list_and_the_page_before_it(browser, grant, name):
+    trail = "page=2&next=%2Faccount%2F%3Ftab%3Dapps"
+    address = f"{url(name, *([] if name == 'applications_revoke' else [grant.public_id]))}?{trail}"
+
+    question, response = browser.get(address), browser.post(address)
+
+    assert f'href="{url("applications")}?{trail.replace("&", "&amp;")}">Cancel' in question.content.decode()
+    assert response.headers["Location"] == f"{url('applications')}?{trail}"
+
+
+def test_list_links_back_to_the_page_that_led_to_it(user, browser):
+    GrantFactory.create_batch(26, user=user)
+
+    page = browser.get(url("applications"), {"next": "/account/"}).content.decode()
+
+    assert '<a href="/account/">Back</a>' in page
+    assert 'href="?page=2&amp;next=%2Faccount%2F"' in page
+    assert page.count("/revoke?next=%2Faccount%2F") == 26
+
+
+@pytest.mark.parametrize(
+    "back",
+    [
+        "https://evil.example/",
+        "//evil.example/",
+        "javascript:alert(1)",
+        "/\\evil.example",
+        "/" * 2 + "x",
+        "/" + "x" * 500,
+    ],
+)
+def test_list_leads_back_to_pages_of_this_site_only(browser, grant, back):
+    page = browser.get(url("applications"), {"next": back}).content.decode()
+
+    assert "Back</a>" not in page
+    assert "next=" not in page
+
+
+def test_visitor_comes_back_by_way_of_signing_in(client):
+    response = client.get(url("applications"), {"next": "/account/", "other": "x"})
+
+    assert response.headers["Location"] == f"{LOGIN}{url('applications')}%3Fnext%3D%252Faccount%252F"

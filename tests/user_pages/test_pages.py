@@ -53,7 +53,7 @@ def facts_of(response):
 
 def disconnect_links(response):
     """Return the addresses of the disconnect links of a page, in order."""
-    return re.findall(r'href="([^"]+-[^"]+/revoke)"', response.content.decode())
+    return re.findall(r'href="([^"]+-[^"]+/revoke)(?:\?page=\d+)?"', response.content.decode())
 
 
 # What the list shows.
@@ -132,22 +132,39 @@ def test_long_user_agent_can_be_read_in_full(user, browser):
     user_agent = "Mozilla/5.0 " + "x" * 243
     GrantFactory(user=user, user_agent=user_agent)
 
-    assert f'title="{user_agent}">{user_agent}<' in list_page(browser).content.decode()
+    name = "Mozilla"
+    page = list_page(browser).content.decode()
+    assert f"<summary>{name}</summary><bdi>{user_agent}</bdi></details>" in page
 
 
-def test_grants_are_grouped_by_application_newest_first(user, browser):
+def test_program_that_names_no_more_is_shown_as_it_is(user, browser):
+    GrantFactory(user=user, user_agent="node")
+
+    page = list_page(browser).content.decode()
+
+    assert "<bdi>node</bdi>" in page
+    assert "<summary>" not in page
+
+
+def test_grants_are_grouped_by_application_last_used_first(user, browser):
     album, notebook = ApplicationFactory(name="Album"), ApplicationFactory(name="Notebook")
     namesake = ApplicationFactory(name="Album")
     now = datetime.now(UTC)
-    old, new, other, third = (
-        GrantFactory(user=user, application=application, created_at=now - timedelta(days=days))
-        for application, days in ((album, 3), (album, 1), (notebook, 2), (namesake, 2))
+    started, refreshed, other, third = (
+        GrantFactory(
+            user=user,
+            application=application,
+            created_at=now - timedelta(days=days),
+            refreshed_at=now - timedelta(days=used),
+        )
+        for application, days, used in ((album, 3, 3), (album, 9, 2), (notebook, 9, 1), (namesake, 8, 4))
     )
+    unused = GrantFactory(user=user, application=namesake, created_at=now - timedelta(hours=1))
 
     page = list_page(browser)
 
-    assert re.findall(r"</span>(\w+)</h2>", page.content.decode()) == ["Album", "Album", "Notebook"]
-    assert disconnect_links(page) == [disconnect_url(grant) for grant in (new, old, third, other)]
+    assert re.findall(r"</span><bdi>(\w+)</bdi></h2>", page.content.decode()) == ["Album", "Notebook", "Album"]
+    assert disconnect_links(page) == [disconnect_url(grant) for grant in (unused, third, other, refreshed, started)]
 
 
 def test_application_without_a_name_is_shown_by_its_client_id(user, browser):
@@ -160,8 +177,6 @@ def test_application_without_a_name_is_shown_by_its_client_id(user, browser):
     "arrange",
     [
         grant_of_another_user,
-        revoked_grant,
-        expired_grant,
         grant_with_unredeemed_code,
         grant_of_an_inactive_application,
         grant_from_before_a_password_change,
@@ -175,6 +190,16 @@ def test_inactive_or_foreign_grant_is_not_listed(user, browser, arrange):
         "No connected applications "
         "Applications that you allow to act for you appear here. You can disconnect them at any time."
     )
+
+
+@pytest.mark.parametrize("arrange", [revoked_grant, expired_grant])
+def test_ended_grant_is_not_listed_among_those_to_disconnect(user, browser, arrange):
+    arrange(user)
+
+    page = list_page(browser)
+
+    assert "No connected applications" in text_of(page)
+    assert disconnect_links(page) == []
 
 
 def test_names_and_texts_are_escaped(user, browser, oauth_settings):
@@ -231,13 +256,13 @@ def test_single_page_has_no_links_to_others(browser, user):
 
 
 @pytest.mark.parametrize("count", [10, 1_000])
-def test_list_costs_four_statements_for_any_number_of_grants(browser, user, count):
+def test_list_costs_five_statements_for_any_number_of_grants(browser, user, count):
     make_grants(user, count)
 
     with CaptureQueriesContext(connection) as queries:
         list_page(browser)
 
-    assert statements(queries) == ["SELECT", "SELECT", "SELECT grant", "SELECT grant"]
+    assert statements(queries) == ["SELECT", "SELECT", "SELECT grant", "SELECT grant", "SELECT grant"]
 
 
 # Settings of the host project.

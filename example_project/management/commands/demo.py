@@ -12,33 +12,41 @@ from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler,
 
 from example_project.demo.accounts import ADMIN, USER
 from example_project.demo.data import create_demo_data
+from example_project.demo.far_api import start_command
 from example_project.demo.http_client import UnexpectedResponse
 from example_project.demo.steps import run_steps
+from example_project.settings import resources_at
 
 HOST = "127.0.0.1"
 
 
 class Command(BaseCommand):
+    requires_system_checks = ()  # they import the URLs, whose views read the issuer: see handle
     help = "Migrate, create demo data, refresh, reuse and revoke tokens over HTTP, then serve the site."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--port", type=int, default=8000, metavar="N", choices=range(1, 65_536), help="default: 8000"
         )
+        parser.add_argument(
+            "--verbose", action="store_true", help="print each request as a curl command line, with its whole response"
+        )
         parser.add_argument("--no-serve", action="store_true", help="stop after the requests")
 
-    def handle(self, *, port: int, no_serve: bool, **options: Any) -> None:
+    def handle(self, *, port: int, verbose: bool, no_serve: bool, **options: Any) -> None:
         if not settings.DEBUG:
             raise CommandError("The demo's passwords are public, so it runs only with DEBUG on.")
+        origin = f"http://{HOST}:{port}"
+        # The port is known only now, and views name their resource when they are imported.
+        settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "ISSUER": origin, "RESOURCES": resources_at(origin)}
+        self.check()
         call_command("migrate", verbosity=0)
         create_demo_data()
-        origin = f"http://{HOST}:{port}"
-        settings.OAUTH_REFRESH = {**settings.OAUTH_REFRESH, "ISSUER": origin}  # the port is known only now
         server = _server(port)
         thread = Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
-            self._run_steps(origin)
+            self._run_steps(origin, verbose=verbose)
             if not no_serve:
                 self._print_addresses(origin)
                 thread.join()
@@ -48,10 +56,10 @@ class Command(BaseCommand):
             server.shutdown()
             server.server_close()
 
-    def _run_steps(self, origin: str) -> None:
+    def _run_steps(self, origin: str, *, verbose: bool) -> None:
         logging.disable()  # each exchange is printed already
         try:
-            run_steps(origin=origin, write=self.stdout.write)
+            run_steps(origin=origin, write=self.stdout.write, verbose=verbose)
         except UnexpectedResponse as error:
             raise CommandError(str(error)) from error
         finally:
@@ -61,6 +69,7 @@ class Command(BaseCommand):
         self.stdout.write(f"Open {origin}/ to try the same in a browser. Ctrl-C stops the site.")
         self.stdout.write(f"Admin:   {origin}/admin/ as {ADMIN.username} / {ADMIN.password}")
         self.stdout.write(f"User:    {USER.username} / {USER.password}")
+        self.stdout.write(f"Far API: {start_command(issuer=origin)} (in a second terminal)")
 
 
 def _server(port: int) -> ThreadedWSGIServer:

@@ -69,6 +69,12 @@ class Command(BaseCommand):
             action=BooleanOptionalAction,
             help="an API that may introspect all access tokens, or not (the default)",
         )
+        parser.add_argument(
+            "--resource",
+            action="append",
+            metavar="U",
+            help="with --resource-server: which of RESOURCES it is; may be repeated; default: all",
+        )
         parser.add_argument("--owner", metavar="USERNAME")
         parser.add_argument("--retry-window", type=seconds, metavar="SECONDS")
         parser.add_argument(
@@ -141,6 +147,7 @@ def _fields(options: dict[str, Any]) -> dict[str, Any]:
         "requires_pkce": options["pkce"],
         "scope": options["scope"],
         "is_resource_server": options["resource_server"],
+        "resources": None if options["resource"] is None else " ".join(options["resource"]),
         "owner": require_user(options["owner"]) if options["owner"] else None,
         "retry_window": options["retry_window"],
         "revoke_on_reuse": options["revoke_on_reuse"],

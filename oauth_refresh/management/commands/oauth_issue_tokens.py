@@ -22,6 +22,13 @@ class Command(BaseCommand):
         parser.add_argument("--application", required=True, metavar="CLIENT_ID")
         parser.add_argument("--user", metavar="USERNAME")
         parser.add_argument("--scope", help='"a b"; default: DEFAULT_SCOPES, else those of the application')
+        parser.add_argument(
+            "--resource",
+            action="append",
+            default=[],
+            metavar="U",
+            help="one of RESOURCES; may be repeated; default: the only one, else none in particular",
+        )
         parser.add_argument("--count", type=positive, default=1, metavar="N", help="how many grants; default: 1")
         parser.add_argument("--json", action="store_true", help="accepted for symmetry: the output is always JSON")
 
@@ -30,7 +37,7 @@ class Command(BaseCommand):
         user = require_user(options["user"]) if options["user"] is not None else None
         for _number in range(options["count"]):
             try:
-                issued = issue_by_staff(application, user=user, scope=options["scope"])
+                issued = issue_by_staff(application, user=user, scope=options["scope"], resources=options["resource"])
             except OAuthError as error:
                 wrong = f" ({error.scope})" if isinstance(error, InvalidScope) and error.scope else ""
                 raise CommandError(f"{error.reason}{wrong}") from error

@@ -26,13 +26,15 @@ _NAMES = {
     "authorization_codes": ("authorization code", "authorization codes"),
     "grant_events": ("event", "events"),
     "used_assertions": ("used assertion", "used assertions"),
+    "revocation_notices": ("revocation notice", "revocation notices"),
 }
 
 
 class Command(BaseCommand):
     help = (
         "Delete what is no longer needed: spent and expired tokens, events, grants that ended, codes never redeemed, "
-        "used assertions. It can run while the server is running, more than once at a time, and can be interrupted. "
+        "used assertions, notices of revocations. It can run while the server is running, more than once at a time, "
+        "and can be interrupted. "
         "A spent token is still recognised after its row was deleted."
     )
 

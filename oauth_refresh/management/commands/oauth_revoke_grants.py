@@ -14,7 +14,7 @@ from oauth_refresh.management.arguments import moment, require_application, requ
 from oauth_refresh.models import RevocationReason
 from oauth_refresh.models.grant import REASON_LENGTH
 from oauth_refresh.services import revoke_grants
-from oauth_refresh.services.lookup import find_tokens_in, mentions_token
+from oauth_refresh.services.leaked_tokens import find_tokens_in, mentions_token
 from oauth_refresh.services.revocation import RevocationPreview, Share, preview_revocation
 
 LARGEST = 10
@@ -89,7 +89,8 @@ def _selector(options: dict[str, Any]) -> Q:
     if options["application"] is not None:
         selector &= Q(application=require_application(options["application"]))
     if options["user"] is not None:
-        selector &= Q(user__in=require_users(options["user"]))
+        users = require_users(options["user"])
+        selector &= Q(user=users[0]) if len(users) == 1 else Q(user__in=users)
     if options["created_before"] is not None:
         selector &= Q(created_at__lt=options["created_before"])
     if options["token_stdin"]:

@@ -1,6 +1,6 @@
 "use strict";
 
-// The playground works without this file. It adds the countdown and the copy buttons, and ignores the second click of a
+// The playground works without this file. It adds the counters and the copy buttons, and ignores the second click of a
 // double click: sent twice, a form would let the client use its refresh token twice, which revokes the grant.
 
 let isSent = false;
@@ -25,10 +25,31 @@ for (const countdown of document.querySelectorAll("[data-until]")) {
     bar.value = left;
     if (!left) {
       clearInterval(timer);
+      const badge = countdown.closest("li").querySelector(".badge");
+      badge.textContent = "expired";
+      badge.classList.replace("good", "bad");
     }
   };
   const timer = setInterval(tick, 1000);
   tick();
+}
+
+// A delay that was measured passes once more, as fast as it was.
+if (!matchMedia("(prefers-reduced-motion: reduce)").matches) {
+  for (const figure of document.querySelectorAll("[data-counts]")) {
+    const last = Number(figure.dataset.counts);
+    const bar = figure.closest("div").querySelector("progress");
+    let begin;
+    const step = (now) => {
+      begin ??= now;
+      const passed = Math.min(last, Math.round(now - begin));
+      figure.textContent = bar.value = passed;
+      if (passed < last) {
+        requestAnimationFrame(step);
+      }
+    };
+    requestAnimationFrame(step);
+  }
 }
 
 if (navigator.clipboard) {

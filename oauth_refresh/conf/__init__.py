@@ -1,149 +1,38 @@
 """The project's ``OAUTH_REFRESH`` dict, read late and typed: one attribute per key."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping
-from copy import copy
 from datetime import timedelta
-from typing import Any, Generic, TypeVar, cast
+from typing import Any
 
 from django.conf import settings as django_settings
-from django.utils.functional import Promise
-from django.utils.module_loading import import_string
 
-T = TypeVar("T")
-
-SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")  # RFC 6749 §3.3
-_RATE = r"[1-9][0-9]{0,5}/(s|sec|m|min|h|hour|d|day)"
-LONGEST_DURATION = timedelta(days=36_525)
-_COMPARABLE = (bool, dict, frozenset, int, list, set, str, timedelta, tuple, type(None))
-
-
-class Setting(Generic[T]):
-    """One key of the dict: its default, and how a value is checked and converted.
-
-    ``convert`` returns the value as the rest of the code sees it, or raises ValueError with what to write instead.
-    """
-
-    def __init__(self, default: T, convert: Callable[[Any], T], help_text: str) -> None:
-        self.default = default
-        self.convert = convert
-        self.help_text = help_text
-        # What was configured when it was last converted; the setting itself stands for a key that is left out.
-        self._configured, self._converted = cast("Any", self), default
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.key = name.upper()
-
-    def __get__(self, instance: object, owner: type) -> T:
-        settings = getattr(django_settings, "OAUTH_REFRESH", None)
-        configured = settings.get(self.key, self) if isinstance(settings, Mapping) else self
-        if configured is self:
-            return self.default
-        if type(configured) is not type(self._configured) or configured != self._configured:
-            converted = self.convert(configured)
-            if callable(converted) or not isinstance(configured, _COMPARABLE):  # it may change without our knowing
-                return converted
-            self._converted, self._configured = converted, copy(configured)  # a list may be changed in place
-        return self._converted
+from oauth_refresh.conf.receivers import Receiver, alarm_recipients, receivers
+from oauth_refresh.conf.values import (
+    Resource,
+    Setting,
+    boolean,
+    callables,
+    count,
+    duration,
+    host_names,
+    lifetime,
+    names,
+    optional_boolean,
+    optional_callable,
+    optional_lifetime,
+    optional_rate,
+    optional_text,
+    resources,
+    scheme_names,
+    scope_texts,
+    token_prefix,
+)
 
 
 def user_settings() -> Mapping[str, Any]:
-    """Return the project's own dict, as written; nothing if it is not a dict, which a check complains of."""
+    """Return the project's own dict, as written; nothing if it is not a dict, which a check reports."""
     configured = getattr(django_settings, "OAUTH_REFRESH", {})
     return configured if isinstance(configured, Mapping) else {}
-
-
-def boolean(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("write True or False")
-    return value
-
-
-def optional_boolean(value: Any) -> bool | None:
-    return None if value is None else boolean(value)
-
-
-def duration(value: Any) -> timedelta:
-    """Accept a timedelta or a whole number of seconds, not negative."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = _seconds(value)
-    if not isinstance(value, timedelta) or not timedelta(0) <= value <= LONGEST_DURATION:
-        raise ValueError("write a timedelta or a number of seconds, not negative and at most a hundred years")
-    return value
-
-
-def _seconds(number: int) -> timedelta | None:
-    try:
-        return timedelta(seconds=number)
-    except OverflowError:
-        return None
-
-
-def lifetime(value: Any) -> timedelta:
-    converted = duration(value)
-    if converted < timedelta(seconds=1):
-        raise ValueError("write a timedelta or a number of seconds, at least one second")
-    return converted
-
-
-def optional_lifetime(value: Any) -> timedelta | None:
-    return None if value is None else lifetime(value)
-
-
-def count(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError("write a whole number, not negative")
-    return value
-
-
-def names(value: Any) -> tuple[str, ...]:
-    if isinstance(value, str) or not isinstance(value, list | tuple | set | frozenset):
-        raise ValueError("write a list of strings")
-    if not all(isinstance(name, str) and name and " " not in name for name in value):
-        raise ValueError("write a list of strings, each without spaces")
-    return tuple(value)
-
-
-def scope_texts(value: Any) -> Mapping[str, str]:
-    if not isinstance(value, Mapping) or not all(
-        isinstance(name, str) and SCOPE_TOKEN.fullmatch(name) for name in value
-    ):
-        raise ValueError(
-            "write a dict of scope name, in ASCII without spaces and quotes, to the text that a user reads"
-        )
-    if not all(isinstance(text, str | Promise) for text in value.values()):
-        raise ValueError("write each scope's text as a string")
-    return value
-
-
-def optional_text(value: Any) -> str | None:
-    if value is not None and not (isinstance(value, str) and value):
-        raise ValueError("write a string or None")
-    return value
-
-
-def optional_callable(value: Any) -> Callable[..., Any] | None:
-    """Accept a callable, or the dotted path of one."""
-    if isinstance(value, str):
-        try:
-            value = import_string(value)
-        except ImportError as error:
-            raise ValueError(f"write the dotted path of a callable ({error})") from error
-    if value is not None and not callable(value):
-        raise ValueError("write a callable, its dotted path, or None")
-    return cast("Callable[..., Any] | None", value)
-
-
-def token_prefix(value: Any) -> str:
-    if not isinstance(value, str) or not value.isascii() or not value.replace("_", "").isalnum():
-        raise ValueError("write ASCII letters, digits and underscores")
-    return value
-
-
-def optional_rate(value: Any) -> str | None:
-    if value is not None and not (isinstance(value, str) and re.fullmatch(_RATE, value)):
-        raise ValueError("write a number and a time, such as 20/min, or None")
-    return value
 
 
 class AppSettings:
@@ -167,6 +56,9 @@ class AppSettings:
     )
     allow_localhost_ports = Setting(
         False, boolean, "Whether http://localhost matches on any port, as the addresses 127.0.0.1 and [::1] always do."
+    )
+    redirect_schemes = Setting[tuple[str, ...]](
+        (), scheme_names, "Schemes of redirect URIs that have no period, such as cursor in cursor://callback."
     )
     code_lifetime = Setting(
         timedelta(seconds=60), lifetime, "How long an authorization code may wait for its redemption."
@@ -200,6 +92,9 @@ class AppSettings:
     )
     scopes = Setting[Mapping[str, str]]({}, scope_texts, "Scope name to the text that a user reads.")
     default_scopes = Setting[tuple[str, ...]]((), names, "Granted when none is named; empty: the application's list.")
+    resources = Setting[Mapping[str, Resource]](
+        {}, resources, "Identifiers of the APIs that tokens are issued for (RFC 8707), each with its name and scopes."
+    )
     scope_policy = Setting[Callable[..., Any] | None](
         None,
         optional_callable,
@@ -220,7 +115,35 @@ class AppSettings:
         "Whether a client assertion may name the token endpoint as audience, as before draft-ietf-oauth-rfc7523bis.",
     )
     jwks_cache_lifetime = Setting(timedelta(minutes=10), lifetime, "How long a fetched key set is used.")
-    jwks_allow_private_addresses = Setting(False, boolean, "Whether key sets may be fetched from private addresses.")
+    jwks_allow_private_addresses = Setting(
+        False, boolean, "Whether key sets and metadata documents may be fetched from private addresses."
+    )
+    client_id_metadata_documents = Setting(
+        False,
+        boolean,
+        "Whether an https URL may be a client ID: the metadata document there describes the application.",
+    )
+    client_id_metadata_hosts = Setting[tuple[str, ...] | None](
+        None, host_names, "The hosts whose metadata documents are accepted, without port; None: any."
+    )
+    openid_configuration_alias = Setting(
+        False, boolean, "Whether /.well-known/openid-configuration answers with the server metadata, too."
+    )
+    revocation_receivers = Setting[tuple[Receiver, ...]](
+        (), receivers, "Where revocations are posted by oauth_push_revocations, and the secret that signs each post."
+    )
+    foreign_tokens = Setting[tuple[Callable[[str], object], ...]](
+        (),
+        callables,
+        "Importers, called with a token of another server that is presented here, to move its session to this one.",
+    )
+    alarm_recipients = Setting[tuple[str, ...] | Callable[..., Any]](
+        (), alarm_recipients, "Whom oauth_report_alarms tells of alarms: mail addresses, or a callable (events)."
+    )
+    alarm_interval = Setting(timedelta(minutes=15), duration, "How long after a report of alarms the next may follow.")
+    mail_users_on_alarm = Setting(
+        False, boolean, "Whether oauth_report_alarms also tells the users whose grants an alarm ended, by mail."
+    )
     require_https = Setting[bool | None](None, optional_boolean, "Whether plain http is refused; default: not DEBUG.")
     failure_rate = Setting[str | None](
         "20/min",

@@ -1,0 +1,36 @@
+"""Give imported sessions back to the server that they came from, as long as no client has refreshed them here."""
+
+from collections.abc import Collection
+
+from django.db.models import F, QuerySet
+
+from oauth_refresh.models import IMPORTED, Application, Grant
+from oauth_refresh.services.db import db_alias
+
+
+def unused_imports() -> QuerySet[Grant]:
+    """Return the imported grants that are as they were when they came: not refreshed, and not revoked."""
+    imported = Grant.objects.using(db_alias()).filter(grant_type=IMPORTED, revoked_at=None, refreshed_at=None)
+    return imported.filter(generation=F("imported_generation"))
+
+
+def lock_unused_imports(keys: Collection[int]) -> list[Grant]:
+    """Lock and return those of these grants that are still unused; a refresh waits, and then finds no grant."""
+    rows = unused_imports().filter(pk__in=keys).order_by("pk").select_for_update()
+    return list(rows.prefetch_related("application", "refresh_tokens", "access_tokens"))
+
+
+def delete_imports(grants: Collection[Grant]) -> None:
+    """Delete grants with their tokens, in the transaction that locked them and wrote them where they came from.
+
+    Nothing is revoked by it, so there is no notice: where they are now, their access tokens are still accepted.
+    """
+    Grant.objects.using(db_alias()).filter(pk__in=[grant.pk for grant in grants]).delete()
+
+
+def delete_unused_application(application: Application) -> bool:
+    """Delete an application that has no grant, and return whether it had none."""
+    if Grant.objects.using(db_alias()).filter(application=application).exists():
+        return False
+    application.delete(using=db_alias())
+    return True
