@@ -6,10 +6,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class PruneRun(models.Model):
-    """The last run of ``prune``, the only row. ``is_complete``: it visited every row before its time was up."""
-
-    LAST = 1
-    """The primary key of the row."""
+    """A run of ``prune``; each deletes the rows of those before. ``is_complete``: it visited every row in its time."""
 
     finished_at = models.DateTimeField(_("finished"), default=timezone.now)
     retain = models.DurationField(_("retained for"))

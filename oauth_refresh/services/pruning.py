@@ -119,9 +119,14 @@ def prune(
 
 
 def _record_run(pruned: Pruned, *, retain: timedelta) -> None:
-    """Store when and how much was deleted, for the overview in the admin."""
+    """Store when and how much was deleted, for the overview in the admin.
+
+    Always a new row: of two runs that end together, none finds the row of the other in its way.
+    """
     rows = sum(getattr(pruned, name) for name in _FIELDS.values())
-    PruneRun(pk=PruneRun.LAST, retain=retain, rows=rows, is_complete=pruned.is_complete).save(using=db_alias())
+    runs = PruneRun.objects.using(db_alias())
+    run = runs.create(retain=retain, rows=rows, is_complete=pruned.is_complete)
+    runs.filter(pk__lt=run.pk).delete()
 
 
 def _require_in_range(retain: timedelta, *, batch_size: int, max_seconds: float | None) -> None:

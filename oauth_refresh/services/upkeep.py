@@ -11,7 +11,7 @@ MOST_DUE = 10_000
 
 
 def last_prune_run() -> PruneRun | None:
-    return PruneRun.objects.filter(pk=PruneRun.LAST).first()
+    return PruneRun.objects.order_by("pk").last()
 
 
 def refresh_tokens_due(now: datetime, run: PruneRun | None) -> int:

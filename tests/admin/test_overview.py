@@ -287,6 +287,16 @@ def test_overview_offers_to_revoke_only_to_staff_who_may(missing):
     )
 
 
+def test_alarm_of_an_ended_grant_without_a_user_leaves_nothing_to_revoke(admin_browser):
+    grant = GrantFactory(without_user=True, revoked=True)
+    GrantEventFactory(grant=grant, kind=GrantEvent.Kind.REUSED)
+
+    alarms = section(overview(admin_browser), "alarms")
+
+    assert "the application itself" in alarms
+    assert "Revoke" not in alarms
+
+
 def test_affected_user_is_no_link_for_staff_who_may_not_view_users():
     make_incident(grants=20)
     by_user = [url for url in links(overview(browser(staff(*EVERYTHING)))) if "user=" in url]

@@ -11,7 +11,7 @@ from django.db import connection
 from django.utils import timezone
 
 from oauth_refresh.errors import InvalidGrant
-from oauth_refresh.models import AccessToken, Grant, RefreshToken, UsedAssertion
+from oauth_refresh.models import AccessToken, Grant, PruneRun, RefreshToken, UsedAssertion
 from oauth_refresh.services import issue_tokens, prune, refresh, revoke_grant
 from tests.factories import GrantFactory, RefreshTokenFactory, UsedAssertionFactory
 from tests.threads import run_together
@@ -63,6 +63,17 @@ def test_parallel_prunes_delete_and_count_each_row_once():
     assert total["used_assertions"] == 20
     assert list(RefreshToken.objects.all()) == [active]
     assert not UsedAssertion.objects.exists()
+
+
+def test_prunes_that_end_together_leave_one_record():
+    """The overview reads it. Nothing is to be deleted, so that all of them come to their end at once."""
+    for _round in range(20):
+        run_together(*[prune] * 4)
+
+    last = PruneRun.objects.order_by("pk").last()
+    assert PruneRun.objects.filter(pk__lt=last.pk).count() <= 3  # what was not committed yet when it was looked for
+    prune()
+    assert PruneRun.objects.count() == 1
 
 
 def test_refreshes_succeed_beside_a_prune_and_reuse_of_the_first_token_is_detected(application, user):
