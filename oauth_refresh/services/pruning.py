@@ -118,6 +118,7 @@ def prune(
     return pruned
 
 
+@retry_serialization_failure
 def _record_run(pruned: Pruned, *, retain: timedelta) -> None:
     """Store when and how much was deleted, for the overview in the admin.
 
@@ -125,8 +126,9 @@ def _record_run(pruned: Pruned, *, retain: timedelta) -> None:
     """
     rows = sum(getattr(pruned, name) for name in _FIELDS.values())
     runs = PruneRun.objects.using(db_alias())
-    run = runs.create(retain=retain, rows=rows, is_complete=pruned.is_complete)
-    runs.filter(pk__lt=run.pk).delete()
+    with atomic_write():
+        run = runs.create(retain=retain, rows=rows, is_complete=pruned.is_complete)
+        runs.filter(pk__lt=run.pk).delete()
 
 
 def _require_in_range(retain: timedelta, *, batch_size: int, max_seconds: float | None) -> None:
