@@ -22,7 +22,11 @@ logger = logging.getLogger(__name__)
 
 
 class BearerError(APIException):
-    """Answer with the error's own status and challenge, whichever authentication class of the view comes first."""
+    """A token was refused at a protected view, for an error of ``oauth_refresh.errors``.
+
+    The answer has that error's status and challenge (RFC 6750 §3), whichever authentication class of the view comes
+    first.
+    """
 
     def __init__(
         self, error: OAuthError, *, view: object = None, method: str = "", authentication: object = None
