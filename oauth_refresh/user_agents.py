@@ -4,7 +4,6 @@ import re
 
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
-from ua_parser import parse_os, parse_user_agent
 
 _LONGEST_NAME = 40  # characters
 _SYSTEMS = {"Mac OS X": "macOS", "Chrome OS": "ChromeOS"}
@@ -17,6 +16,9 @@ def program_name(user_agent: str) -> str:
     The client chose the text, so it is what the program claims to be. Each of the two names has at most 40 characters,
     and none that directs text, which could turn what stands beside it.
     """
+    # It is slow to import, and needed only by the pages that name programs.
+    from ua_parser import parse_os, parse_user_agent  # noqa: PLC0415
+
     program, system = parse_user_agent(user_agent), parse_os(user_agent)
     product = (_PRODUCT.match(user_agent) or [""])[0]
     name = _plain(program.family if program is not None else product or user_agent)
