@@ -1,5 +1,6 @@
 """A text with leaked tokens is pasted into the list of grants: what they are, and what to do."""
 
+import logging
 from collections.abc import Callable
 
 from django.contrib import messages
@@ -13,9 +14,13 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 
 from oauth_refresh.admin import display
 from oauth_refresh.admin.revocation import RevocationAdminMixin
+from oauth_refresh.errors import ImporterFailed
+from oauth_refresh.http import clear_local_variables
 from oauth_refresh.models import AccessToken, Grant, RefreshToken
-from oauth_refresh.services.leaked_tokens import TextSearch, search_text
+from oauth_refresh.services.leaked_tokens import TextSearch, ask_importers_about, search_text
 from oauth_refresh.services.lookup import PresentedRefreshToken
+
+logger = logging.getLogger(__name__)
 
 _MOST_FOUND = 200  # their keys go into an address: some servers take 4,094 characters, and Django's links escape twice
 _COMMAND = "oauth_revoke_grants --token-stdin"
@@ -55,7 +60,15 @@ class LeakedTokensMixin(RevocationAdminMixin):
             raise PermissionDenied
         if request.method != "POST":  # after a new sign-in: the text that was pasted is gone
             return self.redirect_from_token(request) or HttpResponseRedirect(self.page_url("changelist"))
-        found = search_text(request.POST.get("text", ""))
+        text = request.POST.get("text", "")
+        try:
+            ask_importers_about(text)
+        except ImporterFailed as error:
+            clear_local_variables(error)
+            logger.exception("The tokens in a pasted text could not be looked up at the other server.")
+            warning = _("Tokens of the server that you move from could not be looked up: the log says why.")
+            self.message_user(request, warning, messages.WARNING)
+        found = search_text(text)
         for level, text in _verdicts(found):
             self.message_user(request, text, level)
         if len(found.tokens) == 1:

@@ -3,21 +3,30 @@
 from collections.abc import Collection
 
 from django.db.models import F, QuerySet
+from django.utils import timezone
 
 from oauth_refresh.models import IMPORTED, Application, Grant
 from oauth_refresh.services.db import db_alias
 
 
+def imports() -> QuerySet[Grant]:
+    """Return the imported grants that were not revoked."""
+    return Grant.objects.using(db_alias()).filter(grant_type=IMPORTED, revoked_at=None)
+
+
 def unused_imports() -> QuerySet[Grant]:
     """Return the imported grants that are as they were when they came: not refreshed, and not revoked."""
-    imported = Grant.objects.using(db_alias()).filter(grant_type=IMPORTED, revoked_at=None, refreshed_at=None)
-    return imported.filter(generation=F("imported_generation"))
+    return imports().filter(refreshed_at=None, generation=F("imported_generation"))
 
 
 def lock_unused_imports(keys: Collection[int]) -> list[Grant]:
-    """Lock and return those of these grants that are still unused; a refresh waits, and then finds no grant."""
+    """Lock and return those of these grants that are unused and active; a refresh waits, and then finds no grant.
+
+    One that is not accepted here, because of a new password, say, would be accepted again by the server it came from.
+    """
     rows = unused_imports().filter(pk__in=keys).order_by("pk").select_for_update()
-    return list(rows.prefetch_related("application", "refresh_tokens", "access_tokens"))
+    grants = list(rows.prefetch_related("application", "user", "refresh_tokens", "access_tokens"))
+    return [grant for grant in grants if grant.inactive_reason(timezone.now()) is None]
 
 
 def delete_imports(grants: Collection[Grant]) -> None:
@@ -29,7 +38,7 @@ def delete_imports(grants: Collection[Grant]) -> None:
 
 
 def delete_unused_application(application: Application) -> bool:
-    """Delete an application that has no grant, and return whether it had none."""
+    """Delete an application that has no grant, and return whether it had none. The caller has locked it."""
     if Grant.objects.using(db_alias()).filter(application=application).exists():
         return False
     application.delete(using=db_alias())

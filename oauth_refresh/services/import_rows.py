@@ -1,13 +1,16 @@
 """The rows of imported sessions: the grant of each, its refresh tokens as generations, and its access tokens."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Model
 
+from oauth_refresh.errors import InvalidTarget
 from oauth_refresh.models import AccessToken, Application, Grant, RefreshToken
+from oauth_refresh.resources import requested_resources
 from oauth_refresh.scopes import allows_access
 from oauth_refresh.services.db import db_alias
 
@@ -20,11 +23,13 @@ class ImportedAccessToken:
     """An access token of another server.
 
     ``digest``: the SHA-256 of its text, in 64 lower-case hexadecimal digits. ``scope``: separated by spaces.
+    ``resources``: the identifiers of the APIs that it is for (RFC 8707); none: all those of its session.
     """
 
     digest: str = field(repr=False)
     scope: str
     expires_at: datetime
+    resources: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,14 +95,16 @@ def _refresh_token(grant: Grant, generation: int, digest: str) -> RefreshToken:
 def _access_tokens(accepted: Sequence[AcceptedSession]) -> list[AccessToken]:
     """Return the access tokens, of the current generation, so that a refresh replaces them.
 
-    Expired ones are kept as well: a client may revoke the grant by one of them. One that had a scope, and has none
-    left, is left out: a view that asks for no scope would accept it.
+    Expired ones are kept as well: a client may revoke the grant by one of them. One that had a scope or resources, and
+    has none left, is left out: a view that asks for no scope would accept it, and one without resources is for all.
     """
     pairs = [(one.grant, token) for one in accepted for token in one.session.access_tokens]
     taken, rows = _known(AccessToken, [token.digest for _grant, token in pairs]), []
     for grant, token in pairs:
         scope = [name for name in token.scope.split() if name in grant.scopes]
-        if token.digest in taken or (allows_access(token.scope.split()) and not allows_access(scope)):
+        resources = [name for name in _known_resources(token.resources) if name in grant.resource_names]
+        lost = (allows_access(token.scope.split()) and not allows_access(scope)) or (token.resources and not resources)
+        if token.digest in taken or lost:
             continue
         taken.add(token.digest)
         rows.append(
@@ -106,12 +113,18 @@ def _access_tokens(accepted: Sequence[AcceptedSession]) -> list[AccessToken]:
                 generation=grant.generation,
                 digest=token.digest,
                 scope=" ".join(scope),
-                audience=grant.resources,
+                audience=" ".join(resources) or grant.resources,
                 created_at=min(grant.created_at, token.expires_at - timedelta(seconds=1)),
                 expires_at=token.expires_at,
             )
         )
     return rows
+
+
+def _known_resources(identifiers: Sequence[str]) -> Iterator[str]:
+    for identifier in identifiers:
+        with suppress(InvalidTarget):
+            yield from requested_resources([identifier])
 
 
 def _known(model: type[RefreshToken | AccessToken], digests: Sequence[str]) -> set[str]:

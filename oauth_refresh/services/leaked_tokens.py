@@ -11,16 +11,32 @@ from oauth_refresh import crypto
 from oauth_refresh.conf import app_settings
 from oauth_refresh.models import AccessToken, Grant, RefreshToken
 from oauth_refresh.services.db import db_alias
-from oauth_refresh.services.foreign import foreign_texts_in, has_own_prefix
+from oauth_refresh.services.foreign import ask_importers, foreign_texts_in, has_own_prefix
 from oauth_refresh.services.lookup import PresentedRefreshToken
 
 _BATCH = 500
 """How many texts are looked up by one statement."""
 
+_MOST_ASKED = 2_000  # an importer needs a few statements for each
+
 
 def mentions_token(text: str) -> bool:
     """Whether something in ``text`` has the form of a token of ours, or is one of another server that was imported."""
     return next(_candidates(text), None) is not None or bool(find_tokens_in(text))
+
+
+def ask_importers_about(text: str) -> None:
+    """Let the importers of ``FOREIGN_TOKENS`` move the sessions of the tokens in a text, so that they are found here.
+
+    They are asked about what can be a token of another server and is unknown here, ``_MOST_ASKED`` words at most. What
+    is moved goes on working: who calls this revokes it afterwards. Raises ImporterFailed.
+    """
+    if app_settings.foreign_tokens:
+        words = list(islice(foreign_texts_in(text), _MOST_ASKED))
+        known = _access_tokens(words) | _refresh_tokens(words)
+        for word in words:
+            if word not in known:
+                ask_importers(word)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

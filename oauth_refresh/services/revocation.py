@@ -17,6 +17,7 @@ from oauth_refresh.models import AccessToken, Application, Grant, RevocationNoti
 from oauth_refresh.models.grant import REASON_LENGTH, GrantQuerySet
 from oauth_refresh.models.revocation_notices import DatabaseNow
 from oauth_refresh.services.db import after_commit, db_alias, retry_serialization_failure
+from oauth_refresh.services.foreign import end_unmoved_sessions
 from oauth_refresh.services.lookup import PresentedRefreshToken, find_token
 from oauth_refresh.signals import grant_revoked, grants_revoked
 
@@ -95,7 +96,8 @@ def revoke_grants(selector: Q, *, reason: str, by: Any = None) -> Revocation:
     """End every grant that ``selector`` matches, started or still waiting for its code, by one update.
 
     A selector of ``user`` or ``application`` alone is reported to APIs elsewhere as that user or application. The
-    grants of any other set are named, up to ``NAMED_GRANTS``; a larger one is reported as everything.
+    grants of any other set are named, up to ``NAMED_GRANTS``; a larger one is reported as everything. Sessions of
+    these users and applications that were not moved here yet from another server end as well, and are not counted.
 
     Return how many they were, and the ``revocation_id`` of all. Raises ValueError for an empty selector, which would
     mean every grant there is, and without a reason of a length that can be stored.
@@ -104,6 +106,9 @@ def revoke_grants(selector: Q, *, reason: str, by: Any = None) -> Revocation:
         raise ValueError("Say which grants: an empty selector would revoke them all.")
     columns = _end(reason=reason, by=by)
     with _transaction():
+        if reason != RevocationReason.APPLICATION_DELETED:  # which --undo does, when its sessions have gone back
+            # Before the update, which then also ends those that were moved while this waited for their lock.
+            end_unmoved_sessions(selector)
         count = grants_to_revoke(selector).update(**columns)
         revocation = Revocation(count=count, revocation_id=columns["revocation_id"])
         if count:

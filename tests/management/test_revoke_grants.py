@@ -211,3 +211,18 @@ def test_token_on_standard_input_needs_the_option_yes(client_app, monkeypatch):
         run("--token-stdin", stdin=client_app.access_token, monkeypatch=monkeypatch)
 
     assert revoked() == set()
+
+
+def test_session_of_another_server_that_was_not_moved_yet_is_revoked(other_server, application, user, monkeypatch):
+    other_server.hold(application, user)
+
+    output = run("--token-stdin", "--yes", stdin=f"token={ACCESS}", monkeypatch=monkeypatch)
+
+    assert output.startswith("Revoked 1 grant")
+
+
+def test_importer_that_fails_is_an_error(application, oauth_settings, monkeypatch):
+    oauth_settings(FOREIGN_TOKENS=["tests.foreign.fail_then_adopt"])
+
+    with pytest.raises(CommandError, match=r"failed with KeyError\. Nothing was revoked\."):
+        run("--token-stdin", "--yes", stdin=f"token={ACCESS}", monkeypatch=monkeypatch)

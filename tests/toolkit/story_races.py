@@ -9,7 +9,9 @@ import pytest
 from django.db import connection
 from oauth2_provider.models import get_refresh_token_model
 
+from oauth_refresh.contrib.toolkit.applications import import_applications
 from oauth_refresh.contrib.toolkit.sessions import move_all
+from oauth_refresh.contrib.toolkit.undo import undo_applications
 from oauth_refresh.models import Grant
 from tests.factories import ApplicationFactory, UserFactory
 from tests.server import ROOT
@@ -78,6 +80,20 @@ def test_two_commands_at_once_move_each_session_once(client):
 
     assert sum(map(sum, results)) == Grant.objects.count() == 21
     assert old_rows() == {"AccessToken": [], "RefreshToken": []}
+
+
+def test_session_is_not_lost_while_its_application_goes_back(user):
+    for number in range(ROUNDS):
+        old_application(f"shop{number}", hash_client_secret=False)
+        import_applications()
+        client = OldClient(f"shop{number}").start(user)
+
+        [answer, _undone] = run_together(at(NEW, client).refresh, undo_applications)
+
+        if answer.status_code == HTTPStatus.OK:
+            at(NEW, client).hold(answer).rotate()
+        else:  # the application was gone before its session could move
+            client.rotate()
 
 
 def command(*options):

@@ -11,7 +11,7 @@ from io import StringIO
 import pytest
 from django.contrib.auth.models import User, UserManager
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import IntegrityError, connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
@@ -93,6 +93,18 @@ def test_family_of_500_is_moved_and_deleted_as_a_whole(application, user):
     assert old_rows() == NOTHING_LEFT
 
 
+def test_access_token_that_is_for_fewer_resources_than_its_session_stays_so(application, user, oauth_settings):
+    one, other = "https://one.example", "https://other.example"
+    oauth_settings(RESOURCES={one: {"scopes": ["notes:read"]}, other: {"scopes": ["notes:read"]}})
+    old_session(application, user, "current", resource=[one, other], access_resource=[f"{one}/"])
+    old_session(application, user, "lost", resource=[one, other], access_resource=["https://gone.example"])
+
+    assert move("--sessions")["sessions"]["moved"] == 2
+
+    assert [token.resource_names for token in AccessToken.objects.all()] == [(one,)]
+    assert {grant.resource_names for grant in Grant.objects.all()} == {(one, other)}
+
+
 def test_two_live_rows_of_one_text_become_one_grant(application, user):
     for _row in range(2):
         old_session(application, user, "same")
@@ -157,8 +169,7 @@ def test_times_are_the_access_tokens_own_and_else_those_of_this_server(applicati
 
 
 def deactivate_user(session):
-    session.user.is_active = False
-    session.user.save()
+    User.objects.filter(pk=session.user_id).update(is_active=False)
 
 
 def change_access_token(**columns):
@@ -417,3 +428,27 @@ def test_no_progress_is_drawn_without_tqdm(no_tqdm):
     call_command("oauth_import_toolkit", stdout=StringIO(), stderr=terminal)
 
     assert terminal.getvalue() == ""
+
+
+def refuse(text):
+    """Let the database refuse the row of this text, as a constraint of the project may."""
+
+    def execute(run, sql, params, many, context):
+        if sql.startswith("INSERT") and crypto.digest(text) in params:
+            raise IntegrityError(text)
+        return run(sql, params, many, context)
+
+    return connection.execute_wrapper(execute)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_session_that_the_database_refuses_holds_no_other_back(application, caplog):
+    for number in range(5):
+        old_session(application, UserFactory(), f"text {number}")
+
+    with refuse("text 2"):
+        counts = move("--sessions", "--batch-size", "3")
+
+    assert (counts["sessions"]["moved"], counts["sessions"]["stayed"]) == (4, {"refused": 1})
+    assert [row["token"] for row in old_rows()["RefreshToken"]] == ["text 2"]
+    assert "the database refused it" in caplog.text

@@ -1,11 +1,13 @@
 """What was not used here goes back to django-oauth-toolkit; ``tests/test_toolkit.py`` runs this."""
 
 import json
+from datetime import timedelta
 from http import HTTPStatus
 from io import StringIO
 
 import pytest
 from django.core.management import call_command
+from django.db.models import F
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 
 from oauth_refresh.models import AccessToken, Application, Grant
@@ -89,6 +91,60 @@ def test_session_that_was_revoked_here_stays_revoked(application, user):
     assert run("--undo")["sessions"] == {"returned": 0, "kept": 0}
     client.server = OLD
     assert client.refresh().status_code == HTTPStatus.BAD_REQUEST
+
+
+REFUSED_HERE = {
+    "password": lambda user: type(user).objects.filter(pk=user.pk).update(password="another"),
+    "user": lambda user: type(user).objects.filter(pk=user.pk).update(is_active=False),
+    "application": lambda _user: Application.objects.update(is_active=False),
+    "expired": lambda _user: Grant.objects.update(idle_expires_at=F("created_at") + timedelta(microseconds=1)),
+}
+
+
+@pytest.mark.parametrize("cause", REFUSED_HERE)
+def test_session_that_is_refused_here_does_not_go_back(application, user, cause):
+    client = OldClient().start(user)
+    run()
+    REFUSED_HERE[cause](user)
+
+    counts = run("--undo")
+
+    assert counts["sessions"] == {"returned": 0, "kept": 1}
+    assert counts["applications"] == {"returned": 0, "kept": 1}
+    assert client.refresh().status_code == HTTPStatus.BAD_REQUEST
+
+
+CHANGES_HERE = {
+    "inactive": {"is_active": False},
+    "another secret": {"secret_digest": "0" * 64},
+}
+
+
+@pytest.mark.parametrize("change", CHANGES_HERE)
+def test_application_that_was_changed_here_stays(application, change):
+    run()
+    Application.objects.update(**CHANGES_HERE[change])
+
+    assert run("--undo")["applications"] == {"returned": 0, "kept": 1}
+
+
+def test_application_with_a_short_secret_goes_back(user):
+    old_application(hash_client_secret=False, client_secret="short")
+    run()
+
+    assert run("--undo")["applications"] == {"returned": 1, "kept": 0}
+
+
+def test_resources_of_an_access_token_go_back_with_it(application, user, oauth_settings):
+    one, other = "https://one.example", "https://other.example"
+    oauth_settings(RESOURCES={one: {"scopes": ["notes:read"]}, other: {"scopes": ["notes:read"]}})
+    old_session(application, user, "current", resource=[one, other], access_resource=[one])
+    run()
+
+    run("--undo")
+
+    assert get_access_token_model().objects.get().resource == [one]
+    assert get_refresh_token_model().objects.get().resource == [one, other]
 
 
 def test_session_whose_access_token_was_pruned_goes_back_with_an_expired_one(application, user):

@@ -7,8 +7,6 @@ from typing import Any
 from django.contrib.auth.hashers import identify_hasher, make_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from oauth2_provider.scopes import get_scopes_backend
-from oauth2_provider.settings import oauth2_settings
 
 from oauth_refresh.conf import app_settings
 from oauth_refresh.contrib.toolkit import old_rows
@@ -59,6 +57,7 @@ def import_applications(*, dry_run: bool = False) -> ImportedApplications:
 
     An application that is registered here stays as it is. With ``dry_run`` nothing is stored.
     """
+    old_rows.require_installed()
     result = ImportedApplications()
     for old in old_rows.applications().order_by("pk").select_related("user").iterator():
         if find_application(old.client_id) is not None:
@@ -100,7 +99,7 @@ class _Candidate:
         )
         self.redirect_uris = old.redirect_uris.split()
         # A backend of the project may allow an application less than all scopes.
-        backend = get_scopes_backend()
+        backend = old_rows.scopes_backend()
         available = set(backend.get_available_scopes(application=old))
         self.is_limited = not available.issuperset(backend.get_all_scopes())
         self.scopes = [name for name in app_settings.scopes if name in available]
@@ -127,7 +126,7 @@ class _Candidate:
             "auth_method": AuthMethod.NONE if self.is_public else AuthMethod.CLIENT_SECRET_BASIC,
             "grant_types": " ".join(self.grant_types),
             "redirect_uris": "\n".join(uri for uri in self.redirect_uris if is_usable_redirect_uri(uri)),
-            "requires_pkce": self.is_public or self._requires_pkce(),
+            "requires_pkce": self.is_public or old_rows.requires_pkce(self.old.client_id),
             "is_trusted": old.skip_authorization,
             "scope": " ".join(self.scopes) if self.is_limited else "",
             "created_at": old.created,
@@ -139,7 +138,7 @@ class _Candidate:
         not_offered = [name for name in self.grant_types if name not in app_settings.grant_types]
         has_codes = GrantType.AUTHORIZATION_CODE in self.grant_types
         facts = (
-            (has_codes and self.is_public and not self._requires_pkce(), _PUBLIC_WITHOUT_PKCE),
+            (has_codes and self.is_public and not old_rows.requires_pkce(self.old.client_id), _PUBLIC_WITHOUT_PKCE),
             (bool(self.old.algorithm), "It gets no ID tokens here: OpenID Connect is not offered."),
             (self._has_short_secret(), _SHORT_SECRET),
         )
@@ -152,10 +151,6 @@ class _Candidate:
 
     def _missing_grant_types(self) -> list[str]:
         return [text for name, text in _NOT_HERE.items() if self.old.allows_grant_type(name)]
-
-    def _requires_pkce(self) -> bool:
-        required = oauth2_settings.PKCE_REQUIRED
-        return bool(required(self.old.client_id) if callable(required) else required)
 
     def _has_short_secret(self) -> bool:
         """Whether its secret is readable, and shorter than one whose digest may be stored."""

@@ -10,12 +10,17 @@ from typing import Any
 from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.db import router
-from django.db.models import Exists, F, Model, OuterRef, QuerySet, Window
+from django.db.models import Case, Exists, F, Model, OuterRef, QuerySet, When, Window
 from django.db.models.functions import RowNumber
-from oauth2_provider.settings import oauth2_settings
 
 from oauth_refresh.services.db import db_alias
 from oauth_refresh.services.import_rows import MOST_SPENT
+
+try:
+    from oauth2_provider.scopes import get_scopes_backend
+    from oauth2_provider.settings import oauth2_settings
+except ImportError:  # uninstalled after the move: this app stays longer, for the tokens that clients still hold
+    get_scopes_backend = oauth2_settings = None
 
 _DELETED_AT_ONCE = 1_000
 
@@ -44,8 +49,31 @@ def refresh_tokens() -> QuerySet[Any]:
     return refresh_token_model()._default_manager.using(db_alias())
 
 
+def is_installed() -> bool:
+    """Whether django-oauth-toolkit is in ``INSTALLED_APPS``, so that there are its models."""
+    return apps.is_installed("oauth2_provider")
+
+
+def scopes_backend() -> Any:
+    """Return the backend that says which scopes there are, and which of them an application may have."""
+    return get_scopes_backend()
+
+
+def requires_pkce(client_id: str) -> bool:
+    """Whether authorization codes of this application need PKCE there."""
+    required = oauth2_settings.PKCE_REQUIRED
+    return bool(required(client_id) if callable(required) else required)
+
+
+def require_installed() -> None:
+    """Raise ImproperlyConfigured unless django-oauth-toolkit is installed."""
+    if not is_installed():
+        raise ImproperlyConfigured("oauth2_provider is not in INSTALLED_APPS: there is nothing to move from or to.")
+
+
 def require_readable() -> None:
     """Raise ImproperlyConfigured unless sessions can be moved: by digest, and in one transaction."""
+    require_installed()
     model = refresh_token_model()
     try:
         model._meta.get_field("token_checksum")
@@ -100,12 +128,14 @@ def lock_access_tokens(keys: Iterable[Any]) -> dict[Any, Any]:
     return {row.pk: row for row in rows.order_by("pk").select_for_update()}
 
 
-def newest_spent(families: Collection[Any], *, now: datetime) -> dict[Any, list[str]]:
+def newest_spent(families: Collection[Any], *, now: datetime, presented: str | None = None) -> dict[Any, list[str]]:
     """Return for each family the checksums of its refresh tokens that are an alarm now, the newest ``MOST_SPENT``.
 
-    The oldest comes first.
+    The oldest comes first. ``presented`` takes the place of the oldest of them, if it is one, since it is about to be
+    looked up here.
     """
-    from_newest = Window(RowNumber(), partition_by=F("token_family"), order_by=F("pk").desc())
+    is_presented = Case(When(token_checksum=presented or "", then=0), default=1)
+    from_newest = Window(RowNumber(), partition_by=F("token_family"), order_by=[is_presented, F("pk").desc()])
     rows = refresh_tokens().filter(token_family__in=families, revoked__lte=end_of_grace(now))
     numbered = rows.annotate(age=from_newest).filter(age__lte=MOST_SPENT).order_by("pk")
     found: dict[Any, list[str]] = {}
@@ -138,6 +168,11 @@ def count_without_refresh_token(now: datetime) -> int:
     """Return how many access tokens are valid that no refresh token belongs to, such as those of client credentials."""
     bound = refresh_tokens().filter(access_token=OuterRef("pk"))
     return access_tokens().filter(~Exists(bound), expires__gt=now).count()
+
+
+def without_live_refresh_token() -> QuerySet[Any]:
+    """Return the access tokens of revoked sessions, and those that no session belongs to."""
+    return access_tokens().filter(~Exists(refresh_tokens().filter(access_token=OuterRef("pk"), revoked=None)))
 
 
 def live_batches(size: int) -> Iterator[list[str]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from django.contrib.auth import get_user_model
-from django.db import transaction
+from django.db import DataError, IntegrityError, transaction
 from django.utils import timezone
 
 from oauth_refresh import crypto
@@ -34,6 +34,7 @@ STAYS = {
     "malformed": "it has no user, or a token_checksum that is no SHA-256",
     "no_access_token": "no access token belongs to it, so django-oauth-toolkit refuses it as well",
     "no_application": "the application was not imported",
+    "refused": "the database refused it: the log says why",
     "resource": "its resource is not one of RESOURCES",
     "scope": "nothing of its scope is allowed here",
 }
@@ -102,7 +103,7 @@ def _move_texts_behind(digest: str) -> bool:
     checksums = _live_texts_behind(digest)
     if not checksums:
         return True
-    result = move_texts(checksums)
+    result = move_texts(checksums, presented=digest)
     for reason in result.stayed:
         logger.info("A session of django-oauth-toolkit was not moved: %s.", reason)
     return bool(result.moved or result.stayed)
@@ -122,24 +123,31 @@ def _live_texts_behind(digest: str) -> set[str]:
 
 @retry_serialization_failure
 def move_texts(
-    checksums: Collection[str], *, find_applications: ApplicationFinder = imported_applications
+    checksums: Collection[str],
+    *,
+    find_applications: ApplicationFinder = imported_applications,
+    presented: str | None = None,
 ) -> MovedSessions:
-    """Move the sessions whose live refresh tokens these are, in one transaction, or in that of the caller."""
+    """Move the sessions whose live refresh tokens these are, in one transaction, or in that of the caller.
+
+    ``presented``: the checksum of the token that a client sent, which is kept as spent if it is, however old it is.
+    """
     with atomic_write(durable=False):
-        return _Move(old_rows.lock_live_texts(checksums), find_applications=find_applications).run()
+        rows = old_rows.lock_live_texts(checksums)
+        return _Move(rows, find_applications=find_applications, presented=presented).run()
 
 
 class _Move:
     """One transaction's worth of sessions, whose rows are locked."""
 
-    def __init__(self, rows: list[Any], *, find_applications: ApplicationFinder) -> None:
+    def __init__(self, rows: list[Any], *, find_applications: ApplicationFinder, presented: str | None) -> None:
         self.rows, self.now, self.result = rows, timezone.now(), MovedSessions()
         self.access_tokens = old_rows.lock_access_tokens(row.access_token_id for row in rows)
         self.applications = find_applications({row.application_id for row in rows})
         users = get_user_model()._base_manager.using(db_alias())
         self.users = users.in_bulk({row.user_id for row in rows if row.user_id is not None})
         families = {row.token_family for row in rows if row.token_family is not None}
-        self.spent = old_rows.newest_spent(families, now=self.now)
+        self.spent = old_rows.newest_spent(families, now=self.now, presented=presented)
 
     def run(self) -> MovedSessions:
         """Move each text by the newest of its rows that can be moved: there is no constraint against two live ones."""
@@ -203,7 +211,10 @@ class _Move:
             spent_digests=self.spent.get(row.token_family, []),
             access_tokens=[
                 ImportedAccessToken(
-                    digest=access_token.token_checksum, scope=access_token.scope, expires_at=access_token.expires
+                    digest=access_token.token_checksum,
+                    scope=access_token.scope,
+                    expires_at=access_token.expires,
+                    resources=access_token.resource,
                 )
             ],
             resources=row.resource,
@@ -225,7 +236,21 @@ def move_all(
     """
     old_rows.require_readable()
     for checksums in old_rows.live_batches(batch_size):
-        yield len(checksums), _rehearse(checksums, with_applications) if dry_run else move_texts(checksums)
+        yield len(checksums), _rehearse(checksums, with_applications) if dry_run else _move_batch(checksums)
+
+
+def _move_batch(checksums: list[str]) -> MovedSessions:
+    """Move a batch; if the database refuses it, one session after the other, so that only the refused one stays."""
+    try:
+        return move_texts(checksums)
+    except (DataError, IntegrityError):
+        if len(checksums) == 1:
+            logger.exception("A session of django-oauth-toolkit was not moved: the database refused it.")
+            return MovedSessions(stayed=Counter(refused=1))
+    total = MovedSessions()
+    for checksum in checksums:
+        total += _move_batch([checksum])
+    return total
 
 
 def _rehearse(checksums: Collection[str], with_applications: bool) -> MovedSessions:

@@ -10,11 +10,12 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Q
 
+from oauth_refresh.errors import ImporterFailed
 from oauth_refresh.management.arguments import moment, require_application, require_users
 from oauth_refresh.models import RevocationReason
 from oauth_refresh.models.grant import REASON_LENGTH
 from oauth_refresh.services import revoke_grants
-from oauth_refresh.services.leaked_tokens import find_tokens_in, mentions_token
+from oauth_refresh.services.leaked_tokens import ask_importers_about, find_tokens_in, mentions_token
 from oauth_refresh.services.revocation import RevocationPreview, Share, preview_revocation
 
 LARGEST = 10
@@ -94,7 +95,12 @@ def _selector(options: dict[str, Any]) -> Q:
     if options["created_before"] is not None:
         selector &= Q(created_at__lt=options["created_before"])
     if options["token_stdin"]:
-        grants = [token.grant.pk for token in find_tokens_in(_standard_input())]
+        text = _standard_input()
+        try:
+            ask_importers_about(text)
+        except ImporterFailed as error:
+            raise CommandError(f"{error} Nothing was revoked.") from error
+        grants = [token.grant.pk for token in find_tokens_in(text)]
         if not grants:
             raise CommandError("Standard input holds no token of this server, or the token's row was deleted.")
         selector &= Q(pk__in=grants)

@@ -14,7 +14,7 @@ from django.utils import timezone
 from oauth_refresh.contrib.toolkit import old_rows
 from oauth_refresh.contrib.toolkit.applications import import_applications
 from oauth_refresh.contrib.toolkit.sessions import BATCH_SIZE, STAYS, MovedSessions, move_all
-from oauth_refresh.contrib.toolkit.undo import count_used, undo_applications, undo_sessions
+from oauth_refresh.contrib.toolkit.undo import count_imported, undo_applications, undo_sessions
 from oauth_refresh.management.arguments import positive
 from oauth_refresh.services.import_reversal import unused_imports
 
@@ -82,12 +82,13 @@ class Command(BaseCommand):
     def _undo(self, kinds: list[str], options: dict[str, Any]) -> dict[str, Any]:
         counts: dict[str, Any] = {}
         if "sessions" in kinds:
-            returned = 0
+            old_rows.require_readable()
+            returned, imported = 0, count_imported()
             with self._progress(unused_imports().count) as advance:
                 for number in undo_sessions(batch_size=options["batch_size"], dry_run=options["dry_run"]):
                     returned += number
                     advance(number)
-            counts["sessions"] = {"returned": returned, "kept": count_used()}
+            counts["sessions"] = {"returned": returned, "kept": imported - returned}
         if "applications" in kinds:
             counts["applications"] = asdict(undo_applications(dry_run=options["dry_run"]))
         return counts
