@@ -28,15 +28,15 @@ def mentions_token(text: str) -> bool:
 def ask_importers_about(text: str) -> None:
     """Let the importers of ``FOREIGN_TOKENS`` move the sessions of the tokens in a text, so that they are found here.
 
-    They are asked about what can be a token of another server and is unknown here, ``_MOST_ASKED`` words at most. What
-    is moved goes on working: who calls this revokes it afterwards. Raises ImporterFailed.
+    They are asked about what can be a token of another server and is unknown here, ``_MOST_ASKED`` texts at most. What
+    is moved goes on working until the caller revokes it. Raises ImporterFailed.
     """
     if app_settings.foreign_tokens:
-        words = list(islice(foreign_texts_in(text), _MOST_ASKED))
-        known = _access_tokens(words) | _refresh_tokens(words)
-        for word in words:
-            if word not in known:
-                ask_importers(word)
+        candidates = list(islice(foreign_texts_in(text), _MOST_ASKED))
+        known = _access_tokens(candidates) | _refresh_tokens(candidates)
+        for raw in candidates:
+            if raw not in known:
+                ask_importers(raw)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

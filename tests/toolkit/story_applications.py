@@ -6,6 +6,7 @@ from io import StringIO
 
 import pytest
 from django.contrib.auth.hashers import check_password
+from django.core.checks import run_checks
 from django.core.management import call_command
 from oauth2_provider.models import get_application_model
 from oauth2_provider.scopes import SettingsScopes
@@ -277,3 +278,23 @@ def test_installation_that_only_checks_tokens_of_another_server_has_nothing_to_m
         "Sessions: moved 0, access tokens 0, spent 0, without refresh token 0.",
     ]
     assert not Grant.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "named"),
+    [
+        ((), {}, ["notes:read, notes:write, old"]),
+        ((), {"DEFAULT_SCOPES": ["notes:read"]}, ["notes:read"]),
+        ((), {"DEFAULT_SCOPES": []}, []),
+        (("notes:read",), {}, []),
+    ],
+)
+def test_check_warns_of_clients_that_name_no_scope(settings, oauth_settings, ours, theirs, named):
+    oauth_settings(DEFAULT_SCOPES=ours)
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **theirs}
+
+    messages = [message for message in run_checks() if message.id == "oauth_refresh_toolkit.W001"]
+
+    assert [message.msg for message in messages] == [
+        f"Clients that name no scope get {names} at django-oauth-toolkit, and an error here." for names in named
+    ]

@@ -1,21 +1,26 @@
 """The importer of ``docs/how-to/move-other-sessions.md`` moves sessions; ``tests/test_toolkit.py`` runs this."""
 
 import sys
+from datetime import timedelta
 from http import HTTPStatus
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
+from django.apps import apps
+from django.db.models import Q
+from django.utils import timezone
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 from rest_framework_simplejwt.tokens import RefreshToken
 
-from oauth_refresh.models import Grant
+from oauth_refresh.models import Application, Grant
+from oauth_refresh.services import revoke_grants
 from tests.docs.pages import DOCS, blocks
 from tests.factories import ApplicationFactory
 from tests.toolkit.old import NEW, OldClient
 
 pytestmark = pytest.mark.django_db
 
-IMPORTER, SETTINGS, ALL = blocks(DOCS / "how-to" / "move-other-sessions.md", "python")
+IMPORTER, SETTINGS, ALL, ENDING = blocks(DOCS / "how-to" / "move-other-sessions.md", "python")
 
 
 def module(name, source, monkeypatch):
@@ -73,3 +78,24 @@ def test_what_is_no_live_token_there_is_refused(user):
     for client in (blacklisted, deleted, foreign):
         assert client.refresh().json()["error"] == "invalid_grant"
     assert not Grant.objects.exists()
+
+
+ENDED = [
+    (lambda user, phone: Q(user=user), True),
+    (lambda user, phone: Q(application=phone), True),
+    (lambda user, phone: Q(user=user, created_at__lt=timezone.now()), True),
+    (lambda user, phone: Q(user=user, created_at__lt=timezone.now() - timedelta(days=1)), False),
+    (lambda user, phone: Q(application=ApplicationFactory()), False),
+]
+
+
+@pytest.mark.parametrize(("selector", "is_ended"), ENDED)
+def test_sessions_that_were_not_moved_end_with_the_grants(user, monkeypatch, selector, is_ended):
+    client = client_of(user)
+    made = module("apps_of_the_page", ENDING, monkeypatch)
+    config = made.MySiteConfig("mysite", SimpleNamespace(__file__=__file__))
+    monkeypatch.setattr(apps.get_app_config("members"), "end_sessions", config.end_sessions, raising=False)
+
+    revoke_grants(selector(user, Application.objects.get(client_id="phone")), reason="a test")
+
+    assert (client.refresh().status_code == HTTPStatus.BAD_REQUEST) == is_ended

@@ -21,7 +21,7 @@ from oauth_refresh.services.foreign import UnmovedSessions
 def end_sessions(sessions: UnmovedSessions) -> None:
     """Mark their refresh tokens as revoked, and let their access tokens expire, by two statements.
 
-    A session that is being moved is locked until it is a grant. Whoever calls this ends the grants after it.
+    A session that is being moved is locked until it is a grant. The caller ends the grants after it.
     """
     if not old_rows.is_installed():  # everything was moved, and its tables may be gone
         return

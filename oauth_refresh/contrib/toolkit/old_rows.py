@@ -59,6 +59,11 @@ def scopes_backend() -> Any:
     return get_scopes_backend()
 
 
+def default_scopes() -> list[str]:
+    """Return the scopes that a client gets there if it names none."""
+    return list(scopes_backend().get_default_scopes())
+
+
 def requires_pkce(client_id: str) -> bool:
     """Whether authorization codes of this application need PKCE there."""
     required = oauth2_settings.PKCE_REQUIRED

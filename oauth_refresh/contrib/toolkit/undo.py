@@ -109,10 +109,9 @@ def undo_applications(*, dry_run: bool = False) -> Undone:
 
 def _is_as_imported(ours: Application, old: Any) -> bool:
     """Whether it is still active, with its old secret, which becomes a digest here when it is first used."""
-    secret = old.client_secret
+    secret: str = old.client_secret
     if not ours.is_active or ours.is_public:
         return ours.is_active
     if is_hash(secret):
         return ours.imported_secret_hash == secret
-    expected = "" if ours.imported_secret_is_short else crypto.digest(secret)
-    return ours.secret_digest == expected
+    return ours.secret_digest == ("" if ours.imported_secret_is_short else crypto.digest(secret))
