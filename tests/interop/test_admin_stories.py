@@ -195,6 +195,7 @@ def test_form_of_an_application_shows_what_its_choices_need(open_page, shoot):
     expect(redirect_uris).to_be_visible()
     expect(keys).to_be_hidden()
     expect(page.get_by_label("Requires PKCE")).to_be_visible()
+    expect(page.get_by_role("heading", name="User consent")).to_be_visible()
 
     page.get_by_label("authorization code").uncheck()
     page.get_by_label("refresh token", exact=True).uncheck()
@@ -204,6 +205,7 @@ def test_form_of_an_application_shows_what_its_choices_need(open_page, shoot):
     expect(redirect_uris).to_be_hidden()
     expect(page.get_by_label("Retry window:")).to_be_hidden()
     expect(page.get_by_label("Requires PKCE")).to_be_hidden()
+    expect(page.get_by_role("heading", name="User consent")).to_be_hidden()
     expect(keys).to_be_visible()
     keys.fill("[]")
     page.get_by_label("Authentication:").select_option("secret, in the body (or by HTTP Basic)")
