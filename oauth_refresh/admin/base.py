@@ -3,7 +3,9 @@
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import quote, unquote
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_permission_codename, get_user_model
 from django.core.exceptions import FieldDoesNotExist, PermissionDenied
 from django.db.models import Model
@@ -75,6 +77,12 @@ class SafeLookupAdmin(ExtraPagesAdmin):
         if _SECRET_COLUMNS & set(lookup.split("__")) or not super().lookup_allowed(lookup, value, request):
             return False
         return not _reaches_users(self.model, lookup) or may_view_users(request)
+
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        try:
+            return super().get_changelist_instance(request)
+        except OverflowError as error:  # a key of thirty digits, which SQLite does not take
+            raise IncorrectLookupParameters from error
 
 
 def _reaches_users(model: type[Model], lookup: str) -> bool:

@@ -132,7 +132,7 @@ def _url(admin_site: AdminSite, page: str, *args: Any) -> str | None:
 def alarm_meaning(*, looks_concurrent: bool) -> str:
     """Return what the reuse of a spent token most likely is, and what to do."""
     if looks_concurrent:
-        return _("the client refreshed twice at once; give it a retry window")
+        return _("the client most likely refreshed twice at once; if so, give it a retry window")
     return _("treat it as theft: revoke, and call the user")
 
 

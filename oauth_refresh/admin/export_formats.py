@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from io import StringIO
 from itertools import islice
@@ -11,7 +12,8 @@ Row = dict[str, Any]
 
 _ROWS_A_PIECE = 500
 _BYTE_ORDER_MARK = "\ufeff"  # without it, Excel reads UTF-8 as the code page of the machine
-_FORMULA_SIGNS = tuple("=+-@\t\r\n＝＋－＠")  # noqa: RUF001  spreadsheets take the wide ones as well
+# At the start of a cell, or behind what a spreadsheet may be told to split cells at. It takes the wide signs as well.
+_FORMULA = re.compile(r"(?:^|[;|,\t])\s*[=+\-@\t\r\n＝＋－＠]")  # noqa: RUF001
 
 
 class Format(NamedTuple):
@@ -56,7 +58,7 @@ def _cell(value: Any) -> Any:
     A client chooses its ``User-Agent``, and a spreadsheet runs ``=HYPERLINK(…)`` as a formula. An apostrophe before it
     makes it a text (OWASP: CSV Injection).
     """
-    if isinstance(value, str) and value.lstrip(" ").startswith(_FORMULA_SIGNS):
+    if isinstance(value, str) and _FORMULA.search(value):
         return f"'{value}"
     return value
 

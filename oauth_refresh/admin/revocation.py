@@ -23,7 +23,7 @@ from oauth_refresh.admin.base import ExtraPagesAdmin, may_view_users
 from oauth_refresh.models.grant import REASON_LENGTH
 from oauth_refresh.services import Revocation, revoke_grants
 from oauth_refresh.services.db import db_alias, retry_serialization_failure
-from oauth_refresh.services.leaked_tokens import mentions_token
+from oauth_refresh.services.leaked_tokens import may_mention_token, mentions_token
 from oauth_refresh.services.revocation import grants_to_revoke, preview_revocation
 
 _NAMED_ROWS = 20
@@ -39,7 +39,7 @@ class ReasonForm(forms.Form):
 
     def clean_reason(self) -> str:
         reason: str = self.cleaned_data["reason"]
-        if mentions_token(reason):  # the reason is stored, shown and logged, and a raw token never is
+        if may_mention_token(reason):  # the reason is stored, shown and logged, and a raw token never is
             raise forms.ValidationError(_("Leave the token out of the reason: it is stored."))
         return reason
 
@@ -91,7 +91,8 @@ class RevocationAdminMixin(ExtraPagesAdmin):
             raise IncorrectLookupParameters
         changelist: Any = super().get_changelist_instance(request)
         # The button for the whole list stands only where something narrows the list: not everything there is.
-        changelist.is_narrowed = bool(changelist.query or changelist.get_filters_params())
+        texts = (text for name, texts in changelist.get_filters_params().items() if name != "time" for text in texts)
+        changelist.is_narrowed = bool(changelist.query.strip()) or any(text.strip() for text in texts)
         return cast("ChangeList", changelist)
 
     def has_something_to_revoke(self, row: Any) -> bool:

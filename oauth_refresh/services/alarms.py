@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.mail import send_mail
-from django.db.models import Exists, Max, OuterRef, Q
+from django.db.models import Exists, Max, Min, OuterRef, Q, QuerySet
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -37,7 +37,7 @@ def report_alarms() -> int:
     report = _stored_report(now)
     if report.told_at is not None and report.told_at > now - app_settings.alarm_interval:
         return 0
-    settled = GrantEvent.objects.using(db_alias()).filter(pk__gt=report.position, at__lte=now - _SETTLED)
+    settled = _settled_events(after=report.position, now=now)
     newest: int | None = settled.aggregate(newest=Max("pk"))["newest"]
     if newest is None:
         return 0
@@ -52,7 +52,8 @@ def report_alarms() -> int:
         is_sent = True
     finally:
         if not is_sent:
-            AlarmReport.objects.using(db_alias()).filter(pk=report.pk, position=newest).update(position=report.position)
+            claimed = AlarmReport.objects.using(db_alias()).filter(pk=report.pk, position=newest, told_at=now)
+            claimed.update(position=report.position, told_at=report.told_at)
     if app_settings.mail_users_on_alarm:
         _mail_users(alarms)
     return len(alarms)
@@ -65,6 +66,19 @@ def _stored_report(now: datetime) -> AlarmReport:
     old = GrantEvent.objects.using(db_alias()).filter(at__lt=now - _AT_FIRST).aggregate(newest=Max("pk"))
     report, _is_new = reports.get_or_create(pk=AlarmReport.ONLY, defaults={"position": old["newest"] or 0})
     return report
+
+
+def _settled_events(*, after: int, now: datetime) -> QuerySet[GrantEvent]:
+    """Return the events behind a position that none can precede any more.
+
+    A number is taken before the event is committed. So what has a higher number than an event that is not settled yet,
+    as that of a long transaction, or of a web node whose clock is ahead, waits for it.
+    """
+    behind = GrantEvent.objects.using(db_alias()).filter(pk__gt=after)
+    # A clock that is further ahead than this is wrong, and does not hold up the reports until its time comes.
+    unsettled = behind.filter(at__gt=now - _SETTLED, at__lte=now + _SETTLED)
+    first: int | None = unsettled.aggregate(first=Min("pk"))["first"]
+    return behind if first is None else behind.filter(pk__lt=first)
 
 
 def _claim(report: AlarmReport, *, position: int, told_at: datetime | None) -> bool:
@@ -97,14 +111,17 @@ def _tell(alarms: Sequence[GrantEvent]) -> None:
 
 def _line(alarm: GrantEvent) -> str:
     grant = alarm.grant
-    meaning = _("the client may have refreshed twice at once") if alarm.looks_concurrent else _("treat it as theft")
+    concurrent, theft = (
+        _("the client most likely refreshed twice at once"),
+        _("treat it as theft, revoke, and call the user"),
+    )
     origin = " ".join(filter(None, [alarm.address, program_name(alarm.user_agent)])) or "-"
     values = {
         "at": f"{alarm.at:%Y-%m-%d %H:%M:%S %Z}".strip(),
         "user": _one_line(grant.user or "-"),
         "application": _one_line(grant.application),
         "origin": origin,
-        "meaning": meaning,
+        "meaning": concurrent if alarm.looks_concurrent else theft,
         "grant": grant.public_id,
     }
     return _("%(at)s  %(application)s for %(user)s, from %(origin)s: %(meaning)s. Grant %(grant)s.") % values
@@ -136,11 +153,11 @@ def _mail_users(alarms: Sequence[GrantEvent]) -> None:
         values = {"application": _one_line(alarm.grant.application)}
         subject = _("%(application)s was disconnected for your safety") % values
         text = _(
-            "The connection of %(application)s to your account was ended: an old key of it was used again, so a copy "
-            "may have been stolen. Connect the application again if you use it. If you did not connect it yourself, "
-            "change your password."
+            "The connection of %(application)s to your account was ended: an access code that had already been used "
+            "was sent again, so someone may have copied it. Connect the application again if you use it. If you did "
+            "not connect it yourself, change your password."
         )
         try:
             send_mail(subject, text % values, None, [address])
-        except OSError:  # all errors of smtplib are
+        except Exception:  # of a mail backend of the project, or of Django for an address that is none
             logger.exception("The mail to a user about an alarm could not be sent.")

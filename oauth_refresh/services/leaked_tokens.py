@@ -17,12 +17,23 @@ from oauth_refresh.services.lookup import PresentedRefreshToken
 _BATCH = 500
 """How many texts are looked up by one statement."""
 
+_RANDOM_WORD = re.compile(r"(?<![\w-])(?=[\w-]*[0-9])(?=[\w-]*[a-z])(?=[\w-]*[A-Z])[\w-]{20,}", re.ASCII)
+
 _MOST_ASKED = 2_000  # an importer needs a few statements for each
 
 
 def mentions_token(text: str) -> bool:
     """Whether something in ``text`` has the form of a token of ours, or is one of another server that was imported."""
     return next(_candidates(text), None) is not None or bool(find_tokens_in(text))
+
+
+def may_mention_token(text: str) -> bool:
+    """Whether ``text``, such as a reason that is stored, mentions a token, or may do so.
+
+    While ``FOREIGN_TOKENS`` names an importer, a token of another server may be unknown here. It is taken for one if it
+    has twenty characters or more, with digits, small and capital letters; an identifier such as a UUID is none.
+    """
+    return mentions_token(text) or bool(app_settings.foreign_tokens and _RANDOM_WORD.search(text))
 
 
 def ask_importers_about(text: str) -> None:

@@ -162,7 +162,7 @@ def find_users(name: str) -> list[Any]:
     users, alias = get_user_model(), db_alias()
     try:
         found = list(users._base_manager.using(alias).filter(**{users.USERNAME_FIELD: name}).order_by("pk"))
-    except (ValueError, ValidationError):  # a name may also be a number, or a UUID
+    except (OverflowError, ValueError, ValidationError):  # a name may also be a number, or a UUID
         return []
     # A case-insensitive or padding collation (MariaDB) finds what is not the same.
     stored = [(getattr(user, users.USERNAME_FIELD), user) for user in found]

@@ -22,7 +22,8 @@ _REASONS = {
     RevocationReason.CLIENT_REQUEST: _("The application ended it."),
     RevocationReason.USER_REQUEST: _("You disconnected it."),
     RevocationReason.REUSE_DETECTED: _(
-        "An old key of it was used again, so a copy may have been stolen. It was ended for your safety."
+        "An access code that had already been used was sent again, so someone may have copied it. It was ended for "
+        "your safety."
     ),
     RevocationReason.USER_DEACTIVATED: _("Your account was deactivated."),
     RevocationReason.PASSWORD_CHANGED: _("Your password was changed."),

@@ -150,7 +150,7 @@ def test_nothing_secret_is_exported(admin_browser, form, model):
     assert not {"digest", "mac_key", "fingerprint", "retry_slots", "salt"} & set(text.replace('"', " ").split())
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@A1", "\t=1", "\r=1", "  =1", "＝1"])  # noqa: RUF001
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@A1", "\t=1", "\r=1", "  =1", "＝1", "a;=1", "a,@A1", "a\t +1"])  # noqa: RUF001
 def test_cell_that_a_spreadsheet_would_run_becomes_a_text(admin_browser, theft, text):
     Grant.objects.update(user_agent=text)
 

@@ -194,7 +194,7 @@ def test_list_and_page_say_the_state_of_a_token(admin_browser, factory, bent, ba
     assert f"State: {badge}" in page_text(admin_browser.get(at(model, "change", row.pk)))
 
 
-CONCURRENT = "The client refreshed twice at once; give it a retry window"
+CONCURRENT = "The client most likely refreshed twice at once; if so, give it a retry window"
 THEFT = "Treat it as theft: revoke, and call the user"
 
 

@@ -138,7 +138,9 @@ def test_alarm_does_not_guess_when_a_pruned_token_was_spent(admin_browser):
     )
 
 
-CONCURRENT = "Seconds later, same caller: the client refreshed twice at once; give it a retry window."
+CONCURRENT = (
+    "Seconds later, same caller: the client most likely refreshed twice at once; if so, give it a retry window."
+)
 THEFT = "Later, or from elsewhere: treat it as theft: revoke, and call the user."
 UNKNOWN = "Not known whether it was the same caller: treat it as theft: revoke, and call the user."
 

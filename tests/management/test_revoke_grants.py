@@ -226,3 +226,23 @@ def test_importer_that_fails_is_an_error(application, oauth_settings, monkeypatc
 
     with pytest.raises(CommandError, match=r"failed with KeyError\. Nothing was revoked\."):
         run("--token-stdin", "--yes", stdin=f"token={ACCESS}", monkeypatch=monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("reason", "is_stored"),
+    [
+        (f"leaked: {CURRENT}.", False),
+        ("stolen b8644266-8abd-44cf-9b05-8365a16890d8", True),
+        ("https://tickets.example/browse/SEC-2026", True),
+        ("Rechtsschutzversicherungsgesellschaften", True),
+    ],
+)
+def test_reason_may_not_hold_a_token_whose_session_was_not_moved(other_server, client_app, reason, is_stored):
+    arguments = ["--application", client_app.application.client_id, "--yes", "--reason", reason]
+    if not is_stored:
+        with pytest.raises(CommandError, match="may not hold a token"):
+            run(*arguments)
+    else:
+        run(*arguments)
+
+    assert Grant.objects.filter(revoked_reason=reason).exists() == is_stored

@@ -62,7 +62,7 @@ def test_alarm_is_reported_by_mail(mailoutbox):
     assert mail.body.splitlines() == [
         "Spent refresh tokens were used again. Look at the grants in the admin:",
         "",
-        f"2026-03-01 11:59:00 UTC  Notes for alice, from 192.0.2.66 thief: treat it as theft. Grant {grant}.",
+        f"2026-03-01 11:59:00 UTC  Notes for alice, from 192.0.2.66 thief: treat it as theft, revoke, and call the user. Grant {grant}.",
         f"https://auth.example/admin/oauth_refresh/grant/{grant.pk}/change/",
     ]
 
@@ -91,7 +91,7 @@ def test_concurrent_refresh_is_not_called_a_theft(mailoutbox):
 
     report_alarms()
 
-    assert "from -: the client may have refreshed twice at once." in mailoutbox[0].body
+    assert "from -: the client most likely refreshed twice at once." in mailoutbox[0].body
 
 
 def test_alarms_since_the_last_report_are_bundled(mailoutbox):
@@ -144,6 +144,23 @@ def test_event_that_others_may_precede_waits(mailoutbox, clock):
     assert (early, report_alarms()) == (0, 1)
 
 
+def test_event_with_a_higher_number_than_one_that_is_not_settled_waits_for_it(clock):
+    alarm(ago=timedelta(seconds=5))
+    alarm(ago=timedelta(seconds=30))
+
+    early = report_alarms()
+    clock.shift(5)
+
+    assert (early, report_alarms()) == (0, 2)
+
+
+def test_clock_that_is_far_ahead_holds_up_no_report():
+    alarm(ago=-timedelta(hours=1))
+    alarm()
+
+    assert report_alarms() == 2
+
+
 def test_first_report_leaves_out_what_is_older_than_a_day():
     alarm(ago=timedelta(days=2))
     alarm(ago=timedelta(hours=23))
@@ -157,10 +174,24 @@ def test_report_that_cannot_be_sent_is_sent_again(mailoutbox, clock, mail_server
     with pytest.raises(SMTPServerDisconnected):
         report_alarms()
     mail_server.clear()
-    clock.shift(timedelta(minutes=15))
 
     assert report_alarms() == 1
     assert len(mailoutbox) == 1
+
+
+def test_report_that_cannot_be_sent_leaves_that_of_another_process(oauth_settings, clock):
+    alarm()
+    later = NOW + timedelta(hours=1)
+
+    def fail(events):
+        AlarmReport.objects.update(position=9**9, told_at=later)
+        raise OSError("the server is away")
+
+    oauth_settings(ALARM_RECIPIENTS=fail)
+    with pytest.raises(OSError, match="the server is away"):
+        report_alarms()
+
+    assert AlarmReport.objects.values("position", "told_at").get() == {"position": 9**9, "told_at": later}
 
 
 def test_process_that_comes_second_sends_nothing(mailoutbox, oauth_settings):
@@ -248,13 +279,14 @@ def test_user_whose_grant_was_ended_is_told_by_mail(mailoutbox, oauth_settings):
     report_alarms()
 
     assert [mail.to for mail in mailoutbox] == [[STAFF], ["alice@example.com"]]
-    assert mailoutbox[1].body.startswith("The connection of Notes to your account was ended: an old key of it")
+    assert mailoutbox[1].body.startswith("The connection of Notes to your account was ended: an access code")
 
 
-def test_user_who_cannot_be_told_keeps_others_from_nothing(mailoutbox, oauth_settings, caplog, mail_server):
+@pytest.mark.parametrize("address", ["broken@example.com", "broken\n@example.com"], ids=["server", "address"])
+def test_user_who_cannot_be_told_keeps_others_from_nothing(mailoutbox, oauth_settings, caplog, mail_server, address):
     mail_server.add("broken@example.com")
     oauth_settings(MAIL_USERS_ON_ALARM=True)
-    ended_alarm("broken@example.com")
+    ended_alarm(address)
     ended_alarm("bob@example.com")
 
     assert report_alarms() == 2

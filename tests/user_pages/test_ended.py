@@ -11,7 +11,7 @@ from tests.factories import AuthorizationCodeFactory, GrantFactory, UserFactory
 from tests.user_pages.pages import list_page, text_of
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-ADVICE = "Did you not connect it yourself? Then change your password."
+ADVICE = "If you did not connect it yourself, change your password."
 
 
 @pytest.fixture(autouse=True)
@@ -60,15 +60,18 @@ def test_user_reads_why_a_connection_ended(user, browser, reason, text):
 @pytest.mark.parametrize(
     ("reason", "text"),
     [
-        (RevocationReason.REUSE_DETECTED, "An old key of it was used again"),
-        (RevocationReason.CODE_REPLAYED, "Its sign-in code was used twice"),
+        (
+            RevocationReason.REUSE_DETECTED,
+            "An access code that had already been used was sent again, so someone may have copied it.",
+        ),
+        (RevocationReason.CODE_REPLAYED, "Its sign-in code was used twice, so a copy may have been stolen."),
     ],
 )
 def test_connection_that_an_alarm_ended_is_marked_and_comes_with_advice(user, browser, reason, text):
     ended(user, reason)
 
     (entry,) = ended_on(browser)
-    why = f"{text}, so a copy may have been stolen. It was ended for your safety. {ADVICE}"
+    why = f"{text} It was ended for your safety. {ADVICE}"
     assert entry == f"! Notebook March 1, 2026, 11 a.m. UTC {why}"
 
 
@@ -115,11 +118,11 @@ def test_at_most_ten_are_shown(user, browser):
 def test_nothing_is_said_where_nothing_ended(user, browser):
     GrantFactory(user=user)
 
-    assert "Ended lately" not in text_of(list_page(browser))
+    assert "Recently ended" not in text_of(list_page(browser))
 
 
 def test_only_the_first_page_shows_what_ended(user, browser):
     ended(user, "user_request")
     GrantFactory.create_batch(26, user=user)
 
-    assert ["Ended lately" in text_of(list_page(browser, page=number)) for number in "12"] == [True, False]
+    assert ["Recently ended" in text_of(list_page(browser, page=number)) for number in "12"] == [True, False]

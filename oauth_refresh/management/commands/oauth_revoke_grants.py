@@ -15,7 +15,7 @@ from oauth_refresh.management.arguments import moment, require_application, requ
 from oauth_refresh.models import RevocationReason
 from oauth_refresh.models.grant import REASON_LENGTH
 from oauth_refresh.services import revoke_grants
-from oauth_refresh.services.leaked_tokens import ask_importers_about, find_tokens_in, mentions_token
+from oauth_refresh.services.leaked_tokens import ask_importers_about, find_tokens_in, may_mention_token
 from oauth_refresh.services.revocation import RevocationPreview, Share, preview_revocation
 
 LARGEST = 10
@@ -44,7 +44,7 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         if not 0 < len(options["reason"]) <= REASON_LENGTH:
             raise CommandError(f"--reason needs 1 to {REASON_LENGTH} characters.")
-        if mentions_token(options["reason"]):
+        if may_mention_token(options["reason"]):
             raise CommandError("--reason is stored, so it may not hold a token.")
         selector = _selector(options)
         if options["dry_run"]:

@@ -95,7 +95,7 @@ def read_metadata(body: bytes, *, issuer: str) -> Metadata:
     """Return the endpoints. Raises Unavailable if one is missing, or if the document is another issuer's (§3.3)."""
     members = read_object(body)
     if members.get("issuer") != issuer:
-        raise Unavailable("The metadata are of another issuer.")
+        raise Unavailable("The server metadata names another issuer.")
     schemes = ("https",) if issuer.startswith("https:") else ("http", "https")
     endpoints = {name: members.get(name) for name in ("introspection_endpoint", "revocations_endpoint")}
     for name, address in endpoints.items():
