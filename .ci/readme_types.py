@@ -23,6 +23,10 @@ django_settings_module = "tests.settings"
 """
 
 
+ADDED_TO = {"INSTALLED_APPS": "list[str]", "urlpatterns": "list[object]"}
+"""What a block adds to, and the type that it has in the project."""
+
+
 def blocks(text):
     """Yield the line number of each block, and its code without the indentation of a list."""
     for match in BLOCK.finditer(text):
@@ -31,10 +35,13 @@ def blocks(text):
 
 
 def main(folder):
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "mysite").mkdir(parents=True, exist_ok=True)
+    (folder / "mysite" / "__init__.py").touch()
     for page in PAGES:
         for line, code in blocks((ROOT / page).read_text()):
-            (folder / f"{Path(page).stem.lower()}_line_{line}.py").write_text(code)
+            added_to = [f"{name}: {kind} = []\n" for name, kind in ADDED_TO.items() if f"{name} += [" in code]
+            name = "mysite/views" if "class NotesView" in code else f"{Path(page).stem.lower()}_line_{line}"
+            (folder / f"{name}.py").write_text("".join(added_to) + code)
     (folder / "mypy.ini").write_text(MYPY)
     pyright = {"typeCheckingMode": "standard", "extraPaths": [str(ROOT)]}
     (folder / "pyrightconfig.json").write_text(json.dumps(pyright))

@@ -12,7 +12,7 @@ Row = dict[str, Any]
 
 _ROWS_A_PIECE = 500
 _BYTE_ORDER_MARK = "\ufeff"  # without it, Excel reads UTF-8 as the code page of the machine
-# At the start of a cell, or behind what a spreadsheet may be told to split cells at. It takes the wide signs as well.
+# At the start of a cell, or behind what a spreadsheet may split cells at. It takes the wide signs as well.
 _FORMULA = re.compile(r"(?:^|[;|,\t])\s*[=+\-@\t\r\n＝＋－＠]")  # noqa: RUF001
 
 

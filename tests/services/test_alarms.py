@@ -15,6 +15,7 @@ from tests.interference import run_after_select
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 STAFF = "soc@example.com"
+THEFT = "treat it as theft, revoke, and call the user."
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def test_alarm_is_reported_by_mail(mailoutbox):
     assert mail.body.splitlines() == [
         "Spent refresh tokens were used again. Look at the grants in the admin:",
         "",
-        f"2026-03-01 11:59:00 UTC  Notes for alice, from 192.0.2.66 thief: treat it as theft, revoke, and call the user. Grant {grant}.",
+        f"2026-03-01 11:59:00 UTC  Notes for alice, from 192.0.2.66 thief: {THEFT} Grant {grant}.",
         f"https://auth.example/admin/oauth_refresh/grant/{grant.pk}/change/",
     ]
 
