@@ -7,19 +7,13 @@ project says that there may be such tokens.
 
 import logging
 import re
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from collections.abc import Iterator
 from urllib.parse import unquote
 
 from django.apps import apps
-from django.db.models import Q, QuerySet
 
 from oauth_refresh.conf import app_settings
 from oauth_refresh.errors import ImporterFailed, OAuthError
-from oauth_refresh.models import Application
-from oauth_refresh.services.db import db_alias
 
 logger = logging.getLogger(__name__)
 
@@ -80,58 +74,6 @@ def ask_importers(raw: str) -> None:
             # Without its message, in which a KeyError repeats the raw token; but with the lines where it happened.
             failure = ImporterFailed(f"An importer of FOREIGN_TOKENS failed with {type(error).__name__}.")
             raise failure.with_traceback(error.__traceback__) from None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnmovedSessions:
-    """Which sessions of another server are meant, of those that were not moved here yet; None: any.
-
-    ``user_ids`` are primary keys, ``client_ids`` those of applications, and ``created_before`` is when they began.
-    """
-
-    user_ids: Collection[Any] | None = None
-    client_ids: Collection[str] | None = None
-    created_before: datetime | None = None
-
-
-def end_unmoved_sessions(selector: Q) -> None:
-    """Let the installed apps that import sessions end those they have not moved, as grants are revoked by ``selector``.
-
-    Otherwise a session that is moved later would outlive the revocation of all grants of its user or application. An
-    app takes part by a method ``end_sessions`` of its AppConfig, which is passed ``UnmovedSessions``. A selector that
-    asks for anything but users, applications and a time concerns grants alone: nothing is ended then.
-    """
-    methods = [method for config in apps.get_app_configs() if (method := getattr(config, "end_sessions", None))]
-    if methods and app_settings.foreign_tokens and (sessions := _unmoved_sessions(selector)) is not None:
-        for end_sessions in methods:
-            end_sessions(sessions)
-
-
-def _unmoved_sessions(selector: Q) -> UnmovedSessions | None:
-    asked: dict[str, Any] = {}
-    for child in selector.children:
-        match child:
-            case (("user" | "application" | "created_at__lt") as name, value):
-                asked[name] = value if name == "created_at__lt" else [value]
-            case (("user__in" | "application__in") as name, value):
-                asked[name.removesuffix("__in")] = value
-    is_understood = selector.connector == Q.AND and not selector.negated and len(asked) == len(selector.children)
-    if not is_understood or asked.keys() <= {"created_at__lt"}:
-        return None
-    users, applications = (_keys(asked[name]) if name in asked else None for name in ("user", "application"))
-    rows = Application.objects.using(db_alias())
-    return UnmovedSessions(
-        user_ids=users,
-        client_ids=None
-        if applications is None
-        else rows.filter(pk__in=applications).values_list("client_id", flat=True),
-        created_before=asked.get("created_at__lt"),
-    )
-
-
-def _keys(rows: Any) -> Any:
-    """Return the primary keys of what may be rows; a query stays one, so that the database joins."""
-    return rows if isinstance(rows, QuerySet) else [getattr(row, "pk", row) for row in rows]
 
 
 def foreign_texts_in(text: str) -> Iterator[str]:

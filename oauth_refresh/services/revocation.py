@@ -17,8 +17,8 @@ from oauth_refresh.models import AccessToken, Application, Grant, RevocationNoti
 from oauth_refresh.models.grant import REASON_LENGTH, GrantQuerySet
 from oauth_refresh.models.revocation_notices import DatabaseNow
 from oauth_refresh.services.db import after_commit, db_alias, retry_serialization_failure
-from oauth_refresh.services.foreign import end_unmoved_sessions
 from oauth_refresh.services.lookup import PresentedRefreshToken, find_token
+from oauth_refresh.services.unmoved_sessions import end_unmoved_sessions
 from oauth_refresh.signals import grant_revoked, grants_revoked
 
 # A refresh that began before a grant's idle expiry may still extend it, but no request runs for an hour. So a set may

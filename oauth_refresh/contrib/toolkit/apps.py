@@ -5,7 +5,7 @@ from django.core.checks import Tags, register
 from django.db.models.signals import pre_save
 
 if TYPE_CHECKING:
-    from oauth_refresh.services.foreign import UnmovedSessions
+    from oauth_refresh.services.unmoved_sessions import UnmovedSessions
 
 
 class ToolkitConfig(AppConfig):

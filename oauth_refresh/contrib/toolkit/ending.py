@@ -15,7 +15,7 @@ from oauth_refresh.contrib.toolkit import old_rows
 from oauth_refresh.models import password_fingerprints
 from oauth_refresh.services.account_events import fingerprints_replaced_by_rehash
 from oauth_refresh.services.db import db_alias
-from oauth_refresh.services.foreign import UnmovedSessions
+from oauth_refresh.services.unmoved_sessions import UnmovedSessions
 
 
 def end_sessions(sessions: UnmovedSessions) -> None:
