@@ -31,7 +31,7 @@ def may_mention_token(text: str) -> bool:
     """Whether ``text``, such as a reason that is stored, mentions a token, or may do so.
 
     While ``FOREIGN_TOKENS`` names an importer, a token of another server may be unknown here. It is taken for one if it
-    has twenty characters or more, with digits, small and capital letters; an identifier such as a UUID is none.
+    has twenty characters or more, with digits, lower-case and upper-case letters; an identifier such as a UUID is none.
     """
     return mentions_token(text) or bool(app_settings.foreign_tokens and _RANDOM_WORD.search(text))
 

@@ -9,8 +9,8 @@ import pytest
 from django.db import connection
 from oauth2_provider.models import get_refresh_token_model
 
+from oauth_refresh.contrib.toolkit.all_sessions import move_all
 from oauth_refresh.contrib.toolkit.applications import import_applications
-from oauth_refresh.contrib.toolkit.sessions import move_all
 from oauth_refresh.contrib.toolkit.undo import undo_applications
 from oauth_refresh.models import Grant
 from tests.factories import ApplicationFactory, UserFactory

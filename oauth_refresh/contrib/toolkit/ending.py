@@ -50,8 +50,8 @@ def end_when_password_changes(
         return
     user_id = getattr(instance, get_user_model()._meta.pk.attname)
     stored = get_user_model()._base_manager.using(using).filter(pk=user_id).first()
-    now = set(password_fingerprints(instance))
-    if stored is None or not now.isdisjoint(password_fingerprints(stored)) or not now:
+    fingerprints = set(password_fingerprints(instance))
+    if stored is None or not fingerprints or not fingerprints.isdisjoint(password_fingerprints(stored)):
         return
     if update_fields != frozenset({"password"}) or not fingerprints_replaced_by_rehash(user_id, user=instance):
         end_sessions(UnmovedSessions(user_ids=[user_id]))

@@ -6,26 +6,21 @@ revoked, the endpoint of django-oauth-toolkit could issue a second successor of 
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 from django.contrib.auth import get_user_model
-from django.db import DataError, IntegrityError, transaction
 from django.utils import timezone
 
 from oauth_refresh import crypto
 from oauth_refresh.conf import app_settings
 from oauth_refresh.contrib.toolkit import old_rows
-from oauth_refresh.contrib.toolkit.applications import import_for_dry_run
 from oauth_refresh.errors import InvalidGrant, InvalidScope, InvalidTarget
 from oauth_refresh.models import Application, Grant
 from oauth_refresh.services.db import atomic_write, db_alias, retry_serialization_failure
 from oauth_refresh.services.import_rows import ImportedAccessToken, ImportedSession
 from oauth_refresh.services.imports import import_sessions
-
-BATCH_SIZE = 20
-"""How many sessions one transaction moves. A client whose user has one of them waits for all of them to move here."""
 
 STAYS = {
     "expired": "REFRESH_TOKEN_EXPIRE_SECONDS is over",
@@ -224,38 +219,3 @@ class _Move:
     def _count(self, row: Any, grant: Grant) -> None:
         is_valid = self.access_tokens[row.access_token_id].expires > self.now
         self.result += MovedSessions(moved=1, access_tokens=int(is_valid), spent=grant.imported_generation - 1)
-
-
-def move_all(
-    *, batch_size: int = BATCH_SIZE, dry_run: bool = False, with_applications: bool = False
-) -> Iterator[tuple[int, MovedSessions]]:
-    """Move all sessions, a transaction for each ``batch_size`` of them. Yield how many each visited, and its result.
-
-    It can be interrupted and run again: what was moved is gone there, and what stayed is visited again. A ``dry_run``
-    does the same and rolls it back; ``with_applications``: as if they were imported before.
-    """
-    old_rows.require_readable()
-    for checksums in old_rows.live_batches(batch_size):
-        yield len(checksums), _rehearse(checksums, with_applications) if dry_run else _move_batch(checksums)
-
-
-def _move_batch(checksums: list[str]) -> MovedSessions:
-    """Move a batch; if the database refuses it, one session after the other, so that only the refused one stays."""
-    try:
-        return move_texts(checksums)
-    except (DataError, IntegrityError):
-        if len(checksums) == 1:
-            logger.exception("A session of django-oauth-toolkit was not moved: the database refused it.")
-            return MovedSessions(stayed=Counter(refused=1))
-    total = MovedSessions()
-    for checksum in checksums:
-        total += _move_batch([checksum])
-    return total
-
-
-def _rehearse(checksums: Collection[str], with_applications: bool) -> MovedSessions:
-    finder = import_for_dry_run if with_applications else imported_applications
-    with transaction.atomic(using=db_alias()):
-        result = move_texts(checksums, find_applications=finder)
-        transaction.set_rollback(True, using=db_alias())
-    return result

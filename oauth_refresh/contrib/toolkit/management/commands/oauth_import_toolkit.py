@@ -12,8 +12,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from oauth_refresh.contrib.toolkit import old_rows
+from oauth_refresh.contrib.toolkit.all_sessions import BATCH_SIZE, move_all
 from oauth_refresh.contrib.toolkit.applications import import_applications
-from oauth_refresh.contrib.toolkit.sessions import BATCH_SIZE, STAYS, MovedSessions, move_all
+from oauth_refresh.contrib.toolkit.sessions import STAYS, MovedSessions
 from oauth_refresh.contrib.toolkit.undo import count_imported, undo_applications, undo_sessions
 from oauth_refresh.management.arguments import positive
 from oauth_refresh.services.import_reversal import unused_imports
