@@ -2,7 +2,7 @@
 
 import json
 from argparse import ArgumentTypeError
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from oauth_refresh.models import Application
 from oauth_refresh.services.clients import find_application
 from oauth_refresh.services.lookup import find_users
 
+_LARGEST = 2**31 - 1
 _SHORTEST_INTERVAL, _LONGEST_INTERVAL = 0.01, 86_400
 
 
@@ -51,19 +52,29 @@ def moment(text: str) -> datetime:
         raise ArgumentTypeError(
             f"{text!r} is not an ISO 8601 date or time, such as 2026-01-31 or 2026-01-31T08:00+01:00"
         )
+    try:
+        return _as_stored(parsed)
+    except OverflowError as error:
+        raise ArgumentTypeError(f"{text!r} is before or after all times that can be stored") from error
+
+
+def _as_stored(parsed: datetime) -> datetime:
+    """Return the time in UTC; in the time zone of the project where that stores times without a zone."""
     if settings.USE_TZ:
-        return timezone.make_aware(parsed) if timezone.is_naive(parsed) else parsed
+        return (timezone.make_aware(parsed) if timezone.is_naive(parsed) else parsed).astimezone(UTC)
     return timezone.make_naive(parsed) if timezone.is_aware(parsed) else parsed
 
 
 def positive(text: str) -> int:
-    """Convert a whole number of at least one."""
+    """Convert a whole number of at least one, and not larger than a database takes."""
     try:
         number = int(text)
     except ValueError as error:
         raise ArgumentTypeError(f"{text!r} is not a whole number") from error
     if number < 1:
         raise ArgumentTypeError(f"{text!r} is less than 1")
+    if number > _LARGEST:
+        raise ArgumentTypeError(f"{text!r} is more than {_LARGEST}")
     return number
 
 

@@ -109,6 +109,7 @@ def test_further_options_change_how_and_not_what(dead, option):
         pytest.param(["--retain", "a month"], "'a month' is not a whole number of days", id="retention in words"),
         pytest.param(["--retain", "9" * 20], "is not a whole number of days", id="retention beyond any calendar"),
         pytest.param(["--retain", "-1"], "0 to 36500 days", id="retention of the future"),
+        pytest.param(["--max-seconds", "9" * 30], "is more than 2147483647", id="too long"),
         pytest.param(["--max-seconds", "0"], "'0' is less than 1", id="no time"),
     ],
 )

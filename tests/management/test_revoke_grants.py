@@ -194,6 +194,8 @@ def test_anything_but_yes_revokes_nothing(grants, monkeypatch, answer):
         pytest.param(["--user", "nobody", "--yes"], "no user", id="unknown user"),
         pytest.param(["--created-before", "yesterday"], "not an ISO 8601 date", id="time in words"),
         pytest.param(["--created-before", "2020-13-01"], "2020-13-01", id="no such month"),
+        pytest.param(["--created-before", "0001-01-01T00:00+14:00"], "before or after all times", id="too early"),
+        pytest.param(["--created-before", "9999-12-31T23:59-12:00"], "before or after all times", id="too late"),
         pytest.param(["--token-stdin", "--yes"], "no token of this server", id="unknown token"),
         pytest.param(["--user", "eve", "--yes", "--reason", ""], "1 to 255 characters", id="no reason"),
         pytest.param(["--user", "eve", "--yes", "--reason", "x" * 256], "1 to 255 characters", id="long reason"),
