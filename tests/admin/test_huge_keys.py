@@ -3,6 +3,7 @@
 from http import HTTPStatus
 
 import pytest
+from django.contrib.admin.views.main import ChangeList
 from django.urls import NoReverseMatch
 
 from tests.admin.pages import admin_url
@@ -46,3 +47,17 @@ def test_filter_of_a_list(admin_browser, model, name, page):
 @pytest.mark.parametrize("page", ["change", "revoke", "history", "secret", "tokens", "timeline_csv"])
 def test_page_of_a_row(admin_browser, model, page):
     assert admin_browser.get(url_of(f"{model}_{page}", HUGE)).status_code in {HTTPStatus.FOUND, HTTPStatus.NOT_FOUND}
+
+
+def test_key_that_the_driver_of_the_database_cannot_take_is_a_wrong_filter(admin_browser, monkeypatch):
+    def get_results(self, request):
+        if "id__in" in request.GET:
+            raise OverflowError("Python int too large to convert to SQLite INTEGER")
+        return whole(self, request)
+
+    whole = ChangeList.get_results
+    monkeypatch.setattr(ChangeList, "get_results", get_results)
+
+    response = admin_browser.get(f"{admin_url('grant_changelist')}?id__in={HUGE}")
+
+    assert (response.status_code, response.url) == (HTTPStatus.FOUND, f"{admin_url('grant_changelist')}?e=1")

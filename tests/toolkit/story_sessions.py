@@ -434,7 +434,7 @@ def refuse(text):
     """Let the database refuse the row of this text, as a constraint of the project may."""
 
     def execute(run, sql, params, many, context):
-        if sql.startswith("INSERT") and crypto.digest(text) in params:
+        if sql.startswith("INSERT") and crypto.digest(text) in str(params):  # PostgreSQL gets a list for each column
             raise IntegrityError(text)
         return run(sql, params, many, context)
 

@@ -312,7 +312,11 @@ def test_refused_credentials_refuse_no_token_and_are_logged_once(feed_server, re
         with pytest.raises(Unavailable, match=f"status {status}"):
             tokens.check(OTHER)
 
-    assert [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR] == [LINE]
+    def errors():
+        return [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+
+    wait_until(errors)  # the thread that reads the feed logs after it has noted the refusal
+    assert errors() == [LINE]
     del feed_server.canned[path]
     wait_until(lambda: can_check(tokens))
 
