@@ -109,7 +109,8 @@ def client(deployed):
     """A public client's ID and the refresh token of its one grant."""
     deployed.run(["python", "manage.py", "shell", "--command", MAKE_USER])
     create = ["python", "manage.py", "oauth_create_application", "Phone", "--public", "--json"]
-    client_id = json.loads(deployed.run(create).splitlines()[-1])["client_id"]
+    redirect = ["--redirect-uri", "https://phone.example/callback"]  # without one it prints a note as well
+    client_id = json.loads(deployed.run([*create, *redirect]).splitlines()[-1])["client_id"]
     issue = ["python", "manage.py", "oauth_issue_tokens", "--application", client_id, "--user", "eve", "--json"]
     return client_id, json.loads(deployed.run(issue).splitlines()[-1])["refresh_token"]
 
