@@ -12,6 +12,7 @@ from django.db.models import Model, Q
 from oauth_refresh.models import Application, RevocationReason
 from oauth_refresh.services import account_events, revoke_grants
 from oauth_refresh.services.db import db_alias
+from oauth_refresh.services.issuing import lock_users
 from oauth_refresh.services.rotation import Rotation
 
 _PASSWORD_ALONE = frozenset({"password"})
@@ -101,13 +102,15 @@ def revoke_before_deletion(sender: type[Model], instance: Model, using: str, **k
     """Before a user or an application is deleted, and all its grants with it.
 
     The update locks the grants, so that a refresh in progress is refused instead of making the deletion fail. The
-    applications that the deletion writes are locked first, in the same order as when a grant starts: no deadlock.
+    applications that the deletion writes, and the user, are locked first, in the same order as when a grant starts or
+    a session moves: no deadlock.
     """
     if _is_ours(instance, Application, using=using):
         account_events.lock_applications(pk=instance.pk)
         revoke_grants(Q(application=instance), reason=RevocationReason.APPLICATION_DELETED)
     elif _is_ours(instance, get_user_model(), using=using):
         account_events.lock_applications(owner=_user_id(instance))
+        lock_users([_user_id(instance)])
         revoke_grants(Q(user=_user_id(instance)), reason=RevocationReason.USER_DELETED)
 
 

@@ -3,10 +3,11 @@
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from http import HTTPStatus
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 from oauth2_provider.models import get_refresh_token_model
 
 from oauth_refresh.contrib.toolkit.all_sessions import move_all
@@ -80,6 +81,48 @@ def test_two_commands_at_once_move_each_session_once(client):
 
     assert sum(map(sum, results)) == Grant.objects.count() == 21
     assert old_rows() == {"AccessToken": [], "RefreshToken": []}
+
+
+@transaction.atomic
+def deactivate(row):
+    row.is_active = False
+    row.save()
+
+
+@transaction.atomic
+def change_password(user):
+    user.set_password("another long password")
+    user.save()
+
+
+def delete(user):
+    """Try again when a grant started after Django had collected what to delete; a deadlock is an error all the same."""
+    for _session in range(5):
+        with suppress(IntegrityError), transaction.atomic():
+            type(user).objects.filter(pk=user.pk).delete()
+
+
+@pytest.mark.parametrize(
+    ("which", "change"),
+    [("user", deactivate), ("user", change_password), ("user", delete), ("application", deactivate)],
+)
+def test_session_that_moves_while_its_owner_is_changed_ends(which, change):
+    """The owner is changed as a page of the admin does it, in one transaction."""
+
+    def change_owner():
+        change(type(owner).objects.get(pk=owner.pk))
+
+    for number in range(ROUNDS):
+        old = old_application(f"shop{number}", hash_client_secret=False)
+        application, user = ApplicationFactory(client_id=old.client_id, raw_secret=SECRET), UserFactory()
+        owner = {"user": user, "application": application}[which]
+        sessions = [old_session(old, user, f"text {number} {each}") for each in range(4)]
+        clients = [OldClient(old.client_id, SECRET, NEW, refresh_token=session.token) for session in sessions]
+
+        _changed, *answers = run_together(change_owner, *[client.refresh for client in clients])
+
+        assert {answer.status_code for answer in answers} <= {200, 400, 401}
+        assert live_sessions() == 0
 
 
 def test_session_is_not_lost_while_its_application_goes_back(user):

@@ -15,6 +15,7 @@ from oauth_refresh.contrib.toolkit import old_rows
 from oauth_refresh.models import password_fingerprints
 from oauth_refresh.services.account_events import fingerprints_replaced_by_rehash
 from oauth_refresh.services.db import db_alias
+from oauth_refresh.services.issuing import lock_users
 from oauth_refresh.services.unmoved_sessions import UnmovedSessions
 
 
@@ -54,4 +55,6 @@ def end_when_password_changes(
     if stored is None or not fingerprints or not fingerprints.isdisjoint(password_fingerprints(stored)):
         return
     if update_fields != frozenset({"password"}) or not fingerprints_replaced_by_rehash(user_id, user=instance):
-        end_sessions(UnmovedSessions(user_ids=[user_id]))
+        with transaction.atomic(using=using, savepoint=False):
+            lock_users([user_id])  # as the save will: who moves a session locks its user before the session, too
+            end_sessions(UnmovedSessions(user_ids=[user_id]))

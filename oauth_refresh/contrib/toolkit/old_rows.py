@@ -117,6 +117,12 @@ def end_of_grace(now: datetime) -> datetime:
     return now - timedelta(seconds=oauth2_settings.REFRESH_TOKEN_GRACE_PERIOD_SECONDS)
 
 
+def owners_of(checksums: Collection[str]) -> tuple[set[Any], set[Any]]:
+    """Return the keys of the users and of the old applications that live refresh tokens with these texts belong to."""
+    rows = list(refresh_tokens().filter(token_checksum__in=checksums, revoked=None).values("user_id", "application_id"))
+    return {row["user_id"] for row in rows} - {None}, {row["application_id"] for row in rows}
+
+
 def lock_live_texts(checksums: Collection[str]) -> list[Any]:
     """Lock and return the live refresh tokens that these texts are; nothing but one row each, as a rule.
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from django.contrib.auth import get_user_model
 from django.utils import timezone
 
 from oauth_refresh import crypto
@@ -18,9 +17,10 @@ from oauth_refresh.conf import app_settings
 from oauth_refresh.contrib.toolkit import old_rows
 from oauth_refresh.errors import InvalidGrant, InvalidScope, InvalidTarget
 from oauth_refresh.models import Application, Grant
-from oauth_refresh.services.db import atomic_write, db_alias, retry_serialization_failure
+from oauth_refresh.services.db import atomic_write, db_alias, read_with_shared_lock, retry_serialization_failure
 from oauth_refresh.services.import_rows import ImportedAccessToken, ImportedSession
 from oauth_refresh.services.imports import import_sessions
+from oauth_refresh.services.issuing import lock_users
 
 STAYS = {
     "expired": "REFRESH_TOKEN_EXPIRE_SECONDS is over",
@@ -128,19 +128,30 @@ def move_texts(
     ``presented``: the checksum of the token that a client sent, which is kept as spent if it is, however old it is.
     """
     with atomic_write(durable=False):
+        user_keys, application_keys = old_rows.owners_of(checksums)
+        applications = find_applications(application_keys)
+        # Owners first: who deactivates one has locked it, and ends its old sessions next. The other order deadlocks.
+        for key in sorted({application.pk for application in applications.values()}):
+            read_with_shared_lock(Application, key)
+        users = lock_users(user_keys)
         rows = old_rows.lock_live_texts(checksums)
-        return _Move(rows, find_applications=find_applications, presented=presented).run()
+        return _Move(rows, applications=applications, users=users, presented=presented).run()
 
 
 class _Move:
     """One transaction's worth of sessions, whose rows are locked."""
 
-    def __init__(self, rows: list[Any], *, find_applications: ApplicationFinder, presented: str | None) -> None:
+    def __init__(
+        self,
+        rows: list[Any],
+        *,
+        applications: dict[Any, Application],
+        users: dict[Any, Any],
+        presented: str | None,
+    ) -> None:
         self.rows, self.now, self.result = rows, timezone.now(), MovedSessions()
         self.access_tokens = old_rows.lock_access_tokens(row.access_token_id for row in rows)
-        self.applications = find_applications({row.application_id for row in rows})
-        users = get_user_model()._base_manager.using(db_alias())
-        self.users = users.in_bulk({row.user_id for row in rows if row.user_id is not None})
+        self.applications, self.users = applications, users
         families = {row.token_family for row in rows if row.token_family is not None}
         self.spent = old_rows.newest_spent(families, now=self.now, presented=presented)
 
